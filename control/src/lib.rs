@@ -17,6 +17,8 @@
     )
 )]
 
+mod http;
+mod settled;
 mod text;
 
 pub mod signing;

@@ -33,9 +33,12 @@ const POLICY: &str = include_str!("../../envoy/policy.yaml");
 type Service = fn(&str) -> Answer;
 
 /// The decisions, in the order in which they are shown.
-const DECISIONS: [(&str, fn()); 12] = [
+const DECISIONS: [(&str, fn()); 13] = [
     ("inline_token", || decide(&policy(&json!({})), &sdk(TOKEN), nobody_is_asked, (200, "allowed"))),
     ("registry_token", || decide(&registry(), &sdk(TOKEN), known, (200, "allowed"))),
+    ("registry_objects", || {
+        decide(&with(&registry(), &json!({"objects": "own"})), &sdk(TOKEN), known, (200, "allowed"));
+    }),
     ("jwt", jwt),
     ("refused_unknown", || decide(&registry(), &sdk(TOKEN), unknown, (401, "token_invalid"))),
     ("refused_malformed", || decide(&registry(), &sdk("short"), nobody_is_asked, (401, "token_invalid"))),
@@ -193,6 +196,7 @@ impl Request {
             method: next(),
             path: next(),
             authority: b"llm.example.com",
+            scheme: b"https",
             headers: &[],
             peer: || None,
         }

@@ -19,6 +19,7 @@ fn told(content_type: &str, slices: &[&[u8]]) -> Result<Vec<String>, FormError> 
                 FormEvent::Text(field, text) => format!("{field}: {text}"),
                 FormEvent::Long(field) => format!("{field}: long"),
                 FormEvent::End(at) => format!("end at {}", before + at),
+                FormEvent::File(_) | FormEvent::FileEnd => panic!("no objects are told"),
             });
         });
         if let Err(error) = fed {

@@ -195,3 +195,47 @@ fn the_speed_and_the_region_that_an_answer_names_multiply_its_price() {
         assert_eq!(cost.unwrap().1, (2000 * per_mille).to_string(), "{way}");
     }
 }
+
+/// Returns the cost of a request by its tier: what is reserved of it, and what it is charged where its answer names another tier, or
+/// none.
+fn cost(tier: &Value, answer: Option<&Value>) -> u64 {
+    let price = json!({"input": 1, "output": 10, "flex": {"input": 0.5, "output": 5}, "priority": {"input": 2, "output": 20}});
+    let plane = metered(&json!({"prices": {"model": price}, "metering": {"when_left": "reserve"}}));
+    let store = MemoryStore::default();
+    let mut exchange = begin(&plane, &store, "/v1/chat/completions");
+    // The tokens are the same, whatever the length of the tier.
+    let mut body = chat(&with(&json!({"stream": false}), tier));
+    body.push_str(&" ".repeat(200 - body.len()));
+    send(&mut exchange, &body, &store);
+    if let Some(answer) = answer {
+        begin_answer(&mut exchange, b"application/json");
+        let usage = json!({"usage": {"prompt_tokens": 1000, "completion_tokens": 100}});
+        exchange.answer_body(with(&usage, answer).to_string().as_bytes(), true, at(0), &store).unwrap();
+    }
+    let ended = exchange.end(at(0), &store);
+    let cost = ended.values.iter().find(|(name, _)| *name == "keyswap_cost_nano_usd");
+    cost.unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn the_tier_that_a_request_asks_for_is_reserved_where_it_is_dearer_and_charged_unless_the_answer_names_one() {
+    let reserved = 67 * 1000 + OUTPUT * 10_000;
+    let (plain, priority, flex) = (2_000_000, 4_000_000, 1_000_000);
+    let [default, silent] = [json!({"service_tier": "default"}), json!({})];
+    for (asked, is_dearer) in [
+        (json!({}), false),
+        (json!({"service_tier": "auto"}), false),
+        (json!({"service_tier": null}), false),
+        (json!({"service_tier": "flex"}), false),
+        (json!({"service_tier": "priority"}), true),
+        (json!({"serviceTier": "priority"}), true),
+        (json!({"serviceTier": {"type": "priority"}}), true),
+    ] {
+        let times = if is_dearer { 2 } else { 1 };
+        assert_eq!(cost(&asked, None), reserved * times, "{asked}");
+        assert_eq!(cost(&asked, Some(&silent)), plain * times, "{asked}");
+        assert_eq!(cost(&asked, Some(&default)), plain, "{asked}");
+        assert_eq!(cost(&asked, Some(&json!({"service_tier": "priority"}))), priority, "{asked}");
+        assert_eq!(cost(&asked, Some(&json!({"service_tier": "flex"}))), flex, "{asked}");
+    }
+}

@@ -70,7 +70,7 @@ fn a_preset_knows_slots_keys_and_principals() {
         let own: Vec<String> = issuer.slots().iter().map(ToString::to_string).collect();
         assert_eq!((own.join(" ").as_str(), issuer.principals()), (slots, principals));
         assert_eq!(issuer.clock_skew(), Duration::from_mins(1));
-        assert_eq!(issuer.scope(), None);
+        assert_eq!(issuer.rights()[0].scope(), None);
         let is_discovery = matches!(issuer.keys(), KeySource::Discovery(_));
         assert_eq!(is_discovery, issuer.name() == "id");
     }
@@ -111,7 +111,7 @@ fn where_keys_come_from_and_how_long_they_are_kept_is_the_policys() {
     assert_eq!(keys.cache_duration, Duration::from_hours(1));
     assert_eq!(keys.stale_if_error, Duration::from_hours(168));
     assert_eq!(keys.refetch_cooldown, Duration::from_secs(10));
-    assert_eq!(issuer.scope(), Some(&Scope::read(["openai"])));
+    assert_eq!(issuer.rights()[0].scope(), Some(&Scope::read(["openai"])));
     assert_eq!(issuer.clock_skew(), Duration::ZERO);
     assert!(matches!(issuer.keys(), KeySource::Jwks(_)));
 }
@@ -128,15 +128,14 @@ fn every_error_is_told_at_once_with_its_place() {
 error at `issuers[0].name`: expected 1 to 64 letters, digits, `-` or `_`
 error at `issuers[0].audiences[0]`: expected 1 to 1024 bytes
 error at `issuers[0].audiences[2]`: this stands twice in the list
-error at `issuers[0].algorithms[0]`: expected one of `RS256`, `RS384`, `RS512`, `PS256`, `ES256`, `ES384`, `EdDSA`
-error at `issuers[0].algorithms[1]`: expected one of `RS256`, `RS384`, `RS512`, `PS256`, `ES256`, `ES384`, `EdDSA`
+error at `issuers[0].algorithms[0]`: expected one of `RS256`, `RS384`, `RS512`, `PS256`, `ES256`, `ES384`, `EdDSA`, `Ed25519`
+error at `issuers[0].algorithms[1]`: expected one of `RS256`, `RS384`, `RS512`, `PS256`, `ES256`, `ES384`, `EdDSA`, `Ed25519`
 error at `issuers[0].algorithms`: expected at least one algorithm
 error at `issuers[0].clock_skew`: expected a duration from `0s` to `5m`
 error at `issuers[0].slots[0]`: expected `header:` and the name of a header in lower case that carries nothing else, or `cookie:` and a name; auth slots carry JWTs anyway
 error at `issuers[0].slots[1]`: expected `header:` and the name of a header in lower case that carries nothing else, or `cookie:` and a name; auth slots carry JWTs anyway
 error at `issuers[0].slots[2]`: expected `header:` and the name of a header in lower case that carries nothing else, or `cookie:` and a name; auth slots carry JWTs anyway
 error at `issuers[0].providers[0]`: no such provider; expected one of `openai`
-error at `issuers[0].issuer`: expected a URL that begins with `https://`
 error at `issuers[0].claims.aud`: this claim is always judged, by fields of its own: remove it
 error at `issuers[0].claims.groups`: expected at least one value
 error at `issuers[0].claims.n[0]`: expected a string, `true` or `false`
@@ -152,6 +151,7 @@ error at `issuers[0].jwks.x`: unknown field; expected `inline`, `url`, `plaintex
 
 #[test]
 fn what_is_missing_or_cannot_be_meant_is_an_error() {
+    let keys = json!([Signer::new(7, "k1").jwk()]);
     for (issuers, expect) in [
         (
             json!([{}]),
@@ -190,6 +190,33 @@ fn what_is_missing_or_cannot_be_meant_is_an_error() {
             json!([with(&generic(), &json!({"issuer": "https://id.example/?a"}))]),
             "error at `issuers[0].issuer`: a URL here has no query",
         ),
+        (
+            json!([with(
+                &generic(),
+                &json!({"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"})
+            )]),
+            "error at `issuers[0].issuer`: no token has this issuer: put the id of the tenant in place of `{…}`, with an entry for each tenant",
+        ),
+        (
+            json!([with(&oidc(&keys), &json!({"issuer": "a\u{202e}b"}))]),
+            "error at `issuers[0].issuer`: expected a URL that begins with `https://`",
+        ),
+        (
+            json!([with(&oidc(&keys), &json!({"max_token_bytes": 16_385}))]),
+            "error at `issuers[0].max_token_bytes`: expected a number of bytes from 1024 to 16384",
+        ),
+        (
+            json!([with(&oidc(&keys), &json!({"email_claim": "upn"}))]),
+            "error at `issuers[0].email_claim`: `email_verified` is of `email` alone: if every address in this claim is verified some other way, add `unverified_email: allow`",
+        ),
+        (
+            json!([with(&access(), &json!({"email_claim": "upn"}))]),
+            "error at `issuers[0].email_claim`: the preset knows which addresses are verified: remove it",
+        ),
+        (
+            json!([with(&oidc(&keys), &json!({"claims": {"/aud": ["x"], "/a~2b": ["x"]}}))]),
+            "error at `issuers[0].claims./aud`: this claim is always judged, by fields of its own: remove it\nerror at `issuers[0].claims.\"/a~2b\"`: expected the name of a claim, or a JSON pointer such as `/realm_access/roles`",
+        ),
     ] {
         assert_eq!(errors(&issuers), expect);
     }
@@ -222,20 +249,22 @@ fn where_nobody_can_be_known_it_is_an_error_to_ask_for_known_people() {
 }
 
 #[test]
-fn inline_keys_are_the_authors_so_a_bad_one_is_an_error() {
+fn inline_keys_without_use_are_passed_over_and_a_private_one_is_an_error() {
     let good = Signer::new(7, "k1").jwk();
     let weak = json!({"kty": "RSA", "kid": "k2", "n": "AQAB", "e": "AQAB"});
+    let encrypts = with(&good, &json!({"use": "enc", "kid": "k3"}));
     let private = with(&good, &json!({"d": "AA"}));
     for (keys, expect) in [
         (json!([good]), ""),
         (json!([]), "error at `issuers[0].jwks.inline`: expected at least one key in `keys`"),
+        (json!([encrypts, good, weak]), ""),
         (
-            json!([good, weak]),
-            "error at `issuers[0].jwks.inline`: the key `keys[1]` cannot be used: an RSA key must have 2048 to 4096 bits and the exponent 65537, another key must be a point on its curve",
+            json!([weak]),
+            "error at `issuers[0].jwks.inline`: the key `keys[0]` cannot be used: an RSA key must have 2048 to 4096 bits and the exponent 65537, another key must be a point on its curve",
         ),
         (
-            json!([private]),
-            "error at `issuers[0].jwks.inline`: the key `keys[0]` cannot be used: the private part of the key is published with it",
+            json!([good, private]),
+            "error at `issuers[0].jwks.inline`: the key `keys[1]` cannot be used: the private part of the key is published with it",
         ),
         (
             json!([good, good]),

@@ -173,7 +173,7 @@ struct Line {
     upgraded: bool,
 }
 
-fn decide<T>(judge: &Judge, request: &Request, then: impl FnOnce(Decision<'_>) -> T) -> T {
+fn decide<T>(judge: &Judge, request: &Request, then: impl FnOnce(Box<Decision<'_>>) -> T) -> T {
     let (method, path, headers) = request;
     let headers: Vec<Header<'_>> = headers
         .iter()

@@ -354,13 +354,13 @@ fn errors_of_both_policies_are_told_with_their_places() {
             rollout(&bad, &bad, &json!({"percent": 101, "x": 1})),
             "error at `stable.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `objects`, `providers`, `slots`, \
              `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
-             `resource`, `status`, `answers`, `revoke`, \
-             `broker`, `mode`, `shadow`, `model_groups`, `issuers`, \
+             `resource`, `status`, `answers`, `revoke`, `access_log`, \
+             `broker`, `mode`, `shadow`, `hosts`, `model_groups`, `issuers`, \
              `principals`\n\
              error at `candidate.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `objects`, `providers`, \
              `slots`, `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
-             `resource`, `status`, `answers`, `revoke`, \
-             `broker`, `mode`, `shadow`, `model_groups`, `issuers`, \
+             `resource`, `status`, `answers`, `revoke`, `access_log`, \
+             `broker`, `mode`, `shadow`, `hosts`, `model_groups`, `issuers`, \
              `principals`\n\
              error at `percent`: expected a number from 0 to 100\n\
              error at `x`: unknown field; expected `version`, `stable`, `candidate`, `percent`, `compare`, `fallback`",

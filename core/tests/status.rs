@@ -67,6 +67,7 @@ fn ask_for(
         method: b"GET",
         path: b"/.well-known/keyswap",
         authority: authority.as_bytes(),
+        scheme: b"",
         headers: &headers,
         peer,
     };
@@ -174,7 +175,7 @@ fn it_says_what_is_in_use_and_how_fresh_and_no_value() {
     ] {
         let authorization = format!("Bearer {token}");
         let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-        let head = RequestHead { method: b"GET", path, authority: b"", headers: &headers, peer: UNKNOWN };
+        let head = RequestHead { peer: UNKNOWN, ..RequestHead::new(b"GET", path, &headers) };
         let ((), sent) = worker.send(&store, &head, at(0), &nobody, |_| ());
         answered(&store, &sent, at(0), &[(":status", "429")]);
     }

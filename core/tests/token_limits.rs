@@ -4,7 +4,7 @@ mod support;
 
 use keyswap_core::base::Moment;
 use keyswap_core::host::{Capabilities, MemoryStore, Store, StoreError, Update};
-use keyswap_core::judge::{AnswerFields, AnswerHead, Refusal};
+use keyswap_core::judge::{AnswerFields, AnswerHead, Decision, Refusal, Verdict};
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker::Exchange;
 use serde_json::{Value, json};
@@ -106,6 +106,32 @@ fn a_request_reserves_its_estimate_and_takes_what_its_answer_tells() {
     answer(&mut first, 40, 60, at(1), &store);
     let second = ask(&plane, &store, 5000, at(1)).unwrap();
     assert_eq!(header(&second, "x-ratelimit-remaining-tokens"), Some((6000 - 100 - estimate).to_string()));
+}
+
+/// Returns what a caller is told of its limit.
+fn told(plane: &Worker, store: &dyn Store, now: Moment) -> Value {
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+    let head = RequestHead::new(b"GET", b"/.well-known/keyswap/me", &headers);
+    let body = |decision: &Decision<'_>| match &decision.verdict {
+        Verdict::Answer(reply) => reply.body.clone(),
+        other => panic!("{other:?}"),
+    };
+    let (body, _) = plane.send(store, &head, now, &|_| Answer(0, String::new()), body);
+    serde_json::from_str::<Value>(&body).unwrap()["token_limit"].clone()
+}
+
+#[test]
+fn a_caller_is_told_what_is_left_of_its_tokens() {
+    let plane = Plane::new(&limited(&json!({"tokens": 6000, "per": "60s"})));
+    let store = MemoryStore::default();
+    let limit = |left: usize| json!({"tokens": 6000, "per_seconds": 60, "left": left});
+    assert_eq!(told(&plane, &store, at(0)), limit(6000));
+    let mut exchange = ask(&plane, &store, 5000, at(0)).unwrap();
+    assert_eq!(told(&plane, &store, at(0)), limit(1000 - body(5000).len().div_ceil(3)));
+    answer(&mut exchange, 40, 60, at(0), &store);
+    assert_eq!(told(&plane, &store, at(0)), limit(5900));
+    assert_eq!(told(&plane, &store, at(1)), limit(6000), "a hundred tokens come back in a second");
 }
 
 #[test]

@@ -453,7 +453,7 @@ fn what_an_agent_cannot_be_is_an_error_with_its_place() {
     }
     let both = policy(&json!([{"env": "A", "request_header": "x"}, {}]));
     let errors = Policy::from_json(both.to_string().as_bytes()).err().unwrap().to_string();
-    let expected = "expected one of `env`, `request_header`, `http`, `inject_by`";
+    let expected = "expected one of `env`, `file`, `request_header`, `http`, `inject_by`";
     assert_eq!(
         errors.lines().take(2).collect::<Vec<_>>(),
         [

@@ -105,6 +105,36 @@ fn in_shadow_mode_a_body_that_would_be_refused_passes_and_is_told_when_it_has_pa
 }
 
 #[test]
+fn a_body_whose_head_states_its_length_is_refused_with_its_last_byte() {
+    let whole = body("gpt-a");
+    let cut = &whole[..whole.len() - 1];
+    for (sent, length, expect) in [
+        (whole.as_str(), whole.len(), Ok(())),
+        (cut, cut.len(), Err("body_invalid")),
+        ("{}", 2, Ok(())),
+        (r#"{"messages": []}"#, 16, Err("model_missing")),
+        // The rest is still to come.
+        (cut, whole.len(), Ok(())),
+    ] {
+        let plane = Plane::new(&of_models(&json!(["gpt-a"]), &json!({})));
+        let store = MemoryStore::default();
+        let (authorization, length) = (format!("Bearer {TOKEN}"), length.to_string());
+        let headers = [
+            Header { name: b"authorization", value: authorization.as_bytes() },
+            Header { name: b"content-type", value: b"application/json" },
+            Header { name: b"content-length", value: length.as_bytes() },
+        ];
+        let head = RequestHead::new(b"POST", CHAT.as_bytes(), &headers);
+        let (_, mut exchange) = plane.send(&store, &head, at(0), &nobody_is_asked, status);
+        let (most, last) = sent.as_bytes().split_at(sent.len() - 1);
+        assert!(exchange.request_body(most, false, at(0), &store).is_ok(), "{sent}");
+        // The host says behind it that nothing follows.
+        let judged = exchange.request_body(last, false, at(0), &store);
+        assert_eq!(judged.map(|_| ()).map_err(|refusal| refusal.reason), expect, "{sent}");
+    }
+}
+
+#[test]
 fn what_the_head_alone_decides_is_told_at_once() {
     let plane = Plane::new(&with(&all(), &json!({"mode": "shadow"})));
     let store = MemoryStore::default();
@@ -114,27 +144,39 @@ fn what_the_head_alone_decides_is_told_at_once() {
     assert_eq!(told[0].metric, "keyswap.shadow_decisions.verdict.forward.reason.allowed.provider.openai");
 }
 
+/// Returns a text of a client in one frame, whose mask changes nothing.
+fn frame(text: &str, is_compressed: bool) -> Vec<u8> {
+    let first = if is_compressed { 0xc1 } else { 0x81 };
+    let length = 0x80 | u8::try_from(text.len()).unwrap();
+    [&[first, length, 0, 0, 0, 0][..], text.as_bytes()].concat()
+}
+
 #[test]
-fn messages_that_may_be_compressed_are_not_read_by_a_policy_that_cannot_forbid_it() {
-    for (extensions, reads) in [(None, true), (Some("permessage-deflate"), false)] {
+fn messages_are_read_where_they_are_not_compressed_and_told_to_be_unreadable_where_they_are() {
+    let update = |model: &str| json!({"session": {"model": model}}).to_string();
+    for (text, is_compressed, reason) in [
+        (update("gpt-a"), false, None),
+        (update("gpt-b"), false, Some("model_not_allowed")),
+        (update("gpt-a"), true, Some("body_unreadable")),
+    ] {
         let plane = Plane::new(&shadow(&json!(["gpt-a"])));
         let store = MemoryStore::default();
         let authorization = format!("Bearer {TOKEN}");
-        let mut headers = vec![
+        let headers = [
             ("authorization", authorization.as_str()),
             ("connection", "upgrade"),
             ("upgrade", "websocket"),
             ("sec-websocket-key", "x"),
+            ("sec-websocket-extensions", "permessage-deflate"),
         ];
-        headers.extend(extensions.map(|value| ("sec-websocket-extensions", value)));
-        let headers: Vec<Header<'_>> = headers
-            .iter()
-            .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
-            .collect();
+        let headers = headers.map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() });
         let head = RequestHead::new(b"GET", b"/v1/realtime?model=gpt-a", &headers);
-        let (_, exchange) = plane.send(&store, &head, at(0), &nobody_is_asked, status);
-        assert_eq!(exchange.judges_request(), reads, "{extensions:?}");
-        assert_eq!(plane.observed.borrow().len(), usize::from(!reads), "what is not read is told at once");
+        let (_, mut exchange) = plane.send(&store, &head, at(0), &nobody_is_asked, status);
+        let passed = exchange.request_body(&frame(&text, is_compressed), false, at(0), &store).unwrap();
+        assert!(passed.bytes.is_none() && !passed.waits, "{text}");
+        let told = end(&plane, &mut exchange, &store);
+        let reason = reason.unwrap_or("reason.allowed");
+        assert!(told.len() == 1 && told[0].contains(reason), "{text}, {is_compressed}: {told:?}");
     }
 }
 

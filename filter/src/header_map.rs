@@ -5,7 +5,7 @@
 //! refused: it might hide a header.
 
 use keyswap_core::answer::ResponseHeader;
-use keyswap_core::request::MisplacedPseudoHeader;
+use keyswap_streams::{Lines, Malformed};
 
 /// The bytes that hold the sizes of the name and the value of a pair.
 const SIZES: usize = 8;
@@ -16,15 +16,6 @@ pub(crate) struct HeaderMap {
     pairs: usize,
 }
 
-/// The error of a map that differs from the one that the host announced, or that runs past its end.
-pub(crate) struct Malformed;
-
-impl From<MisplacedPseudoHeader> for Malformed {
-    fn from(MisplacedPseudoHeader: MisplacedPseudoHeader) -> Self {
-        Self
-    }
-}
-
 impl HeaderMap {
     /// Reads a map of `count` pairs from the host. The host hands over no bytes where a map is too large for it.
     pub(crate) fn parse(bytes: Vec<u8>, count: usize) -> Result<Self, Malformed> {
@@ -32,18 +23,18 @@ impl HeaderMap {
         let can_be = pairs <= bytes.len() / SIZES;
         if pairs == count && can_be { Ok(Self { bytes, pairs }) } else { Err(Malformed) }
     }
+}
 
-    /// Returns the size of the map in bytes.
-    pub(crate) fn size(&self) -> usize {
+impl Lines for HeaderMap {
+    fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.pairs
     }
 
-    /// Returns the pairs of name and value, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Result<(&[u8], &[u8]), Malformed>> {
+    fn iter(&self) -> impl Iterator<Item = Result<(&[u8], &[u8]), Malformed>> {
         let mut sizes = 4_usize;
         let mut at = self.pairs.checked_mul(SIZES).and_then(|size| size.checked_add(4));
         let mut next = move || {

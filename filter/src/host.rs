@@ -8,49 +8,19 @@
 
 mod abi;
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 
 use keyswap_core::answer::LocalReply;
 use keyswap_core::base::Moment;
 use keyswap_core::services::FetchRequest;
+use keyswap_streams::{Body, HostError, Map};
 use proxy_wasm::hostcalls;
 
-use crate::header_map::{self, HeaderMap, Malformed};
+use crate::header_map::{self, HeaderMap};
 
 /// The status of a call for something that is not there.
 pub(crate) const NOT_FOUND: u32 = 1;
-
-/// An error of a host call.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum HostError {
-    /// The host refused the call, with this status of the ABI.
-    Status(&'static str, u32),
-    /// A header map does not have the form that the ABI gives it.
-    Malformed,
-    /// The stream came before a configuration was accepted.
-    NotConfigured,
-    /// The state that the stream needs is in use by another.
-    Busy,
-}
-
-impl fmt::Display for HostError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(call, status) => write!(f, "`{call}` answered status {status}"),
-            Self::Malformed => f.write_str("a header map cannot be read to its end"),
-            Self::NotConfigured => f.write_str("there is no configuration"),
-            Self::Busy => f.write_str("its state is in use"),
-        }
-    }
-}
-
-impl From<Malformed> for HostError {
-    fn from(Malformed: Malformed) -> Self {
-        Self::Malformed
-    }
-}
 
 fn accept(call: &'static str, status: u32) -> Result<(), HostError> {
     if status == 0 { Ok(()) } else { Err(HostError::Status(call, status)) }
@@ -71,21 +41,23 @@ fn receive(
     Ok(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
 }
 
-/// The header maps of a stream.
-#[derive(Clone, Copy)]
-pub(crate) enum Map {
-    RequestHeaders = 0,
-    RequestTrailers = 1,
-    ResponseHeaders = 2,
-    ResponseTrailers = 3,
-    CallResponseHeaders = 6,
+/// The header map of the answer to a call.
+const CALL_RESPONSE_HEADERS: u32 = 6;
+
+const fn number(map: Map) -> u32 {
+    match map {
+        Map::RequestHeaders => 0,
+        Map::RequestTrailers => 1,
+        Map::ResponseHeaders => 2,
+        Map::ResponseTrailers => 3,
+    }
 }
 
 /// Reads a header map of `count` pairs, as the host announced it.
 pub(crate) fn header_map(map: Map, count: usize) -> Result<HeaderMap, HostError> {
     // SAFETY: the pointers are valid for the call.
     let bytes = receive("get_header_map_pairs", |data, size| unsafe {
-        abi::proxy_get_header_map_pairs(map as u32, data, size)
+        abi::proxy_get_header_map_pairs(number(map), data, size)
     })?;
     Ok(HeaderMap::parse(bytes, count)?)
 }
@@ -95,7 +67,7 @@ pub(crate) fn set(map: Map, name: &[u8], value: &[u8]) -> Result<(), HostError> 
     // SAFETY: the slices are valid for the call.
     let status = unsafe {
         abi::proxy_replace_header_map_value(
-            map as u32,
+            number(map),
             name.as_ptr(),
             name.len(),
             value.as_ptr(),
@@ -108,7 +80,7 @@ pub(crate) fn set(map: Map, name: &[u8], value: &[u8]) -> Result<(), HostError> 
 /// Removes all lines of a header.
 pub(crate) fn remove(map: Map, name: &[u8]) -> Result<(), HostError> {
     // SAFETY: the slice is valid for the call.
-    let status = unsafe { abi::proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+    let status = unsafe { abi::proxy_remove_header_map_value(number(map), name.as_ptr(), name.len()) };
     accept("remove_header_map_value", status)
 }
 
@@ -116,16 +88,20 @@ pub(crate) fn remove(map: Map, name: &[u8]) -> Result<(), HostError> {
 pub(crate) fn add(map: Map, name: &[u8], value: &[u8]) -> Result<(), HostError> {
     // SAFETY: the slices are valid for the call.
     let status = unsafe {
-        abi::proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+        abi::proxy_add_header_map_value(number(map), name.as_ptr(), name.len(), value.as_ptr(), value.len())
     };
     accept("add_header_map_value", status)
 }
 
 /// Returns the value of a header.
 pub(crate) fn get(map: Map, name: &[u8]) -> Result<Vec<u8>, HostError> {
+    value(number(map), name)
+}
+
+fn value(map: u32, name: &[u8]) -> Result<Vec<u8>, HostError> {
     // SAFETY: the slice and the pointers are valid for the call.
     receive("get_header_map_value", |data, size| unsafe {
-        abi::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
+        abi::proxy_get_header_map_value(map, name.as_ptr(), name.len(), data, size)
     })
 }
 
@@ -142,23 +118,23 @@ fn buffer(buffer: u32, most: usize) -> Result<Vec<u8>, HostError> {
     })
 }
 
-/// The bodies of a stream.
-#[derive(Clone, Copy)]
-pub(crate) enum Body {
-    Request = 0,
-    Response = 1,
+const fn buffer_of(body: Body) -> u32 {
+    match body {
+        Body::Request => 0,
+        Body::Response => 1,
+    }
 }
 
 /// Returns the part of a body that is on its way now, of this size.
 pub(crate) fn body(body: Body, size: usize) -> Result<Vec<u8>, HostError> {
-    if size == 0 { Ok(Vec::new()) } else { buffer(body as u32, size) }
+    if size == 0 { Ok(Vec::new()) } else { buffer(buffer_of(body), size) }
 }
 
 /// Puts other bytes in place of that part.
 pub(crate) fn set_body(body: Body, bytes: &[u8]) -> Result<(), HostError> {
     // SAFETY: the slice is valid for the call.
     let status =
-        unsafe { abi::proxy_set_buffer_bytes(body as u32, 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
+        unsafe { abi::proxy_set_buffer_bytes(buffer_of(body), 0, usize::MAX, bytes.as_ptr(), bytes.len()) };
     accept("set_buffer_bytes", status)
 }
 
@@ -190,7 +166,7 @@ pub(crate) fn call_response(headers: usize, body: usize) -> Option<(u16, Vec<u8>
     if headers == 0 {
         return None;
     }
-    let status = String::from_utf8(get(Map::CallResponseHeaders, b":status").ok()?).ok()?.parse().ok()?;
+    let status = String::from_utf8(value(CALL_RESPONSE_HEADERS, b":status").ok()?).ok()?.parse().ok()?;
     let body = if body == 0 { Vec::new() } else { buffer(CALL_RESPONSE_BODY, body).ok()? };
     Some((status, body))
 }
@@ -292,11 +268,6 @@ pub(crate) fn set_filter_state(name: &str, value: &[u8]) {
     let _ = unsafe { abi::proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
-/// Makes Envoy choose the route again. A request must not go on without: its route was chosen by the client's authority.
-pub(crate) fn clear_route_cache() -> Result<(), HostError> {
-    call_foreign_function("clear_route_cache", &[]).map(drop)
-}
-
 /// Calls a function of Envoy's that is not in the ABI.
 pub(crate) fn call_foreign_function(name: &'static str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
     // SAFETY: the slices and the pointers are valid for the call.
@@ -350,26 +321,33 @@ impl Counter {
     }
 }
 
+const fn number_of(level: log::Level) -> u32 {
+    match level {
+        log::Level::Trace => 0,
+        log::Level::Debug => 1,
+        log::Level::Info => 2,
+        log::Level::Warn => 3,
+        log::Level::Error => 4,
+    }
+}
+
 /// Sends the lines of the `log` macros to the host, which filters them by its own level.
 pub(crate) fn install_logger() {
     struct Logger;
 
     impl log::Log for Logger {
-        fn enabled(&self, _metadata: &log::Metadata<'_>) -> bool {
-            true
+        /// A host that does not tell its level gets every line.
+        fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+            let mut least = 0;
+            // SAFETY: the pointer is valid for the call.
+            let status = unsafe { abi::proxy_get_log_level(&raw mut least) };
+            status != 0 || number_of(metadata.level()) >= least
         }
 
         fn log(&self, record: &log::Record<'_>) {
-            let level = match record.level() {
-                log::Level::Trace => 0,
-                log::Level::Debug => 1,
-                log::Level::Info => 2,
-                log::Level::Warn => 3,
-                log::Level::Error => 4,
-            };
             let line = record.args().to_string();
             // SAFETY: the slice is valid for the call.
-            let _ = unsafe { abi::proxy_log(level, line.as_ptr(), line.len()) };
+            let _ = unsafe { abi::proxy_log(number_of(record.level()), line.as_ptr(), line.len()) };
         }
 
         fn flush(&self) {}

@@ -22,27 +22,15 @@ mod header_map;
 
 mod host;
 
-mod brokered;
-
 mod environment;
-
-mod metrics;
 
 mod store;
 
 mod verifier;
 
-mod request;
+mod counters;
 
-mod fetcher;
-
-mod worker;
-
-mod upload;
-
-mod download;
-
-mod stream;
+mod envoy;
 
 mod plugin;
 

@@ -3,33 +3,25 @@
 //! A configuration with errors is refused as a whole, and Envoy with it refuses its own.
 
 use std::rc::Rc;
-use std::time::Duration;
 
-use keyswap_core::base::Moment;
 use keyswap_core::host::Capabilities;
 use keyswap_core::policy::PolicyErrors;
-use keyswap_core::services::{Fetch, FetchAnswer, FetchKey, Resolution};
 use keyswap_core::worker::Worker;
-
+use keyswap_streams::{Shared, Stream, answered, work};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use proxy_wasm::types::{Action, ContextType};
 
 use crate::environment::HostEnvironment;
-use crate::fetcher::{Call, Fetcher};
+use crate::envoy::Envoy;
 use crate::host;
-use crate::store::{SharedData, seed};
-use crate::stream::{self, Stream};
+use crate::store::seed;
 use crate::verifier::EnvoyVerifier;
-use crate::worker::Shared;
-
-/// The least time between two questions to the engine for what is due.
-const ROUND_INTERVAL: Duration = Duration::from_millis(900);
 
 /// The root context.
 pub(crate) struct Plugin {
     id: u32,
     /// `None` until a policy was accepted: streams that come before are refused.
-    shared: Option<Rc<Shared>>,
+    shared: Option<Rc<Shared<Envoy>>>,
 }
 
 impl Plugin {
@@ -41,11 +33,9 @@ impl Plugin {
 impl Context for Plugin {
     fn on_http_call_response(&mut self, number: u32, headers: usize, body: usize, _trailers: usize) {
         let Some(shared) = &self.shared else { return };
-        let Some(call) = shared.with_fetcher(|fetcher| fetcher.answered(number)) else { return };
         let response = host::call_response(headers, body);
-        let answer = response.as_ref().map(|(status, body)| (*status, body.as_slice()));
-        self.settle(shared, &call, &answer.into());
-        self.work(shared);
+        let response = response.as_ref().map(|(status, body)| (*status, body.as_slice()));
+        answered(shared, number.into(), &response.into());
     }
 }
 
@@ -57,9 +47,7 @@ impl RootContext for Plugin {
                     log::error!("the shared data cannot be prepared: {error}");
                     return false;
                 }
-                let shared = Shared::new(worker);
-                shared.with_fetcher(Fetcher::begin);
-                self.shared = Some(Rc::new(shared));
+                self.shared = Some(Rc::new(Shared::new(worker, Envoy::new(self.id))));
                 true
             }
             Err(errors) => {
@@ -77,12 +65,12 @@ impl RootContext for Plugin {
 
     fn on_tick(&mut self) {
         if let Some(shared) = &self.shared {
-            self.work(shared);
+            work(shared);
         }
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(id, self.shared.clone())))
+        Some(Box::new(Request(Stream::new(id, self.shared.clone()))))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -90,83 +78,41 @@ impl RootContext for Plugin {
     }
 }
 
-impl Plugin {
-    /// Makes the calls that are due.
-    fn work(&self, shared: &Shared) {
-        let Ok(now) = host::now() else { return };
-        if !now.is_within(ROUND_INTERVAL, shared.last_round.get()) {
-            shared.last_round.set(now);
-            let due = shared.worker.due(now, &SharedData);
-            due.notes.iter().for_each(|note| log::warn!("{note}"));
-            for fetch in due.fetches {
-                shared.start(fetch, now);
-            }
-            self.end_revoked(shared, now);
-        }
-        while let Some(fetch) = shared.with_fetcher(|fetcher| fetcher.overdue(now)) {
-            shared.worker.abandon(&fetch.key, now);
-            self.resolve(shared, &fetch.key, &Resolution::Unavailable);
-        }
-        while let Some(fetch) = shared.with_fetcher(Fetcher::next) {
-            if shared.worker.may_call(&fetch.key, now) {
-                self.call(shared, fetch);
-            } else {
-                self.resolve(shared, &fetch.key, &Resolution::Unavailable);
-            }
-        }
-        shared.with_fetcher(Fetcher::schedule);
+/// The context of a stream.
+struct Request(Stream<Envoy>);
+
+const fn action(action: keyswap_streams::Action) -> Action {
+    match action {
+        keyswap_streams::Action::Continue => Action::Continue,
+        keyswap_streams::Action::Pause => Action::Pause,
+    }
+}
+
+impl Context for Request {}
+
+impl HttpContext for Request {
+    fn on_http_request_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
+        action(self.0.request_headers(count, end_of_stream))
     }
 
-    /// Ends the requests whose callers have lost the right to them.
-    fn end_revoked(&self, shared: &Shared, now: Moment) {
-        let ended = shared.look_again(now);
-        if ended.is_empty() {
-            return;
-        }
-        for request in ended {
-            stream::end(&request);
-        }
-        self.be_effective();
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.request_body(size, end_of_stream))
     }
 
-    /// Makes the root context the effective one again.
-    fn be_effective(&self) {
-        if let Err(error) = host::set_effective_context(self.id) {
-            log::error!("cannot restore the root context: {error}");
-        }
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
+        action(self.0.request_trailers(count))
     }
 
-    /// Makes a call. A call that cannot even be made has failed.
-    fn call(&self, shared: &Shared, fetch: Fetch) {
-        let call = Call { key: fetch.key, as_of: fetch.as_of };
-        match host::dispatch(&fetch.request) {
-            Ok(number) => shared.with_fetcher(|fetcher| fetcher.called(number, call)),
-            Err(error) => {
-                log::error!("cannot call the cluster `{}`: {error}", fetch.request.cluster);
-                self.settle(shared, &call, &FetchAnswer::Failed);
-            }
-        }
+    fn on_http_response_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
+        action(self.0.response_headers(count, end_of_stream))
     }
 
-    fn settle(&self, shared: &Shared, call: &Call, answer: &FetchAnswer<'_>) {
-        let Ok(now) = host::now() else { return self.resolve(shared, &call.key, &Resolution::Unavailable) };
-        let accepted = shared.worker.accept(&call.key, call.as_of, answer, now, &SharedData);
-        shared.metrics.count_fetch(call.key.kind(), accepted.outcome);
-        let (resolution, lines) = accepted.into_parts(&call.key);
-        lines.for_each(|line| log::warn!("{line}"));
-        self.resolve(shared, &call.key, &resolution);
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        action(self.0.response_body(size, end_of_stream))
     }
 
-    /// Resumes every request that waits for this key.
-    fn resolve(&self, shared: &Shared, key: &FetchKey, resolution: &Resolution) {
-        let waiters = shared.with_fetcher(|fetcher| fetcher.release(key));
-        if waiters.is_empty() {
-            return;
-        }
-        for waiter in waiters {
-            stream::resume(shared, waiter, resolution.clone());
-        }
-        self.be_effective();
+    fn on_http_response_trailers(&mut self, count: usize) -> Action {
+        action(self.0.response_trailers(count))
     }
 }
 

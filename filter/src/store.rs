@@ -5,7 +5,9 @@
 
 use keyswap_core::host::{EMPTY_SLOT, Store, StoreError, Update, slot_keys};
 
-use crate::host::{self, HostError};
+use keyswap_streams::HostError;
+
+use crate::host;
 
 /// The most attempts of an update. Where other workers are faster each time, there is more to it than bad luck.
 const ATTEMPTS: usize = 8;
@@ -24,10 +26,13 @@ impl Store for SharedData {
     fn update(&self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Update) -> Result<(), StoreError> {
         for _ in 0..ATTEMPTS {
             let present = host::shared(key).map_err(|_| StoreError::Unavailable)?;
-            let (value, cas) =
-                present.as_ref().map_or((None, 0), |(value, cas)| (Some(value.as_slice()), *cas));
-            let Update::Set(new) = change(value) else { return Ok(()) };
-            match host::set_shared(key, &new, cas) {
+            let is_there = present.is_some();
+            let (mut value, cas) = present.unwrap_or_default();
+            let update = change(is_there.then_some(&value));
+            if !update.apply(&mut value) {
+                return Ok(());
+            }
+            match host::set_shared(key, &value, cas) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(_) => return Err(StoreError::Unavailable),

@@ -7,7 +7,9 @@ use keyswap_core::identity::jwt::{
     NativeCheck, PureRust, SignatureCheck, SignatureVerifier, VerifierUnavailable,
 };
 
-use crate::host::{self, HostError};
+use keyswap_streams::HostError;
+
+use crate::host;
 
 /// Envoy's foreign function. Arguments and results are protobuf messages.
 const FUNCTION: &str = "verify_signature";

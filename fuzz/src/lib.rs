@@ -71,7 +71,8 @@ pub fn request(data: &[u8]) {
             let fed = scanner.feed(slice, &mut |named| {
                 names.push(match named {
                     Named::Model(name) | Named::Provider(name) => name.to_owned(),
-                    Named::Object(id) => String::from_utf8_lossy(id).into_owned(),
+                    Named::Object(id) | Named::InFile(id) => String::from_utf8_lossy(id).into_owned(),
+                    Named::UnreadFile | Named::Keeps => String::new(),
                 });
             });
             let Ok(splices) = fed else { return None };

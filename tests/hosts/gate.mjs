@@ -1,14 +1,13 @@
-// A server of Express whose program takes every upgrade and CONNECT that reaches it, with Keyswap in front:
-// node gate.mjs FOLDER, with the policy in KEYSWAP_POLICY; FOLDER has the authorizer as a module.
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+// A server of Express whose program takes every upgrade and CONNECT that reaches it, with Keyswap in front: node gate.mjs, with
+// the policy in KEYSWAP_POLICY.
 import express from "express";
-import { keyswap } from "./keyswap.mjs";
+import { keyswap } from "keyswap/express";
 
-const { authorizer } = await import(pathToFileURL(resolve(process.argv[2], "authorizer.js")));
-const gate = keyswap({ Engine: authorizer.Engine, policy: process.env.KEYSWAP_POLICY });
+const gate = keyswap({ policy: process.env.KEYSWAP_POLICY, counts: true });
 const tell = (kind) => console.error(`the application has a connection of the type ${kind}`);
 const app = express();
+// What reads the body before Keyswap leaves nothing to forward.
+app.use("/v1/responses", express.json());
 app.use(gate);
 app.use((request, response) => {
   tell("http");

@@ -1,4 +1,4 @@
-"""A server whose application accepts whatever reaches it, with Keyswap in front: `python gate.py AUTHORIZER WEBSOCKETS`.
+"""A server of Starlette whose application accepts whatever reaches it, with Keyswap in front: `python gate.py WEBSOCKETS`.
 
 WEBSOCKETS is the package by which uvicorn has them. With `scopes`, no server is started: each line of the input is a scope of
 ASGI, and for each a line tells of what was sent, or of the error. The policy is in KEYSWAP_POLICY.
@@ -7,14 +7,12 @@ ASGI, and for each a line tells of what was sent, or of the error. The policy is
 import asyncio
 import json
 import os
-import pathlib
 import socket
 import sys
 
 import uvicorn
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "component/examples/python"))
-from keyswap import Keyswap
+from keyswap_asgi import Keyswap
+from starlette.applications import Starlette
 
 
 async def accept(scope, receive, send):
@@ -48,10 +46,13 @@ async def scopes(app):
 
 
 def main():
-    app = Keyswap(accept, sys.argv[1], os.environ["KEYSWAP_POLICY"])
-    if sys.argv[2] == "scopes":
-        return asyncio.run(scopes(app))
-    config = uvicorn.Config(app, ws=sys.argv[2], log_level="critical", access_log=False, lifespan="on")
+    policy = os.environ["KEYSWAP_POLICY"]
+    if sys.argv[1] == "scopes":
+        return asyncio.run(scopes(Keyswap(accept, policy)))
+    app = Starlette()
+    app.add_middleware(Keyswap, policy=policy)
+    app.mount("/", accept)
+    config = uvicorn.Config(app, ws=sys.argv[1], log_level="critical", access_log=False, lifespan="on")
     listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
     print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", file=sys.stderr, flush=True)
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))

@@ -34,7 +34,7 @@ use crate::{
 
 pub use kind::Kind;
 pub use plan::Plan;
-pub use set_ups::{BARE, COMPONENT_SET_UPS, Running, SET_UPS, SetUp};
+pub use set_ups::{BARE, COMPONENT_SET_UPS, FORMER, GATEWAY_SET_UPS, Running, SET_UPS, SetUp};
 pub use stage::Stage;
 pub use upstream::Upstream;
 pub use watch::Watch;
@@ -54,7 +54,7 @@ pub fn run(plan: &Plan, watch: &mut Watch<'_>) -> Result<Measured> {
     }
     watch.at("building", 0.0)?;
     tools::envoy()?;
-    let stage = Stage::open(plan.quick)?;
+    let stage = Stage::open(plan)?;
     let all: f64 = plan.tables.iter().map(|table| table.size()).sum();
     let mut report = Report { machine: machine(&stage, plan)?, tables: Vec::new() };
     let mut begin = 0.0;

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use crate::tools::project_root;
 
 const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+/// The setting that shows the module's counters without a word of Envoy's in front.
+const NAMED: &str = "envoy.reloadable_features.dynamic_modules_strip_custom_stat_prefix";
 /// The files in which systems store trusted certificate authorities.
 const SYSTEM_CA_FILES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
@@ -76,6 +78,25 @@ impl Bootstrap {
         self.set_plugin("/vm_config/environment_variables/host_env_keys", json!(names))
     }
 
+    /// Puts the dynamic module in the filter's place, with the same policy.
+    pub fn use_module(&mut self) -> Result<()> {
+        let has_module = |filter: &Value| filter.pointer("/typed_config/dynamic_module_config").is_some();
+        if self.filters()?.iter().any(has_module) {
+            return Ok(());
+        }
+        let policy = self.filters()?.iter().find(|filter| filter["name"] == "keyswap");
+        let policy = policy.and_then(|filter| filter.pointer("/typed_config/config/configuration")).cloned();
+        let policy = policy.context("the bootstrap has no policy")?;
+        let place = self.filters()?.iter().position(|filter| filter["name"] == "keyswap").unwrap_or_default();
+        let kind = "type.googleapis.com/envoy.extensions.filters.http.dynamic_modules.v3.DynamicModuleFilter";
+        let module = json!({
+            "@type": kind, "filter_name": "keyswap", "filter_config": policy,
+            "dynamic_module_config": {"name": "keyswap", "do_not_close": true},
+        });
+        self.0["layered_runtime"]["layers"][0]["static_layer"][NAMED] = json!(true);
+        self.set(&format!("{MANAGER}/http_filters/{place}/typed_config"), module)
+    }
+
     /// Moves the listener into a file, which Envoy watches.
     pub fn use_listener_file(&mut self, file: &Path) -> Result<()> {
         let mut listener = self.list("/static_resources/listeners")?.pop().context("there is no listener")?;
@@ -125,6 +146,14 @@ impl Bootstrap {
     pub fn set_http2_upstreams(&mut self) -> Result<()> {
         let options = json!({"http2_protocol_options": {}});
         self.each_upstream(|cluster| replace(cluster, &explicit_http_config(), options.clone()))
+    }
+
+    /// Sets the most bytes that the listener keeps of a body, and of a connection.
+    pub fn set_buffer_limit(&mut self, bytes: u32) -> Result<()> {
+        let listener =
+            self.list("/static_resources/listeners")?.first_mut().context("there is no listener")?;
+        listener["per_connection_buffer_limit_bytes"] = json!(bytes);
+        Ok(())
     }
 
     /// Lets HTTP/1.1 have trailers on both sides.

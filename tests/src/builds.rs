@@ -30,6 +30,13 @@ pub struct Build {
 
 /// The filter's Wasm module.
 pub static FILTER: Build = Build::new("KEYSWAP_FILTER_WASM", build_filter);
+/// The dynamic module, without optimisation: its overflows and its misuse of memory are caught.
+pub static MODULE: Build =
+    Build::new("KEYSWAP_MODULE", || as_envoy_names_it(&of_workspace("libkeyswap_module")?));
+/// The dynamic module as it is released.
+pub(crate) static RELEASED_MODULE: Build = Build::new("KEYSWAP_RELEASED_MODULE", || {
+    as_envoy_names_it(&build(&["--package", "keyswap-module", "--release"])?)
+});
 /// A filter that answers `GET /shared-data` with Keyswap's values in Envoy's shared data.
 pub static PROBE: Build = Build::new("KEYSWAP_PROBE_WASM", || build_wasm("keyswap-probe", MODULE_TARGET));
 /// The empty filter.
@@ -94,7 +101,7 @@ pub fn build_module(root: &Path, package: &str, target: &str) -> Result<PathBuf>
 
 /// Returns flags in addition to those in `.cargo/config.toml`. They rename the folders of the sources, which panics
 /// contain.
-fn remapped(root: &Path) -> Result<[String; 2]> {
+pub(crate) fn remapped(root: &Path) -> Result<[String; 2]> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(env::home_dir()?.join(".cargo"))).context("there is no home folder")?;
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
@@ -104,6 +111,10 @@ fn remapped(root: &Path) -> Result<[String; 2]> {
 fn build_filter() -> Result<PathBuf> {
     let large = build_wasm("keyswap-filter", MODULE_TARGET)?;
     derive(&large, "keyswap.filter.wasm", wasm_opt::filter)
+}
+
+fn as_envoy_names_it(library: &Path) -> Result<PathBuf> {
+    derive(library, "libkeyswap.so", |library| Ok(library.to_vec()))
 }
 
 fn build_component() -> Result<PathBuf> {
@@ -143,7 +154,7 @@ fn derive(source: &Path, name: &str, make: impl FnOnce(&[u8]) -> Result<Vec<u8>>
 }
 
 /// Installs a compilation target, which the pinned toolchain may lack on this machine.
-fn add_target(target: &str) -> Result<()> {
+pub(crate) fn add_target(target: &str) -> Result<()> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut print = Command::new(rustc);
     print.args(["--print", "target-libdir", "--target", target]).current_dir(project_root());
@@ -157,16 +168,20 @@ fn add_target(target: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds the tests and programs of the workspace, and returns the `keyswap` command.
+/// Builds the tests, programs and libraries of the workspace, and returns the `keyswap` command.
+pub fn build_workspace() -> Result<PathBuf> {
+    of_workspace("keyswap")
+}
+
+/// Builds the workspace, and returns one of its files.
 ///
 /// A build of several packages unifies the features of their dependencies. One build for all packages avoids building
 /// most dependencies twice.
-pub fn build_workspace() -> Result<PathBuf> {
+fn of_workspace(stem: &str) -> Result<PathBuf> {
     let mut cargo = cargo_build(&project_root());
-    let programs = artifacts_of(cargo.args(["--workspace", "--tests", "--bins"]))?;
-    let mut keyswap =
-        programs.into_iter().filter(|path| path.file_stem().is_some_and(|name| name == "keyswap"));
-    keyswap.next_back().context("there is no `keyswap` in the workspace")
+    let files = artifacts_of(cargo.args(["--workspace", "--tests", "--bins", "--lib"]))?;
+    let mut found = files.into_iter().filter(|path| path.file_stem().is_some_and(|name| name == stem));
+    found.next_back().with_context(|| format!("there is no `{stem}` in the workspace"))
 }
 
 /// Builds one artifact with cargo, and returns its path in any target folder.
@@ -185,7 +200,7 @@ fn artifact_of(cargo: &mut Command) -> Result<PathBuf> {
     artifacts_of(cargo)?.pop().context("cargo built nothing")
 }
 
-fn artifacts_of(cargo: &mut Command) -> Result<Vec<PathBuf>> {
+pub(crate) fn artifacts_of(cargo: &mut Command) -> Result<Vec<PathBuf>> {
     let mut child = cargo
         .stdout(Stdio::piped())
         .spawn()
@@ -203,6 +218,7 @@ fn artifact(line: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     let mut files = message.get("filenames")?.as_array()?.iter().filter_map(Value::as_str).map(Path::new);
     let executable = message.get("executable").and_then(Value::as_str).map(Path::new);
-    let module = files.find(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    let module =
+        files.find(|file| file.extension().is_some_and(|extension| extension == "wasm" || extension == "so"));
     module.or(executable).map(Path::to_path_buf)
 }

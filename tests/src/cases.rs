@@ -5,5 +5,6 @@ mod complete;
 mod corpus;
 mod endpoints;
 mod providers;
+mod unkept;
 
-pub use corpus::{CorpusSuite, corpus, minting};
+pub use corpus::{CorpusSuite, corpus, minting, unkept};

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{builds::KEYSWAP, envoy::Setup, registry::Registry, standin::Standin, testbed::Testbed};
+use crate::{Standin, builds::KEYSWAP, envoy::Setup, registry::Registry, testbed::Testbed};
 
 /// Executes a statement in an SQLite file.
 const WRITE: &str = "

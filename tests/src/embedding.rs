@@ -1,29 +1,31 @@
-//! The examples of `component/examples`, servers that embed the authorizer, as child processes.
+//! The programs that embed the authorizer by its packages, as child processes: the examples of `component/examples`, and the
+//! gates of `tests/hosts`.
 
 use std::{
-    fs,
     net::SocketAddr,
-    os::unix::fs::symlink,
-    path::PathBuf,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::{
-    builds::AUTHORIZER,
     clients::isolated,
+    packages,
     server::{Process, Server},
-    tools::{self, installed, project_root},
+    tools::project_root,
     wasmtime::WasmtimeSetup,
 };
 
 /// A program that embeds the authorizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Embedding {
-    /// Express, with the component as an ES module.
-    Node,
-    /// An ASGI server, with the component in Wasmtime.
+    /// A server of Express.
+    Express,
+    /// A server of Hono.
+    Hono,
+    /// A handler of the Fetch standard.
+    Fetch,
+    /// A server of Starlette, for ASGI.
     Python,
 }
 
@@ -38,11 +40,13 @@ pub enum Gate {
 
 impl Embedding {
     /// All examples.
-    pub const ALL: [Self; 2] = [Self::Node, Self::Python];
+    pub const ALL: [Self; 4] = [Self::Express, Self::Hono, Self::Fetch, Self::Python];
 
     fn command(self) -> Result<Command> {
         match self {
-            Self::Node => node("server.mjs"),
+            Self::Express => node("express.mjs"),
+            Self::Hono => node("hono.mjs"),
+            Self::Fetch => node("fetch.mjs"),
             Self::Python => python("component/examples/python/server.py"),
         }
     }
@@ -74,16 +78,15 @@ fn python_gate(argument: &str) -> Result<Command> {
 }
 
 fn node(program: &str) -> Result<Command> {
-    let folder = node_example()?;
     let mut command = isolated("node");
-    command.arg(folder.join(program)).arg(folder.join("authorizer"));
+    command.arg(packages::node_programs()?.join(program));
     Ok(command)
 }
 
 fn python(program: &str) -> Result<Command> {
     let mut command = isolated("python3");
-    command.arg(project_root().join(program)).arg(AUTHORIZER.path()?);
-    command.env("PYTHONPATH", tools::python_host()?).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.arg(project_root().join(program));
+    command.env("PYTHONPATH", packages::python_path()?).env("PYTHONDONTWRITEBYTECODE", "1");
     Ok(command)
 }
 
@@ -112,25 +115,4 @@ fn address(process: &Process) -> Result<Option<SocketAddr>> {
     let log = process.log();
     let address = log.lines().find_map(|line| line.strip_prefix("listening on http://"));
     Ok(address.map(str::parse).transpose()?)
-}
-
-/// Returns a folder with the example, its packages, and the authorizer as a module in `authorizer`.
-fn node_example() -> Result<PathBuf> {
-    let source = project_root().join("component/examples/node");
-    let gate = project_root().join("tests/hosts/gate.mjs");
-    let files = ["keyswap.mjs", "server.mjs", "transpile.mjs"].map(|name| source.join(name));
-    let files = [&files[..], &[gate]].concat();
-    let packages = tools::node_host()?;
-    let component = AUTHORIZER.path()?;
-    let made_of = [&files[..], std::slice::from_ref(&component)].concat();
-    installed("node-example", &tools::fingerprint(&made_of)?, |folder| {
-        for file in &files {
-            fs::copy(file, folder.join(file.file_name().unwrap_or_default()))?;
-        }
-        symlink(packages.join("node_modules"), folder.join("node_modules"))?;
-        let mut transpile = Command::new("node");
-        transpile.arg("transpile.mjs").arg(&component).arg("authorizer").current_dir(folder);
-        tools::run(&mut transpile, tools::NODE_REMEDY).context("the authorizer makes no ES module")?;
-        Ok(())
-    })
 }

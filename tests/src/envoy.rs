@@ -1,10 +1,14 @@
 //! An Envoy with the shipped bootstrap, as a child process that ends when its value is dropped.
 
+mod admin;
+mod variants;
+
 use std::{
     collections::BTreeMap,
-    fs,
-    net::{Ipv4Addr, SocketAddr},
+    env, fs,
+    net::SocketAddr,
     ops::{Deref, DerefMut},
+    path::{Path, PathBuf},
     process::Command,
     time::Instant,
 };
@@ -12,11 +16,11 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use self::admin::{admin, admin_address, as_of_filter, listener_address, serves};
 use crate::{
     Standin,
     bootstrap::Bootstrap,
-    builds::FILTER,
-    http::{self, Request},
+    builds::{Build, FILTER, MODULE},
     server::{PATIENCE, Process, Server, pause},
     tools, until,
 };
@@ -24,10 +28,17 @@ use crate::{
 /// The file of a listener that can be replaced.
 const LISTENER_FILE: &str = "listener.json";
 
+/// The variable that puts the dynamic module in the place of the filter, for every test that does not say otherwise.
+pub const NATIVE: &str = "KEYSWAP_TESTS_NATIVE";
+
 /// The set-up of an Envoy.
 pub struct Setup {
+    program: Result<PathBuf>,
     bootstrap: Result<Bootstrap>,
     has_keyswap: bool,
+    is_native: bool,
+    module: &'static Build,
+    filter: Option<PathBuf>,
     env: BTreeMap<String, String>,
     concurrency: u32,
     log_level: String,
@@ -47,8 +58,12 @@ impl Setup {
 
     fn of(bootstrap: Result<Bootstrap>, has_keyswap: bool) -> Self {
         let setup = Self {
+            program: tools::envoy(),
             bootstrap,
             has_keyswap,
+            is_native: has_keyswap && env::var_os(NATIVE).is_some(),
+            module: &MODULE,
+            filter: None,
             env: BTreeMap::new(),
             concurrency: 1,
             log_level: "warning".to_owned(),
@@ -62,6 +77,13 @@ impl Setup {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Loads another filter than this project's, as from a former release.
+    #[must_use]
+    pub fn filter(mut self, filter: &Path) -> Self {
+        self.filter = Some(filter.to_owned());
         self
     }
 
@@ -155,6 +177,18 @@ impl Setup {
         self
     }
 
+    /// Puts the dynamic module in the place of the filter.
+    #[must_use]
+    pub fn native(self) -> Self {
+        self.native_of(&MODULE)
+    }
+
+    /// Puts this build of the dynamic module in the place of the filter.
+    #[must_use]
+    pub(crate) fn native_of(self, module: &'static Build) -> Self {
+        Self { is_native: true, module, ..self }
+    }
+
     /// Reads the listener from a file, like from a control plane. [`Envoy::reload`] replaces it.
     #[must_use]
     pub fn reloadable(mut self) -> Self {
@@ -179,10 +213,11 @@ impl Setup {
 
     /// Starts Envoy and waits until it serves.
     pub fn start(self) -> Result<Envoy> {
+        let is_native = self.is_native;
         let (mut process, bootstrap) = self.spawn()?;
         let admin = process.wait_for(admin_address)?;
         process.wait_for(|_| Ok(serves(admin)))?;
-        Ok(Envoy { server: Server::new(process, listener_address(admin)?), admin, bootstrap })
+        Ok(Envoy { server: Server::new(process, listener_address(admin)?), admin, bootstrap, is_native })
     }
 
     /// Starts Envoy, which must refuse its configuration. Returns the log.
@@ -224,22 +259,32 @@ impl Setup {
     /// Starts the process. Returns it with the bootstrap, whose listener is inline.
     fn run(self, arguments: &[&str]) -> Result<(Process, Bootstrap)> {
         let mut bootstrap = self.bootstrap?;
-        if self.has_keyswap {
+        let mut command = Command::new(self.program?);
+        command.env_clear();
+        let mut whole = None;
+        if self.is_native {
+            whole = Some(bootstrap.clone());
+            bootstrap.use_module()?;
+            let module = self.module.path()?;
+            command.env(
+                "ENVOY_DYNAMIC_MODULES_SEARCH_PATH",
+                module.parent().context("a module is in a folder")?,
+            );
+        } else if self.has_keyswap {
             // A bootstrap that fetches the filter stays: the test concerns the fetch.
             if bootstrap.loads_a_file() {
-                bootstrap.set_filter(&FILTER.path()?)?;
+                bootstrap.set_filter(&self.filter.map_or_else(|| FILTER.path(), Ok)?)?;
             }
             bootstrap.set_environment(self.env.keys())?;
         }
         let folder = tempfile::tempdir()?;
-        let whole = bootstrap.clone();
+        let whole = whole.unwrap_or_else(|| bootstrap.clone());
         if self.is_reloadable {
             bootstrap.use_listener_file(&folder.path().join(LISTENER_FILE))?;
         }
         let file = folder.path().join("bootstrap.json");
         fs::write(&file, bootstrap.json().to_string())?;
 
-        let mut command = Command::new(tools::envoy()?);
         command
             .arg("--config-path")
             .arg(&file)
@@ -247,11 +292,10 @@ impl Setup {
             .args(["--concurrency", &self.concurrency.to_string()])
             .args(["--log-level", &self.log_level])
             .arg("--component-log-level")
-            .arg(format!("wasm:{}", self.filter_log_level))
+            .arg(format!("wasm:{0},dynamic_modules:{0}", self.filter_log_level))
             .arg("--admin-address-path")
             .arg(folder.path().join("admin"))
             .args(arguments)
-            .env_clear()
             .envs(&self.env)
             .stdout(fs::File::create(folder.path().join("access.log"))?);
         Ok((Process::spawn("Envoy", command, folder)?, whole))
@@ -264,6 +308,7 @@ pub struct Envoy {
     server: Server,
     admin: SocketAddr,
     bootstrap: Bootstrap,
+    is_native: bool,
 }
 
 impl Deref for Envoy {
@@ -302,8 +347,20 @@ impl Envoy {
     }
 
     /// Returns the answer of the admin interface at a path such as `/stats`.
+    /// The module's counters have the names of the filter's there, so that one test is for both.
     pub fn admin(&self, path: &str) -> Result<String> {
-        admin(self.admin, path)
+        let names = path.strip_prefix("/stats").filter(|rest| self.is_native && !rest.starts_with('/'));
+        names.map_or_else(|| admin(self.admin, path), |wanted| as_of_filter(self.admin, wanted))
+    }
+
+    /// Waits until the statistics at a path have all of these texts: workers hand counts over about once a second.
+    pub fn has_counted(&self, path: &str, texts: &[&str]) -> Result<()> {
+        admin::until_it_has(|| self.admin(path), texts)
+    }
+
+    /// Returns whether the dynamic module is in the place of the filter.
+    pub fn is_native(&self) -> bool {
+        self.is_native
     }
 
     /// Returns the value of a statistic, 0 if Envoy has none of that name.
@@ -318,6 +375,9 @@ impl Envoy {
         const UPDATES: &str = "listener_manager.listener_in_place_updated";
         let mut bootstrap = self.bootstrap.clone();
         bootstrap.set_policy(policy)?;
+        if self.is_native {
+            bootstrap.use_module()?;
+        }
         let before = self.stat(UPDATES)?;
         bootstrap.use_listener_file(&self.log_folder().join(LISTENER_FILE))?;
         until("the listener is replaced", || Ok(self.stat(UPDATES)? > before)).map(drop)
@@ -336,31 +396,5 @@ impl Envoy {
             ensure!(started.elapsed() < PATIENCE, "the access log has {} lines, not {lines}", found.len());
             pause(started);
         }
-    }
-}
-
-fn serves(admin_address: SocketAddr) -> Option<()> {
-    admin(admin_address, "/ready").ok().filter(|state| state.trim() == "LIVE").map(drop)
-}
-
-fn admin(address: SocketAddr, path: &str) -> Result<String> {
-    let response = http::send(address, &Request::get(path))?;
-    ensure!(response.status == 200, "the admin interface answered {} to {path}", response.status);
-    Ok(response.text())
-}
-
-fn listener_address(admin_address: SocketAddr) -> Result<SocketAddr> {
-    let listeners: Value = serde_json::from_str(&admin(admin_address, "/listeners?format=json")?)?;
-    let port = listeners.pointer("/listener_statuses/0/local_address/socket_address/port_value");
-    let port = port.and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
-    Ok((Ipv4Addr::LOCALHOST, port.context("Envoy does not say where it listens")?).into())
-}
-
-/// Returns the address in the file `admin`, `None` while it is incomplete: Envoy does not write it atomically.
-fn admin_address(process: &Process) -> Result<Option<SocketAddr>> {
-    match fs::read_to_string(process.folder().join("admin")) {
-        Ok(address) => Ok(address.trim().parse().ok()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }

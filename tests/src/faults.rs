@@ -23,6 +23,19 @@ pub fn of_registry(digest: &str, lie: &[u8]) -> Vec<(&'static str, Script)> {
     ]
 }
 
+/// Returns a fault of each kind among those of a registry: of the connection, of time, of the status, of what comes. They are for
+/// releases of hosts on which not all need to run.
+///
+/// # Panics
+/// The faults have other names.
+pub fn of_each_kind(faults: Vec<(&'static str, Script)>) -> Vec<(&'static str, Script)> {
+    const KINDS: [&str; 5] =
+        ["it closes connections", "it hangs", "it fails", "its answer is cut off", "it answers no JSON"];
+    let chosen: Vec<_> = faults.into_iter().filter(|(name, _)| KINDS.contains(name)).collect();
+    assert_eq!(chosen.len(), KINDS.len(), "the faults have other names");
+    chosen
+}
+
 /// Returns the faults of an issuer, each with a name. `attacker` must never be called.
 pub fn of_issuer(attacker: &Scripted) -> Vec<(&'static str, Script)> {
     let too_many: Vec<Value> = (0..100_000)

@@ -135,13 +135,47 @@ impl Response {
     }
 }
 
+/// Sends a request whose body is written in slices of this size, chunked or with its length. Returns the bytes of the answer:
+/// none where the connection was closed without one.
+pub(crate) fn send_sliced(
+    address: SocketAddr,
+    request: &Request,
+    slice: usize,
+    is_chunked: bool,
+) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    let head = Request { body: Vec::new(), ..request.clone() };
+    let head = if is_chunked {
+        head.header("transfer-encoding", "chunked")
+    } else {
+        head.header("content-length", request.body.len().to_string())
+    };
+    stream.write_all(&head.bytes())?;
+    let parts = request.body.chunks(slice).map(|part| {
+        let size = format!("{:x}\r\n", part.len());
+        if is_chunked { [size.as_bytes(), part, b"\r\n"].concat() } else { part.to_vec() }
+    });
+    let end = is_chunked.then(|| b"0\r\n\r\n".to_vec());
+    for bytes in parts.chain(end) {
+        // A refusal may come before all is sent.
+        if stream.write_all(&bytes).is_err() {
+            break;
+        }
+    }
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
 /// Sends `request` and waits for the whole answer.
-pub(crate) fn send(address: SocketAddr, request: &Request) -> Result<Response> {
+pub fn send(address: SocketAddr, request: &Request) -> Result<Response> {
     open(address, request)?.finish()
 }
 
 /// Sends `request`. Returns when the head of the answer has arrived.
-pub(crate) fn open(address: SocketAddr, request: &Request) -> Result<Answer> {
+pub fn open(address: SocketAddr, request: &Request) -> Result<Answer> {
     open_raw(address, &request.bytes())
 }
 

@@ -29,6 +29,8 @@
 //! The interface is synchronous. The stand-in has its own threads, so a test may wait for an SDK in a child process.
 //! All servers listen on free loopback ports and end when their values are dropped.
 
+mod artefacts;
+mod authority;
 #[cfg(target_os = "linux")]
 pub mod bench;
 mod bootstrap;
@@ -41,46 +43,58 @@ mod embedding;
 mod envoy;
 pub mod faults;
 pub mod figures;
+pub mod helm;
 mod http;
 mod http2;
+mod interfaces;
 mod issuer;
+mod load;
 mod meter;
+mod oci_registry;
 mod oidc;
+pub mod packages;
 pub mod promises;
 mod ratelimit;
 mod registry;
+pub mod releases;
 pub mod rendered;
 mod scripted;
 mod server;
 mod shelf;
-mod standin;
 mod testbed;
 pub mod tools;
 mod waiting;
 mod wash;
 pub mod wasm_opt;
 mod wasmtime;
+mod zig;
 
+pub use artefacts::{Artefact, artefacts};
+pub use authority::{Authority, Pair};
 pub use bootstrap::Bootstrap;
 pub use builds::{
-    AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, PASSTHROUGH, PROBE, RUST_EXAMPLE, build, build_module,
-    build_workspace,
+    AUTHORIZER, Build, COMPONENT, FILTER, KEYSWAP, MODULE, PASSTHROUGH, PROBE, RUST_EXAMPLE, build,
+    build_module, build_workspace,
 };
 pub use desk::Desk;
 pub use embedding::{Embedding, Gate, asgi_scopes};
-pub use envoy::{Envoy, Setup};
-pub use http::{Answer, Request, Response};
+pub use envoy::{Envoy, NATIVE, Setup};
+pub use http::{Answer, Request, Response, open, send};
 pub use http2::Slices;
+pub use interfaces::Interfaces;
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
+pub use keyswap_standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};
+pub use load::{Load, under_load};
 pub use meter::Meter;
+pub use oci_registry::OciRegistry;
 pub use oidc::OidcProvider;
 pub use ratelimit::RateLimitService;
 pub use registry::{Registry, RegistrySetup};
 pub use scripted::{Call, Script, Scripted, WITH_TRAILERS};
 pub use server::Server;
 pub use shelf::{KINDS, Kind, Shelf, Told};
-pub use standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};
 pub use testbed::{TOKEN, Testbed};
 pub use waiting::{until, until_within};
 pub use wash::Wash;
-pub use wasmtime::{FLAGS as WASMTIME_FLAGS, Wasmtime, WasmtimeSetup};
+pub use wasmtime::{FLAGS as WASMTIME_FLAGS, PREPARE, Wasmtime, WasmtimeSetup, prepare};
+pub use zig::{GLIBC, build_native, check_native};

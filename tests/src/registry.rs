@@ -67,7 +67,7 @@ impl RegistrySetup {
         self
     }
 
-    /// Adds arguments for `keyswap serve`.
+    /// Adds arguments for `keyswap serve`. With those of TLS, [`Registry::send`] does not reach the registry.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments.extend(arguments.iter().map(ToString::to_string));
@@ -85,8 +85,7 @@ impl RegistrySetup {
         let (process, mut said) = launch.run(&self.address.to_string())?;
         let listening =
             said.next().with_context(|| format!("the registry did not start:\n{}", launch.log()))?;
-        let address =
-            listening.strip_prefix("listening on http://").context("the registry does not listen")?;
+        let (_, address) = listening.split_once("://").context("the registry does not listen")?;
         let address = address.parse()?;
         let password = match &launch.password {
             Some(password) => password.clone(),

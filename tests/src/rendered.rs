@@ -23,7 +23,7 @@ pub struct Rendered {
 }
 
 /// All rendered configurations.
-pub const RENDERED: [Rendered; 3] = [
+pub const RENDERED: [Rendered; 5] = [
     Rendered {
         place: "bootstrap.yaml",
         arguments: "envoy --policy envoy/policy.yaml --upstream openai=https://api.openai.com \
@@ -44,6 +44,18 @@ pub const RENDERED: [Rendered; 3] = [
                     --cluster keyswap-registry=http://keyswap-registry.keyswap.svc.cluster.local:7070 \
                     --image registry.example.com/keyswap-filter@sha256:0000000000000000000000000000000000000000000000000000000000000000 \
                     --registry-image registry.example.com/keyswap@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+    },
+    Rendered {
+        place: "istio-native",
+        arguments: "istio --native --policy envoy/policy-mesh.yaml \
+                    --cluster keyswap-registry=http://keyswap-registry.keyswap.svc.cluster.local:7070 \
+                    --image registry.example.com/keyswap-module@sha256:0000000000000000000000000000000000000000000000000000000000000000",
+    },
+    Rendered {
+        place: "gateway-native",
+        arguments: "envoy-gateway --native --policy envoy/policy-mesh.yaml \
+                    --cluster keyswap-registry=http://keyswap-registry.keyswap.svc.cluster.local:7070 \
+                    --image registry.example.com/keyswap-module@sha256:0000000000000000000000000000000000000000000000000000000000000000",
     },
 ];
 

@@ -55,6 +55,12 @@ impl Server {
         http::send(self.address, request).with_context(|| self.last_lines())
     }
 
+    /// Sends a request whose body is written in slices of this size, chunked or with its length. Returns the bytes of the
+    /// answer: none where the connection was closed without one.
+    pub fn send_sliced(&self, request: &Request, slice: usize, is_chunked: bool) -> Result<String> {
+        http::send_sliced(self.address, request, slice, is_chunked)
+    }
+
     /// Sends a request over HTTP/2, with its body in slices, and waits for the whole answer.
     pub fn send_http2(&self, request: &Request, slices: Slices<'_>) -> Result<Response> {
         http2::send(self.address, request, slices).with_context(|| self.last_lines())

@@ -18,6 +18,8 @@ use serde_json::{Map, Value, json};
 use crate::scripted::{Call, Script, Scripted};
 pub use kinds::{KINDS, Kind, Told};
 
+/// The id of every upload in parts.
+const UPLOAD: &str = "upload-of-the-shelf";
 /// The most elements of a page.
 const PAGE: usize = 20;
 
@@ -40,6 +42,20 @@ impl Shelf {
         let kept = Arc::<Kept>::default();
         let shared = Arc::clone(&kept);
         Ok(Self { server: Scripted::start(move |call| shared.answer(call))?, kept })
+    }
+
+    /// Returns the URL of the shelf in the place of a provider's host, for a host that sends the authority of the URL.
+    pub fn url(&self, host: &str) -> String {
+        format!("http://{}/{host}", self.address())
+    }
+
+    /// Returns the URL of the shelf in the place of the host of a kind. Where its paths have a beginning of their own, it is theirs.
+    pub fn url_of(&self, kind: &Kind) -> String {
+        if kind.under.is_empty() {
+            self.url(kind.host())
+        } else {
+            format!("http://{}{}", self.address(), kind.under)
+        }
     }
 
     /// Returns the address that the shelf listens on, in plain HTTP.
@@ -78,13 +94,42 @@ impl Kept {
     fn answer(&self, call: &Call) -> Script {
         let host = call.headers.iter().find(|(name, _)| name == "host").map_or("", |(_, host)| host);
         let (path, query) = call.target.split_once('?').unwrap_or((&call.target, ""));
+        let named = |host: &'static str| Some((host, path.strip_prefix('/')?.strip_prefix(host)?));
+        let is_own = KINDS.iter().any(|kind| kind.host() == host);
+        let under = |kind: &Kind| !is_own && !kind.under.is_empty() && path.starts_with(kind.under);
+        let (host, path) = KINDS
+            .iter()
+            .find_map(|kind| named(kind.host()).or_else(|| under(kind).then_some((kind.host(), path))))
+            .unwrap_or((host, path));
         let kinds = || KINDS.iter().filter(|kind| kind.host() == host);
+        // The id of an upload is the credential of its parts.
+        let is_upload = |pair: &str| pair.strip_prefix("upload_id=").is_some_and(|id| id != UPLOAD);
+        if query.split('&').any(is_upload) {
+            return Script::answer(403, r#"{"error":{"message":"no such upload"}}"#);
+        }
+        let command = call.headers.iter().find(|(name, _)| name == "x-goog-upload-command");
+        if command.is_some_and(|(_, command)| command == "start") {
+            let url = format!("https://{host}{path}?upload_id={UPLOAD}&upload_protocol=resumable");
+            let headers = vec![
+                ("x-goog-upload-control-url", url.clone()),
+                ("x-goog-upload-url", url),
+                ("x-guploader-uploadid", UPLOAD.to_owned()),
+                ("x-goog-upload-status", "active".to_owned()),
+            ];
+            return Script::Answer(200, headers, b"{}".to_vec());
+        }
+        let asked: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        if asked["thread"].is_object() {
+            return kinds::MESSAGE.made(&self.make(&kinds::MESSAGE), &call.body);
+        }
         if call.method == "POST"
             && let Some(kind) = kinds().find(|kind| kind.made_at == path)
         {
             return kind.made(&self.make(kind), &call.body);
         }
-        if let Some(kind) = kinds().find(|kind| kind.collection == path) {
+        if call.method == "GET"
+            && let Some(kind) = kinds().find(|kind| kind.collection == path)
+        {
             return Script::answer(200, self.list(kind, query).to_string());
         }
         let below = |kind: &'static Kind| path.strip_prefix(kind.collection)?.strip_prefix('/');
@@ -144,7 +189,11 @@ impl Kind {
     fn made(&self, id: &str, body: &[u8]) -> Script {
         let wants = serde_json::from_slice::<Value>(body).is_ok_and(|body| body["stream"] == true);
         if !wants {
-            return Script::answer(200, self.object_made(id).to_string());
+            let headers = match self.told {
+                Told::File => vec![("x-goog-upload-status", "final".to_owned())],
+                _ => Vec::new(),
+            };
+            return Script::Answer(200, headers, self.object_made(id).to_string().into_bytes());
         }
         let object = self.object(id);
         let events = match self.told {
@@ -168,6 +217,7 @@ impl Kind {
     fn object_made(&self, id: &str) -> Value {
         match self.told {
             Told::File => json!({"file": self.object(id)}),
+            Told::Tuned => json!({"id": format!("ft-{id}").replace(':', "-"), "fine_tuned_model": id}),
             Told::Operation => json!({
                 "name": format!("tunedModels/{id}/operations/op-{id}"),
                 "metadata": {"tunedModel": format!("tunedModels/{id}")},
@@ -179,7 +229,7 @@ impl Kind {
     /// Returns an object as its own endpoint shows it.
     fn object(&self, id: &str) -> Value {
         let mut object = self.element(id);
-        let more: Value = serde_json::from_str(self.members).unwrap_or_default();
+        let more: Value = serde_json::from_str(&self.members.replace("{id}", id)).unwrap_or_default();
         if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
             object.extend(more);
         }
@@ -188,12 +238,13 @@ impl Kind {
 
     fn element(&self, id: &str) -> Value {
         match self.told {
-            Told::Id | Told::Chunks => {
+            Told::Id | Told::Chunks | Told::Tuned => {
                 json!({"id": id, "object": self.name, "type": self.name, "metadata": {"n": [1, {}]}})
             }
             Told::Name | Told::File | Told::Operation => {
-                let (_, name) = self.collection.split_once("/v1beta/").unwrap_or_default();
-                let uri = format!("https://{}/v1beta/{name}/{id}", self.host());
+                let path = self.collection.trim_start_matches('/');
+                let (_, name) = path.split_once('/').unwrap_or_default();
+                let uri = format!("https://{}/{path}/{id}", self.host());
                 json!({"name": format!("{name}/{id}"), "uri": uri})
             }
         }

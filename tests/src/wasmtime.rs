@@ -2,9 +2,10 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     net::SocketAddr,
     ops::{Deref, DerefMut},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     Standin,
     builds::{COMPONENT, PASSTHROUGH},
+    releases::{OLDEST_WASMTIME, Release},
     server::{PATIENCE, Process, Server, pause},
     tools,
 };
@@ -30,6 +32,11 @@ pub const FLAGS: [&str; 8] = [
     "--idle-instance-timeout",
     "60s",
 ];
+
+/// The documented words that prepare a component.
+pub const PREPARE: [&str; 4] = ["wizer", "-S", "cli,http", "--keep-init-func=true"];
+/// The file of a prepared component.
+const PREPARED: &str = "prepared.wasm";
 
 /// The set-up of a Wasmtime.
 pub struct WasmtimeSetup {
@@ -86,6 +93,13 @@ impl WasmtimeSetup {
             component,
             program: tools::wasmtime(),
         }
+    }
+
+    /// Runs another file than the built component.
+    #[must_use]
+    pub fn component(mut self, file: PathBuf) -> Self {
+        self.component = Ok(file);
+        self
     }
 
     /// Sets a variable in the component's environment, which is empty otherwise.
@@ -149,15 +163,30 @@ impl WasmtimeSetup {
     /// Uses a new instance for each request.
     #[must_use]
     pub fn instances_for_one_request(mut self) -> Self {
-        self.flags = ["-S", "cli", "--max-instance-reuse-count", "1"].map(str::to_owned).to_vec();
+        let flags = ["-S", "cli", "-O", "pooling-allocator=y", "--max-instance-reuse-count", "1"];
+        self.flags = flags.map(str::to_owned).to_vec();
         self
     }
 
-    /// Uses another release, without flags that it may not support.
+    /// Runs another release. The oldest has no flags for the reuse of instances.
     #[must_use]
-    pub fn program(mut self, program: Result<PathBuf>) -> Self {
-        self.program = program;
-        self.flags = ["-S", "cli"].map(str::to_owned).to_vec();
+    pub fn on(mut self, release: &Release) -> Self {
+        self.program = release.program();
+        if release.version == OLDEST_WASMTIME.version {
+            self.flags = ["-S", "cli"].map(str::to_owned).to_vec();
+        }
+        self
+    }
+
+    /// Runs the component with its policy in it, and gives the host none. A component that is in the folder already is used again.
+    #[must_use]
+    pub fn prepared(mut self, folder: &Path) -> Self {
+        let made = folder.join(PREPARED);
+        self.component = self.policy.and_then(|policy| match policy {
+            Some(policy) if !made.exists() => prepare(&policy.to_string(), folder),
+            _ => Ok(made),
+        });
+        self.policy = Ok(None);
         self
     }
 
@@ -191,6 +220,24 @@ impl WasmtimeSetup {
         command.arg(component?).env_clear().envs(&env).stdout(Stdio::null());
         Wasmtime::run(command)
     }
+}
+
+/// Makes a component with a policy in it, in a folder. The book has this command.
+pub fn prepare(policy: &str, folder: &Path) -> Result<PathBuf> {
+    let (document, component) = (folder.join("policy.json"), folder.join(PREPARED));
+    fs::write(&document, policy)?;
+    let mut wizer = Command::new(tools::wasmtime()?);
+    let cache = format!("cache-config={}", tools::wasmtime_cache()?.display());
+    wizer
+        .args(PREPARE)
+        .args(["-C", &cache])
+        .arg("-o")
+        .arg(&component)
+        .arg(COMPONENT.path()?)
+        .stdin(fs::File::open(document)?);
+    let output = wizer.output().context("cannot run Wasmtime")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(component)
 }
 
 /// Returns the address in the line `Serving HTTP on http://127.0.0.1:8080/` of the log.

@@ -6,7 +6,7 @@ use std::{sync::atomic::AtomicBool, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
-    bench::{self, COMPONENT_SET_UPS, Kind, Plan, SET_UPS, Watch},
+    bench::{self, COMPONENT_SET_UPS, GATEWAY_SET_UPS, Kind, Plan, SET_UPS, Watch},
     figures::{Metric, Report, Table, document, targets},
 };
 
@@ -16,6 +16,7 @@ fn quick(tables: &[Kind]) -> Result<Report> {
         slice: Duration::from_millis(50),
         rate: Some(200),
         set_ups: Vec::new(),
+        former: None,
         tables: tables.to_vec(),
         quick: true,
     };
@@ -43,7 +44,7 @@ fn every_set_up_does_what_it_is_said_to_do_and_is_measured() -> Result<()> {
     ensure!(measured == SET_UPS.map(|set_up| set_up.name), "measured were {measured:?}");
     has(table, &[Metric::ProcessorMicros, Metric::P50Micros, Metric::P99Micros, Metric::MemoryMegabytes])?;
     // The report has the figures of these targets.
-    ensure!(targets(&report).len() == 19, "{:#?}", targets(&report));
+    ensure!(targets(&report).len() == 30, "{:#?}", targets(&report));
     let text = document(&report);
     ensure!(text.contains("A quick run: these figures say nothing"), "{text}");
     ensure!(SET_UPS.iter().all(|set_up| text.contains(set_up.title)), "{text}");
@@ -61,6 +62,20 @@ fn the_component_is_measured_beside_one_that_only_forwards() -> Result<()> {
     ensure!(targets(&report).len() == 2, "{:#?}", targets(&report));
     let text = document(&report);
     ensure!(COMPONENT_SET_UPS.iter().all(|set_up| text.contains(set_up.title)), "{text}");
+    Ok(())
+}
+
+#[test]
+fn other_gateways_do_the_same_job_and_are_measured() -> Result<()> {
+    let report = quick(&[Kind::Gateways])?;
+    let table = report.table("gateways").context("there is no table of gateways")?;
+    let measured: Vec<&str> = table.rows.iter().map(|row| row.set_up.as_str()).collect();
+    ensure!(measured == GATEWAY_SET_UPS.map(|set_up| set_up.name), "measured were {measured:?}");
+    // The slowest may answer no request in a quick run's window.
+    has(table, &[Metric::ProcessorMicros, Metric::MemoryMegabytes])?;
+    ensure!(targets(&report).len() == 2, "{:#?}", targets(&report));
+    let text = document(&report);
+    ensure!(GATEWAY_SET_UPS.iter().all(|set_up| text.contains(set_up.title)), "{text}");
     Ok(())
 }
 

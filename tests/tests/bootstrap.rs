@@ -2,8 +2,8 @@
 
 use std::{fs, process::Command};
 
-use anyhow::{Context as _, Result};
-use keyswap_tests::{Bootstrap, Envoy, FILTER, Request, Setup, Standin, tools};
+use anyhow::{Context as _, Result, ensure};
+use keyswap_tests::{Bootstrap, Envoy, FILTER, Request, Setup, Standin, releases, tools};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_bootstrap-tests-0123456789abcdefghij";
@@ -28,6 +28,20 @@ fn setup(policy: &Value) -> Setup {
 
 fn models() -> Request {
     Request::get("/v1/models").bearer(TOKEN)
+}
+
+/// Envoy loads modules of other releases, and these calls came with 1.37 to 1.40.
+#[test]
+fn an_envoy_that_lacks_calls_of_the_module_is_not_served_and_all_of_them_are_named() -> Result<()> {
+    let log = setup(&policy()?).on(&releases::OLDEST_ENVOY).native().refused()?;
+    let (_, rest) = log
+        .split_once("keyswap: this Envoy lacks calls of the ABI v0.2.0 (Envoy 1.40): ")
+        .with_context(|| format!("no names in the log:\n{log}"))?;
+    let names: Vec<&str> = rest.lines().next().unwrap_or_default().split(", ").collect();
+    ensure!(names.len() > 1, "only {names:?}");
+    ensure!(names.iter().all(|name| name.starts_with("envoy_dynamic_module_callback_")), "{names:?}");
+    ensure!(!log.contains("undefined symbol"), "the loader refused the library:\n{log}");
+    Ok(())
 }
 
 #[test]
@@ -172,14 +186,13 @@ fn decisions_are_counted_under_labels() -> Result<()> {
     let envoy = setup(&policy()?).upstream(&standin).start()?;
     envoy.send(&models())?;
     envoy.send(&Request::get("/v1/models"))?;
-    let stats = envoy.admin("/stats/prometheus")?;
-    for (verdict, reason) in [("forward", "allowed"), ("reply", "credential_missing")] {
-        let line = format!(
-            r#"keyswap_decisions{{keyswap_verdict="{verdict}",keyswap_reason="{reason}",keyswap_provider="openai"}} 1"#
-        );
-        assert!(stats.lines().any(|found| found == line), "no line `{line}` in:\n{stats}");
-    }
-    Ok(())
+    let lines = [("forward", "allowed"), ("reply", "credential_missing")].map(|(verdict, reason)| {
+        format!(
+            "\nkeyswap_decisions{{keyswap_verdict=\"{verdict}\",keyswap_reason=\"{reason}\",\
+             keyswap_provider=\"openai\"}} 1\n"
+        )
+    });
+    envoy.has_counted("/stats/prometheus", &lines.each_ref().map(String::as_str))
 }
 
 #[test]

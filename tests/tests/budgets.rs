@@ -2,22 +2,14 @@
 //!
 //! The stand-in takes 20 tokens for each request: 8 of input, 12 of output.
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    path::PathBuf,
-    process::Command,
-    thread,
-    time::Duration,
-};
+use std::{fs, ops::Deref, path::PathBuf, process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_core::price::Nano;
 use keyswap_tests::{
-    Envoy, KEYSWAP, Registry, Request, Response, Setup, Slices, Standin, Testbed, Wasmtime, until,
-    until_within,
+    Envoy, KEYSWAP, Registry, Request, Response, Server, Setup, Slices, Standin, Testbed, Wasmtime,
+    WasmtimeSetup, tools, until, until_within, with,
 };
 use serde_json::{Value, json};
 
@@ -42,6 +34,14 @@ impl Bed {
 
     fn envoy(&self, policy: &Value) -> Setup {
         Envoy::with(policy)
+            .env("OPENAI_API_KEY", "sk-real")
+            .env("KEYSWAP_REGISTRY_TOKEN", self.registry.registry_token())
+            .upstream(&self.standin)
+            .registry(self.registry.address())
+    }
+
+    fn component(&self, policy: &Value) -> WasmtimeSetup {
+        Wasmtime::with(policy)
             .env("OPENAI_API_KEY", "sk-real")
             .env("KEYSWAP_REGISTRY_TOKEN", self.registry.registry_token())
             .upstream(&self.standin)
@@ -79,7 +79,8 @@ fn policy(budget: &Value, more: &Value) -> Value {
         "tokens": [{
             "sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "t", "team": "research", "providers": ["openai"],
         }],
-        "registry": Testbed::registry(),
+        // A busy machine may take long to write.
+        "registry": with(&Testbed::registry(), &json!({"timeout": "5s"})),
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
     });
     for (section, members) in more.as_object().into_iter().flatten() {
@@ -244,35 +245,10 @@ fn without_the_registry_a_slice_is_used_up_and_then_the_policy_decides() -> Resu
     Ok(())
 }
 
-/// Sends a body in slices, chunked or with its length. Returns the answer.
+/// Sends a chat in slices. Returns the bytes of the answer.
 fn send(envoy: &Envoy, body: &str, slice: usize, is_chunked: bool) -> Result<String> {
-    let mut stream = TcpStream::connect(envoy.address())?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    stream.set_nodelay(true)?;
-    let framing = if is_chunked {
-        "transfer-encoding: chunked".to_owned()
-    } else {
-        format!("content-length: {}", body.len())
-    };
-    let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: keyswap.test\r\nconnection: close\r\n{framing}\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
-    );
-    let mut bytes = head.into_bytes();
-    for part in body.as_bytes().chunks(slice) {
-        if is_chunked {
-            bytes.extend([format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat());
-        } else {
-            bytes.extend(part);
-        }
-    }
-    if is_chunked {
-        bytes.extend(b"0\r\n\r\n");
-    }
-    // A refusal may come before all is sent.
-    let _ = stream.write_all(&bytes);
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    let request = Request::new("POST", "/v1/chat/completions").bearer(TOKEN).body(body);
+    envoy.send_sliced(&request, slice, is_chunked)
 }
 
 fn large(output: u64, size: usize) -> String {
@@ -294,7 +270,15 @@ fn a_request_that_needs_more_than_the_slice_waits_for_a_call_and_arrives_whole()
     let envoy = bed.envoy(&tokens(100_000_000)).start()?;
     ensure!(envoy.send(&chat(OUTPUT, false))?.status == 200);
     bed.standin.take();
-    let kinds = [(100, 1000, false), (100, 7, true), (300_000, 16_384, true), (300_000, 400_000, false)];
+    let kinds = [
+        (100, 1000, false),
+        (100, 7, true),
+        (60_000, 100_000, false),
+        (72_000, 100_000, false),
+        (79_000, 100_000, false),
+        (300_000, 16_384, true),
+        (300_000, 400_000, false),
+    ];
     for (number, (size, slice, is_chunked)) in (2..).zip(kinds) {
         let context = || format!("{size} bytes in slices of {slice}, chunked: {is_chunked}");
         let body = large(number * 10_000_000, size);
@@ -320,25 +304,52 @@ fn a_request_that_needs_more_than_the_slice_waits_for_a_call_and_arrives_whole()
         ensure!(answer.starts_with("HTTP/1.1 400") && answer.contains("body_invalid"), "{slice}: {answer}");
         ensure!(bed.standin.take().is_empty(), "{slice}: a request arrived");
     }
-    until("what was refused costs nothing", || Ok(bed.spent()? == 5 * TOKENS))?;
+    let paid = 1 + u64::try_from(kinds.len())?;
+    until("what was refused costs nothing", || Ok(bed.spent()? == paid * TOKENS))?;
     Ok(())
 }
 
+/// Returns a host with this policy, and with its budgets: Envoy, or the component.
+fn host(bed: &Bed, policy: &Value, is_envoy: bool) -> Result<Box<dyn Deref<Target = Server>>> {
+    Ok(if is_envoy { Box::new(bed.envoy(policy).start()?) } else { Box::new(bed.component(policy).start()?) })
+}
+
 #[test]
-fn a_caller_that_leaves_in_the_middle_of_a_stream_pays_for_what_came() -> Result<()> {
-    let bed = Bed::start()?;
-    let envoy = bed.envoy(&tokens(8000)).start()?;
-    let hold = bed.standin.hold();
-    let mut answer = envoy.open(&chat(50, true))?;
-    ensure!(answer.next_event()?.is_some());
-    ensure!(answer.next_event()?.is_some());
-    drop(answer);
-    let usage = bed.usage_of(1)?;
-    hold.release();
-    ensure!(usage["unmetered"] == 1, "{usage}");
-    let input = reserved(&body(50, true).to_string(), 0);
-    until("the budget is charged", || Ok(bed.spent()? > input))?;
-    ensure!(bed.spent()? < input + 50, "{}", bed.budget()?);
+fn a_caller_that_leaves_in_the_middle_of_a_stream_pays_what_the_policy_says() -> Result<()> {
+    const MOST: u64 = 50;
+    let input = reserved(&body(MOST, true).to_string(), 0);
+    for is_envoy in [true, false] {
+        for (when_left, least, most) in [
+            // One token for each event with text that came.
+            (None, input + 1, input + MOST - 1),
+            (Some("estimate"), input + 1, input + MOST - 1),
+            (Some("reserve"), input + MOST, input + MOST),
+            // The usage would have come at the end.
+            (Some("seen"), 0, 0),
+        ] {
+            let context = || format!("{when_left:?}, in Envoy: {is_envoy}");
+            let bed = Bed::start()?;
+            let metering =
+                when_left.map_or(json!({}), |when_left| json!({"metering": {"when_left": when_left}}));
+            let host = host(&bed, &policy(&json!({"tokens": 8000, "per": "month"}), &metering), is_envoy)?;
+            let hold = bed.standin.hold();
+            let mut answer = host.open(&chat(MOST, true))?;
+            ensure!(answer.next_event()?.is_some(), context());
+            ensure!(answer.next_event()?.is_some(), context());
+            drop(answer);
+            let usage = bed.usage_of(1).with_context(context)?;
+            hold.release();
+            ensure!(usage["unmetered"] == 1, "{}: {usage}", context());
+            until("the budget is charged", || Ok(bed.spent()? >= least))?;
+            let spent = bed.spent()?;
+            ensure!((least..=most).contains(&spent), "{}: {spent} instead of {least} to {most}", context());
+            // A caller that stays pays the same whatever the policy says of those that leave.
+            ensure!(host.send(&chat(OUTPUT, true))?.status == 200, context());
+            bed.usage_of(2)?;
+            until("the next request is charged", || Ok(bed.spent()? == spent + TOKENS))
+                .with_context(context)?;
+        }
+    }
     Ok(())
 }
 
@@ -366,12 +377,7 @@ fn an_error_of_the_upstream_costs_nothing_and_a_stream_without_usage_costs_what_
 #[test]
 fn a_component_tells_what_a_request_took_behind_its_answer() -> Result<()> {
     let bed = Bed::start()?;
-    let wasmtime = Wasmtime::with(&tokens(40 * TOKENS))
-        .env("OPENAI_API_KEY", "sk-real")
-        .env("KEYSWAP_REGISTRY_TOKEN", bed.registry.registry_token())
-        .upstream(&bed.standin)
-        .registry(bed.registry.address())
-        .start()?;
+    let wasmtime = bed.component(&tokens(40 * TOKENS)).start()?;
     for number in 1..=3 {
         // The instance does nothing more until the next request.
         ensure!(wasmtime.send(&chat(OUTPUT, number == 2))?.status == 200);
@@ -387,13 +393,7 @@ fn a_component_tells_what_a_request_took_behind_its_answer() -> Result<()> {
 #[test]
 fn an_instance_of_a_component_leaves_the_rest_of_its_slice_to_the_next_one() -> Result<()> {
     let bed = Bed::start()?;
-    let wasmtime = Wasmtime::with(&tokens(40 * TOKENS))
-        .env("OPENAI_API_KEY", "sk-real")
-        .env("KEYSWAP_REGISTRY_TOKEN", bed.registry.registry_token())
-        .upstream(&bed.standin)
-        .registry(bed.registry.address())
-        .instances_for_one_request()
-        .start()?;
+    let wasmtime = bed.component(&tokens(40 * TOKENS)).instances_for_one_request().start()?;
     for number in 1..=10 {
         ensure!(wasmtime.send(&chat(OUTPUT, false))?.status == 200);
         bed.usage_of(number)?;
@@ -488,5 +488,56 @@ fn the_log_of_an_envoy_tells_what_another_policy_would_have_refused_and_saved() 
     ensure!(envoy.send(&chat(OUTPUT, false))?.verdict() == "403 model_not_allowed");
     let answer = diff(&restricted, &old, &envoy.access_log(1)?)?;
     ensure!(answer["judged"] == 0 && answer["unjudged"] == json!({"model": 1}), "{answer}");
+    Ok(())
+}
+
+/// Returns the room for a connection that the rendered `ClientTrafficPolicy` gives, in bytes.
+fn limit_in_envoy_gateway() -> Result<u64> {
+    let text = fs::read_to_string(tools::project_root().join("envoy/gateway/gateway.yaml"))?;
+    let policy = text.split("\n---\n").find(|object| object.contains("\nkind: ClientTrafficPolicy\n"));
+    let policy: Value = serde_saphyr::from_str(policy.context("there is no such policy")?)?;
+    let limit = policy["spec"]["connection"]["bufferLimit"].as_str().context("a limit")?;
+    Ok(limit.strip_suffix("Mi").context("mebibytes")?.parse::<u64>()? << 20)
+}
+
+/// Gives callers this room, upstreams that of Envoy Gateway, and routes none.
+fn with_room(bootstrap: &mut Value, limit: u64) {
+    const OF_UPSTREAMS: u64 = 32 * 1024;
+    match bootstrap {
+        Value::Object(members) => {
+            members.remove("request_body_buffer_limit");
+            let of_caller = members.contains_key("filter_chains");
+            if let Some(place) = members.get_mut("per_connection_buffer_limit_bytes") {
+                *place = if of_caller { limit } else { OF_UPSTREAMS }.into();
+            }
+            members.values_mut().for_each(|value| with_room(value, limit));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| with_room(item, limit)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_first_body_that_waits_for_the_registry_is_not_too_large_in_envoy_gateway() -> Result<()> {
+    let (bed, limit) = (Bed::start()?, limit_in_envoy_gateway()?);
+    let ask = |size: usize, limit: u64, change: fn(Setup) -> Setup| -> Result<String> {
+        let setup = bed.envoy(&tokens(100_000_000)).tweak(|bootstrap| with_room(bootstrap, limit));
+        let envoy = change(setup).start()?;
+        // Nothing is known of the budget yet, so that the request waits.
+        let body = large(1_000, size);
+        let answer = send(&envoy, &body, size + 1000, false)?;
+        let received = bed.standin.take();
+        let is_whole = matches!(received.as_slice(), [request] if request.body == body.clone().into_bytes());
+        let status = answer.split(' ').nth(1).unwrap_or_default();
+        Ok(format!("{status} {}", if is_whole { "whole" } else { "nothing" }))
+    };
+    for size in [60_000, 79_000, 900_000] {
+        for (host, change) in [("filter", (|setup| setup) as fn(Setup) -> Setup), ("module", Setup::native)] {
+            ensure!(ask(size, limit, change)? == "200 whole", "{size} bytes in the {host}");
+        }
+    }
+    // It is the limit that does it.
+    let seen = ask(79_000, 32 * 1024, |setup| setup)?;
+    ensure!(seen == "413 nothing", "{seen}");
     Ok(())
 }

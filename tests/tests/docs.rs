@@ -55,7 +55,7 @@ fn every_promise_names_a_test_that_exists() -> Result<()> {
 fn run_commands(page: &Page, path: &std::ffi::OsStr) -> Result<()> {
     let script = docs::scripts(&page.text).concat();
     let folder = tempfile::tempdir()?;
-    for name in ["envoy", "component"] {
+    for name in ["envoy", "component", "packaging"] {
         symlink(tools::project_root().join(name), folder.path().join(name))?;
     }
     let output = Command::new("bash")
@@ -96,6 +96,29 @@ fn the_readme_is_one_page_and_begins_the_book() -> Result<()> {
     ensure!(lines <= MAX_README_LINES, "README.md has {lines} lines");
     let first = docs::chapters()?.into_iter().next().context("the book has pages")?;
     ensure!(first.path == "README.md", "the book begins with {}", first.path);
+    Ok(())
+}
+
+#[test]
+fn files_of_a_release_have_the_version_of_this_one() -> Result<()> {
+    let mut named = 0;
+    for page in docs::pages()? {
+        for rest in page
+            .text
+            .split("keyswap-")
+            .skip(1)
+            .filter(|rest| rest.starts_with(|it: char| it.is_ascii_digit()))
+        {
+            let version = rest
+                .split(|it: char| !it.is_ascii_digit() && it != '.')
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches('.');
+            ensure!(version == env!("CARGO_PKG_VERSION"), "{} names keyswap-{version}", page.path);
+            named += 1;
+        }
+    }
+    ensure!(named > 0, "no page names a file of a release");
     Ok(())
 }
 
@@ -148,9 +171,20 @@ fn the_policy_of_the_bootstrap_is_the_one_of_the_documents() -> Result<()> {
 #[test]
 fn every_path_that_a_document_names_exists() -> Result<()> {
     let is_path = |text: &str| {
-        ["core/", "filter/", "component/", "cases/", "control/", "tests/", "xtask/", "envoy/", "docs/"]
-            .iter()
-            .any(|folder| text.starts_with(folder))
+        [
+            "core/",
+            "filter/",
+            "component/",
+            "cases/",
+            "control/",
+            "tests/",
+            "xtask/",
+            "envoy/",
+            "docs/",
+            "packaging/",
+        ]
+        .iter()
+        .any(|folder| text.starts_with(folder))
             && text.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char))
     };
     // The changelog names deleted files.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
-    AUTHORIZER, Gate, RUST_EXAMPLE, TOKEN, Testbed, Wasmtime, WasmtimeSetup, asgi_scopes, until,
+    AUTHORIZER, Gate, RUST_EXAMPLE, Request, TOKEN, Testbed, Wasmtime, WasmtimeSetup, asgi_scopes, until,
 };
 use serde_json::{Value, json};
 
@@ -84,6 +84,14 @@ fn an_upgrade_that_cannot_be_carried_out_is_closed_and_not_forwarded() -> Result
     ensure!(server.open_raw(head("GET /v1/models", &lines).as_bytes()).is_err(), "there was an answer");
     ensure!(!server.log().contains("the application has"), "{}", server.log());
     Ok(())
+}
+
+#[test]
+fn a_body_that_was_read_before_the_middleware_is_not_waited_for() -> Result<()> {
+    let server = setup(&Testbed::policy()).start_gate(Gate::Node)?;
+    let request = Request::post("/v1/responses", &json!({"model": "m"})).bearer(TOKEN);
+    ensure!(server.send(&request).is_err(), "there was an answer");
+    until("the log says why", || Ok(server.log().contains("the body was read before Keyswap"))).map(drop)
 }
 
 #[test]

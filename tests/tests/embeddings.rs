@@ -1,5 +1,5 @@
-//! The examples that embed the authorizer, in front of a stand-in: their behaviour other than the decisions, which
-//! `cases` tests.
+//! The programs that embed the authorizer by its packages, in front of a stand-in: their behaviour other than the decisions,
+//! which `cases` tests.
 
 use std::{
     io::{Read as _, Write as _},
@@ -16,7 +16,10 @@ use keyswap_core::base::Digest;
 use keyswap_core::services::BUNDLE_TYPE;
 use keyswap_tests::{
     AUTHORIZER, Embedding, RUST_EXAMPLE, Request, Script, Scripted, Server, SigningKey, Standin, TOKEN,
-    Testbed, Wasmtime, promises, until,
+    Testbed, Wasmtime,
+    clients::{Call, Client, Event, Language, Mode, Sdk},
+    packages::{self, Package},
+    promises, until,
 };
 use serde_json::{Value, json};
 
@@ -31,16 +34,18 @@ fn in_front_of(upstream: &Scripted, embedding: Embedding) -> Result<Server> {
 }
 
 fn at(upstream: SocketAddr, embedding: Embedding) -> Result<Server> {
-    let url = format!("http://{upstream}");
-    let policy = json!({
+    Wasmtime::with(&policy(upstream)).env("OPENAI_API_KEY", "sk-real").start_embedded(embedding)
+}
+
+fn policy(upstream: SocketAddr) -> Value {
+    json!({
         "version": "keyswap/v1",
         "tokens": [{
             "sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "alice-laptop", "providers": ["openai"],
         }],
         "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
-        "providers": {"openai": {"url": url}},
-    });
-    Wasmtime::with(&policy).env("OPENAI_API_KEY", "sk-real").start_embedded(embedding)
+        "providers": {"openai": {"url": format!("http://{upstream}")}},
+    })
 }
 
 fn each(check: impl Fn(Embedding) -> Result<()>) -> Result<()> {
@@ -62,6 +67,147 @@ fn a_request_is_swapped_and_a_stranger_refused() -> Result<()> {
         ensure!(!server.log().contains("ptk_"), "{}", server.log());
         Ok(())
     })
+}
+
+#[test]
+fn an_sdk_is_served_unmodified() -> Result<()> {
+    each(|embedding| {
+        let standin = Standin::start()?;
+        let server = Testbed::wasmtime(&standin).start_embedded(embedding)?;
+        let client = Client { language: Language::Node, sdk: Sdk::OpenAi };
+        let events =
+            client.run(&Call { mode: Mode::Chat, base_url: &server.url(), token: TOKEN, headers: &[] })?;
+        let [Event::Done { text }] = &*events else { anyhow::bail!("no answer but {events:?}") };
+        ensure!(text.contains("sk-real-openai"), "{text}");
+        standin.take_one_without(&[TOKEN]).map(drop)
+    })
+}
+
+#[test]
+fn an_upgrade_is_judged_and_never_forwarded() -> Result<()> {
+    each(|embedding| {
+        let standin = Standin::start()?;
+        let server = Testbed::wasmtime(&standin).start_embedded(embedding)?;
+        for (token, status, reason) in
+            [(TOKEN, 501, "upgrade_unsupported"), ("ptk_nobody-knows-this-one", 401, "token_invalid")]
+        {
+            let head = format!(
+                "GET /v1/realtime?model=m HTTP/1.1\r\nhost: h\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+                 sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                 authorization: Bearer {token}\r\n\r\n"
+            );
+            let answer = server.open_raw(head.as_bytes())?;
+            ensure!(answer.status() == status, "{token}: {}", answer.status());
+            ensure!(answer.header("x-keyswap-reason") == Some(reason), "{token}: {reason}");
+        }
+        ensure!(standin.take().is_empty(), "an upgrade was forwarded");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_body_that_breaks_a_rule_is_no_request_upstream() -> Result<()> {
+    each(|embedding| {
+        let upstream = Scripted::start(|_| Script::answer(200, "{}"))?;
+        let mut policy = policy(upstream.address());
+        policy["tokens"][0]["models"] = json!(["gpt-5-mini"]);
+        let server = Wasmtime::with(&policy).env("OPENAI_API_KEY", "sk-real").start_embedded(embedding)?;
+        let ask = |model: &str| {
+            let body = json!({"input": "x".repeat(200_000), "model": model});
+            Request::post("/v1/chat/completions", &body).bearer(TOKEN)
+        };
+        for is_chunked in [false, true] {
+            let refused = server.send_sliced(&ask("gpt-5"), 30_000, is_chunked)?;
+            ensure!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+            ensure!(refused.contains("model_not_allowed"), "{refused}");
+            ensure!(upstream.calls().is_empty(), "it has arrived");
+        }
+        // What breaks off shows at the end only. With its length it would be whole upstream.
+        let broken = Request::new("POST", "/v1/chat/completions")
+            .bearer(TOKEN)
+            .header("content-type", "application/json")
+            .body(r#"{"model": "gpt-5-mini""#);
+        ensure!(server.send(&broken)?.verdict() == "400 body_invalid");
+        for is_chunked in [false, true] {
+            let answer = server.send_sliced(&ask("gpt-5-mini"), 30_000, is_chunked)?;
+            ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        }
+        let arrived = upstream.calls();
+        ensure!(arrived.len() == 2 && arrived.iter().all(|call| call.body.len() > 200_000), "not whole");
+        // Half a body is none upstream, either.
+        let half = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\n\
+             content-type: application/json\r\ncontent-length: 99\r\n\r\n{{\"model\": \"gpt-5-mini\""
+        );
+        let mut caller = TcpStream::connect(server.address())?;
+        caller.write_all(half.as_bytes())?;
+        drop(caller);
+        ensure!(server.send(&ask("gpt-5-mini"))?.status == 200);
+        ensure!(upstream.calls().len() == 3, "half a request has arrived");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_answer_that_comes_compressed_is_one_that_the_caller_can_read() -> Result<()> {
+    // `{}`, compressed.
+    const GZIP: [u8; 22] =
+        [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 3, 0xab, 0xae, 5, 0, 0x43, 0xbf, 0xa6, 0xa3, 2, 0, 0, 0];
+    each(|embedding| {
+        let answer =
+            |coding: &str| Script::Answer(200, vec![("content-encoding", coding.into())], GZIP.into());
+        let gzip = answer("gzip");
+        let upstream = Scripted::start(move |_| gzip.clone())?;
+        let server = in_front_of(&upstream, embedding)?;
+        let seen = server.send(&chat(false).header("accept-encoding", "gzip"))?;
+        let expected = match embedding {
+            Embedding::Express | Embedding::Python => (Some("gzip"), &GZIP[..]),
+            // `fetch` decodes it, whatever was asked for.
+            Embedding::Hono | Embedding::Fetch => (None, &b"{}"[..]),
+        };
+        ensure!((seen.header("content-encoding"), seen.body.as_slice()) == expected, "{seen:?}");
+        let unknown = answer("x-own");
+        upstream.now(move |_| unknown.clone());
+        let seen = server.send(&chat(false))?;
+        match embedding {
+            Embedding::Express | Embedding::Python => {
+                ensure!(seen.header("content-encoding") == Some("x-own"));
+            }
+            // Whether that was decoded, nothing tells.
+            Embedding::Hono | Embedding::Fetch => promises::tells_of(UpstreamFailure::Unreachable, &seen)?,
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_caller_waits_for_no_other() -> Result<()> {
+    // More than the pools of HTTP clients hold unless told otherwise.
+    const OTHERS: usize = 110;
+    each(|embedding| {
+        let upstream = Scripted::start(|call| match call.target.as_str() {
+            "/v1/models" => Script::answer(200, "{}"),
+            _ => Script::Hang,
+        })?;
+        let server = in_front_of(&upstream, embedding)?;
+        let head = format!("GET /v1/models/m HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
+        let others = (0..OTHERS)
+            .map(|_| {
+                let mut other = TcpStream::connect(server.address())?;
+                other.write_all(head.as_bytes())?;
+                Ok(other)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        until("all others wait", || Ok(upstream.count("/v1/models/m") == OTHERS))?;
+        ensure!(server.send(&Request::get("/v1/models").bearer(TOKEN))?.status == 200);
+        drop(others);
+        Ok(())
+    })
+}
+
+#[test]
+fn programs_fit_the_types_of_the_packages() -> Result<()> {
+    Package::ALL.into_iter().try_for_each(packages::check_types)
 }
 
 #[test]

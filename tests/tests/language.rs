@@ -8,7 +8,7 @@ use keyswap_tests::{docs, tools};
 /// Words that begin no doc comment: a function's begins with a verb, the others with a noun phrase.
 const BEGINNINGS: [&str; 9] =
     ["What", "Who", "Whom", "Whose", "Whoever", "Whether", "Where", "How", "Nobody"];
-const FOLDERS: [&str; 7] = ["cases", "component", "control", "core", "filter", "tests", "xtask"];
+const FOLDERS: [&str; 8] = ["cases", "component", "control", "core", "filter", "standin", "tests", "xtask"];
 /// Riddles that documents had. Each has a plain form.
 const RIDDLES: [&str; 18] = [
     "is to be gone on with",

@@ -15,7 +15,8 @@ use std::{
 use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
-    Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, Testbed, faults, until, with,
+    Call, Envoy, Registry, Request, Response, Script, Scripted, Setup, Standin, Testbed, faults, releases,
+    until, with,
 };
 use serde_json::{Value, json};
 
@@ -101,11 +102,12 @@ fn a_token_is_asked_for_once_with_the_registrys_credential_and_never_sent_itself
     ensure!(call.headers.contains(&credential), "{call:?}");
     ensure!(!format!("{:?}", registry.calls()).contains(GOOD), "the token itself was sent");
     ensure!(standin.received().iter().all(|it| it.header("authorization") == Some("Bearer sk-real")));
-    let stats = envoy.admin("/stats?filter=keyswap")?;
-    ensure!(stats.contains("keyswap.lookups.from.registry: 1"), "{stats}");
-    ensure!(stats.contains("keyswap.lookups.from.worker: 19"), "{stats}");
-    ensure!(stats.contains("keyswap.fetches.kind.token.outcome.found: 1"), "{stats}");
-    Ok(())
+    let counts = [
+        "keyswap.lookups.from.registry: 1",
+        "keyswap.lookups.from.worker: 19",
+        "keyswap.fetches.kind.token.outcome.found: 1",
+    ];
+    envoy.has_counted("/stats?filter=keyswap", &counts)
 }
 
 #[test]
@@ -203,11 +205,26 @@ fn what_cannot_be_a_token_is_not_asked_for() -> Result<()> {
 
 #[test]
 fn a_registry_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Result<()> {
+    bears_faults(faults::of_registry(&digest(GOOD), &lie()), |setup| setup)
+}
+
+#[test]
+fn in_the_oldest_envoy_too_a_registry_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out()
+-> Result<()> {
+    let faults = faults::of_each_kind(faults::of_registry(&digest(GOOD), &lie()));
+    bears_faults(faults, |setup| setup.on(&releases::OLDEST_ENVOY))
+}
+
+/// Returns the record of another token than the one that is asked for.
+fn lie() -> Vec<u8> {
+    record(&digest("ptk_somebody-else"), 1)
+}
+
+fn bears_faults(faults: Vec<(&'static str, Script)>, change: fn(Setup) -> Setup) -> Result<()> {
     let standin = Standin::start()?;
-    let lie = record(&digest("ptk_somebody-else"), 1);
-    for (fault, script) in faults::of_registry(&digest(GOOD), &lie) {
+    for (fault, script) in faults {
         let registry = Scripted::start(|call| healthy(call, |_| true))?;
-        let envoy = in_front_of(&registry, &standin).start()?;
+        let envoy = change(in_front_of(&registry, &standin)).start()?;
         until_followed(&registry, 1)?;
         ensure!(envoy.send(&models(GOOD))?.status == 200);
         let before = envoy.memory()?;

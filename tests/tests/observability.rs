@@ -29,6 +29,8 @@ fn decisions_show_in_metrics_access_log_and_log() -> Result<()> {
         ensure!(found == status, "{found} instead of {status}");
     }
 
+    // The count of the last request comes no earlier than those of the others.
+    envoy.has_counted("/stats/prometheus", &["keyswap_provider=\"anthropic\"} 2\n"])?;
     let metrics = envoy.admin("/stats/prometheus")?;
     for (verdict, reason, provider, count) in [
         ("forward", "allowed", "openai", 1),
@@ -66,6 +68,41 @@ fn decisions_show_in_metrics_access_log_and_log() -> Result<()> {
     let refusals: Vec<&str> = log.lines().filter(|line| line.contains(r#""event":"refused""#)).collect();
     ensure!(refusals.len() == 3, "not one line per refusal:\n{log}");
     ensure!(refusals[0].contains(r#""fault":"no token has this digest""#), "{}", refusals[0]);
+    Ok(())
+}
+
+#[test]
+fn access_logs_get_no_values_where_the_policy_says_so() -> Result<()> {
+    let policy = json!({
+        "version": "keyswap/v1",
+        "tokens": [{"sha256": Digest::of(b"ptk_seen").to_hex(), "label": "seen", "providers": ["openai"]}],
+        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+        "metering": {},
+        "access_log": "none",
+    });
+    let standin = Standin::start()?;
+    let setup = || Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").upstream(&standin);
+    let requests = [
+        (Request::get("/v1/models").bearer("ptk_seen"), 200),
+        (Request::get("/v1/messages").bearer("ptk_seen"), 403),
+        (Request::get("/v1/models").bearer("ptk_unknown"), 401),
+        (
+            Request::post("/v1/chat/completions", &json!({"model": "gpt-5", "messages": []}))
+                .bearer("ptk_seen"),
+            200,
+        ),
+    ];
+    for envoy in [setup().start()?, setup().native().start()?] {
+        for (request, status) in &requests {
+            let found = envoy.send(request)?.status;
+            ensure!(found == *status, "{found} instead of {status}");
+        }
+        for line in envoy.access_log(requests.len())? {
+            let told = ["principal", "label", "team", "model", "input_tokens", "provider", "reason"]
+                .map(|name| line[name].as_str().filter(|value| *value != "-"));
+            ensure!(told == [None; 7] && line["status"].is_u64(), "{line}");
+        }
+    }
     Ok(())
 }
 

@@ -108,6 +108,21 @@ fn requests_reach_every_upstream_of_a_policy_that_was_rendered() -> Result<()> {
 }
 
 #[test]
+fn requests_reach_the_upstreams_of_a_policy_that_was_rendered_for_the_module() -> Result<()> {
+    let standin = Standin::start_with(0, &["api.groq.com", "llm.example.com"])?;
+    let text = bootstrap(&policy(json!({}))?, &["--native"])?;
+    ensure!(text.contains("libkeyswap.so") && !text.contains("wasm.v3"), "{text}");
+    let envoy = keys(Envoy::with_bootstrap(&text)).native().upstream(&standin).start()?;
+    envoy.send(&Request::get("/groq/models").bearer(TOKEN))?;
+    let received = standin.take().pop().context("nothing was forwarded")?;
+    ensure!(received.header("authorization") == Some("Bearer real-groq"), "{received:?}");
+    ensure!(envoy.send(&Request::get("/v1/models").bearer(TOKEN))?.status == 403);
+    let counted =
+        r#"keyswap_decisions{keyswap_verdict="forward",keyswap_reason="allowed",keyswap_provider="groq"} 1"#;
+    envoy.has_counted("/stats/prometheus", &[counted])
+}
+
+#[test]
 fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()> {
     let key = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "k", "alg": "EdDSA",
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]});
@@ -228,52 +243,126 @@ const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/t
 
 #[test]
 fn the_patches_for_both_meshes_work_in_envoy() -> Result<()> {
-    let filter = object("istio/gateway.yaml", "EnvoyFilter")?;
-    let overlay = object("istio/gateway.yaml", "ConfigMap")?;
-    let overlay: Value = serde_saphyr::from_str(overlay["data"]["bootstrap.yaml"].as_str().context("text")?)?;
-    let patches = object("gateway/gateway.yaml", "EnvoyProxy")?["spec"]["bootstrap"]["jsonPatches"].clone();
     let registry = Registry::start()?;
     let made =
         registry.create_token(&json!({"label": "r", "owner": "r@example.com", "providers": ["openai"]}))?;
     let token = made["token"].as_str().context("a token")?;
-    for mesh in ["istio", "gateway"] {
+    for mesh in ["istio", "gateway", "istio-native", "gateway-native"] {
         let standin = Standin::start()?;
-        let mut bootstrap = Bootstrap::shipped()?;
-        bootstrap.set_policy(&rendered::documents("policy-mesh.yaml")?[0])?;
-        let json = bootstrap.json();
-        json.as_object_mut().context("an object")?.remove("stats_config");
-        if mesh == "istio" {
-            // Istio's gateway has none of the patched settings.
-            let manager = json.pointer_mut(MANAGER).context("a manager")?;
-            let value = filter["spec"]["configPatches"][0]["patch"]["value"]["typed_config"].clone();
-            let names: Vec<String> = value.as_object().context("a patch")?.keys().cloned().collect();
-            let members = manager.as_object_mut().context("a manager")?;
-            for name in &names {
-                members.remove(name);
-            }
-            merge(manager, value);
-            merge(json, overlay.clone());
-        } else {
-            let clusters = json.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
-            clusters.context("clusters")?.retain(|cluster| cluster["name"] != "keyswap-registry");
-            patches.as_array().context("patches")?.iter().try_for_each(|patch| add(json, patch))?;
-        }
-        let envoy = Envoy::with_bootstrap(&json.to_string())
+        let setup = Envoy::with_bootstrap(&patched(mesh)?.to_string())
             .env("OPENAI_API_KEY", "sk-real")
             .env("ANTHROPIC_API_KEY", "sk-real")
             .env("KEYSWAP_REGISTRY_TOKEN", registry.registry_token())
             .registry(registry.address())
-            .upstream(&standin)
-            .start()?;
+            .upstream(&standin);
+        let envoy = if mesh.ends_with("-native") { setup.native() } else { setup }.start()?;
+        envoy.has_counted("/stats/prometheus", &["keyswap_fallbacks{} 0"]).context(mesh)?;
         let answer = envoy.send(&Request::get("/v1/models").bearer(token).header("x_api_key", "x"))?;
         ensure!(answer.status == 200, "{mesh}: {}", answer.status);
         ensure!(standin.take().len() == 1);
-        let stats = envoy.admin("/stats/prometheus")?;
+        let answer = envoy.send(&Request::get("/.well-known/keyswap/live"))?;
+        ensure!(answer.status == 200 && standin.take().is_empty(), "{mesh}: {}", answer.status);
         let line = r#"keyswap_decisions{keyswap_verdict="forward",keyswap_reason="allowed",keyswap_provider="openai"} 1"#;
-        ensure!(stats.contains(line), "{mesh}: no labels in\n{stats}");
+        envoy.has_counted("/stats/prometheus", &[line]).context(mesh)?;
         ensure!(envoy.access_log(1)?[0]["label"] == "r", "{mesh}");
+        old_callers_are_served(&envoy, &standin, token, "/v1/models").context(mesh)?;
     }
     Ok(())
+}
+
+#[test]
+fn callers_of_another_version_of_http_or_with_an_offer_to_upgrade_it_are_served() -> Result<()> {
+    let standin = Standin::start_with(0, &["api.groq.com", "llm.example.com"])?;
+    let text = bootstrap(&policy(json!({}))?, &[])?;
+    let envoy = keys(Envoy::with_bootstrap(&text)).upstream(&standin).start()?;
+    old_callers_are_served(&envoy, &standin, TOKEN, "/groq/models")
+}
+
+/// Ensures that requests as nginx, Apache's client for Java and old servers for HTTP/2 send them reach an upstream, without the
+/// offer of another protocol.
+fn old_callers_are_served(envoy: &Envoy, standin: &Standin, token: &str, path: &str) -> Result<()> {
+    let offer = |names: &str| format!("connection: Upgrade\r\nupgrade: {names}\r\n");
+    for (version, lines) in [
+        ("1.0", String::new()),
+        ("1.0", "connection: keep-alive\r\n".to_owned()),
+        ("1.1", offer("TLS/1.2")),
+        ("1.1", offer("TLS/1.2, HTTP/2.0")),
+        ("1.1", offer("h2c")),
+        ("1.1", offer("websockets")),
+        ("1.1", offer("w")),
+    ] {
+        let head = format!(
+            "GET {path} HTTP/{version}\r\nhost: llm.example.com\r\nauthorization: Bearer {token}\r\n{lines}\r\n"
+        );
+        let status = envoy.open_raw(head.as_bytes())?.status();
+        let received = standin.take();
+        ensure!(status == 200 && received.len() == 1, "{status} and {} requests for {head}", received.len());
+        ensure!(
+            received[0].header("upgrade").is_none() && received[0].header("host") != Some("llm.example.com")
+        );
+    }
+    Ok(())
+}
+
+/// Returns the shipped bootstrap without what a mesh does not have, and with what is rendered for the mesh.
+fn patched(mesh: &str) -> Result<Value> {
+    let mut bootstrap = Bootstrap::shipped()?;
+    let mut policy = rendered::documents("policy-mesh.yaml")?[0].clone();
+    // However slow the machine is, a call is not given up.
+    policy["registry"]["timeout"] = json!("30s");
+    bootstrap.set_policy(&policy)?;
+    let json = bootstrap.json();
+    let members = json.as_object_mut().context("an object")?;
+    members.remove("stats_config");
+    json.pointer_mut(MANAGER).context("a manager")?["http_protocol_options"].take();
+    if mesh.starts_with("istio") {
+        let file = format!("{mesh}/gateway.yaml");
+        // Istio's gateway has none of the patched settings.
+        let manager = json.pointer_mut(MANAGER).context("a manager")?;
+        let settings = object(&file, "EnvoyFilter")?;
+        let value = settings["spec"]["configPatches"][0]["patch"]["value"]["typed_config"].clone();
+        let names: Vec<String> = value.as_object().context("a patch")?.keys().cloned().collect();
+        let members = manager.as_object_mut().context("a manager")?;
+        for name in &names {
+            members.remove(name);
+        }
+        merge(manager, value);
+        if mesh == "istio-native" {
+            let filter = object("istio-native/filter.yaml", "EnvoyFilter")?;
+            let filter = filter["spec"]["configPatches"][0]["patch"]["value"].to_string();
+            // The bootstrap has a cluster where Istio has its own, of another name.
+            let cluster = "outbound|7070||keyswap-registry.keyswap.svc.cluster.local";
+            ensure!(filter.contains(cluster), "{filter}");
+            manager["http_filters"][0] = serde_json::from_str(&filter.replace(cluster, "keyswap-registry"))?;
+        }
+        let overlay = object(&file, "ConfigMap")?;
+        let overlay = overlay["data"]["bootstrap.yaml"].as_str().context("text")?;
+        merge(json, serde_saphyr::from_str(overlay)?);
+    } else {
+        let clusters = json.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        clusters.context("clusters")?.retain(|cluster| cluster["name"] != "keyswap-registry");
+        let proxy = object(&format!("{mesh}/gateway.yaml"), "EnvoyProxy")?;
+        // What Envoy Gateway has there itself stays.
+        json["stats_config"] = json!({"use_all_default_tags": true, "stats_tags": [{"tag_name": "of_envoy_gateway", "regex": "^x(.)"}]});
+        let patches = proxy["spec"]["bootstrap"]["jsonPatches"].as_array().context("patches")?;
+        patches.iter().try_for_each(|patch| add(json, patch))?;
+        let kept = &json["stats_config"]["stats_tags"][0]["tag_name"];
+        ensure!(
+            json["stats_config"]["use_all_default_tags"] == true && kept == "of_envoy_gateway",
+            "a patch replaces"
+        );
+        let policy = object(&format!("{mesh}/gateway.yaml"), "ClientTrafficPolicy")?;
+        json.pointer_mut(MANAGER).context("a manager")?["http_protocol_options"] =
+            http1(&policy["spec"]["http1"])?;
+    }
+    Ok(json.clone())
+}
+
+/// Returns Envoy's options for the settings of a `ClientTrafficPolicy`, as Envoy Gateway makes them.
+fn http1(settings: &Value) -> Result<Value> {
+    let ignored = settings["ignoredUpgradeTypes"].as_array().context("upgrades")?.iter();
+    let ignored: Vec<Value> = ignored.map(|one| json!({"safe_regex": {"regex": one["value"]}})).collect();
+    Ok(json!({"accept_http_10": settings["http10"].is_object(), "ignore_http_11_upgrade": ignored}))
 }
 
 /// Applies an `add` operation of a JSON patch (RFC 6902).

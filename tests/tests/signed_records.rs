@@ -60,9 +60,8 @@ impl Between {
         let lies: Arc<Mutex<BTreeMap<String, Lie>>> = Arc::default();
         let (behind, told) = (Arc::clone(&registry), Arc::clone(&lies));
         let server = Scripted::start(move |call| {
-            let lie = call.target.strip_prefix("/v1/tokens/").and_then(|digest| {
-                told.lock().unwrap_or_else(PoisonError::into_inner).get(digest).map(Arc::clone)
-            });
+            let subject = call.target.strip_prefix("/v1/tokens/").unwrap_or(&call.target);
+            let lie = told.lock().unwrap_or_else(PoisonError::into_inner).get(subject).map(Arc::clone);
             match lie {
                 Some(lie) => lie(&behind, call),
                 None => forward(&behind, call, &call.target),
@@ -79,12 +78,37 @@ impl Between {
 
     /// Makes a token that the registry knows.
     fn token(&self, label: &str) -> Result<String> {
-        let created = self.registry.create_token(&json!({"label": label, "providers": ["openai"]}))?;
+        let created = self.registry.create_token(&json!({"label": label, "providers": ["openai:*"]}))?;
         Ok(created["token"].as_str().unwrap_or_default().to_owned())
     }
 
     fn lie(&self, token: &str, lie: Lie) {
-        self.lies.lock().unwrap_or_else(PoisonError::into_inner).insert(digest(token), lie);
+        self.lie_about(digest(token), lie);
+    }
+
+    fn lie_about(&self, subject: String, lie: Lie) {
+        self.lies.lock().unwrap_or_else(PoisonError::into_inner).insert(subject, lie);
+    }
+
+    /// Has the server in between give every object to the caller that asks.
+    fn check_holders(&self, ask: &dyn Fn(&Request) -> Result<Response>, token: &str) -> Result<()> {
+        let file = || Request::get("/v1/files/file-of-another").bearer(token);
+        let verdict = ask(&file())?.verdict();
+        ensure!(verdict == "404 object_not_found", "a signed absence: {verdict}");
+        let holder = digest(token);
+        self.lie_about(
+            "/v1/objects/find".to_owned(),
+            Arc::new(move |_, call| {
+                let asked: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+                let asked = asked["sha256"].as_array().into_iter().flatten();
+                let held =
+                    asked.map(|it| json!({"sha256": it, "principal": holder, "kind": "file", "version": 9}));
+                Script::answer(200, json!({"objects": held.collect::<Vec<_>>()}).to_string())
+            }),
+        );
+        let verdict = ask(&file())?.verdict();
+        ensure!(verdict == "503 registry_unavailable", "an unsigned holder: {verdict}");
+        Ok(())
     }
 
     /// Goes through the lies and the truth, with a data plane in front.
@@ -125,6 +149,7 @@ impl Between {
         }
         ensure!(standin.take().is_empty(), "a request went on");
         ensure!(ask(&models(&good))?.status == 200, "the lies are about other tokens");
+        self.check_holders(ask, &good)?;
         let path = format!("/tokens/{}", digest(&good));
         self.registry.admin("PATCH", &path, &json!({"status": "disabled"}))?;
         until("a revoked token is refused", || Ok(ask(&models(&good))?.status == 401))?;
@@ -142,8 +167,7 @@ fn envoy_takes_only_records_that_the_registry_signed() -> Result<()> {
         .registry(between.server.address())
         .start()?;
     between.check(&|request| envoy.send(request), &standin)?;
-    let stats = envoy.admin("/stats?filter=keyswap")?;
-    ensure!(stats.contains("keyswap.fetches.kind.token.outcome.malformed: 5"), "{stats}");
+    envoy.has_counted("/stats?filter=keyswap", &["keyswap.fetches.kind.token.outcome.malformed: 5"])?;
     let told = envoy.log().matches("an answer of the registry is not used").count();
     ensure!((1..=5).contains(&told), "told {told} times:\n{}", envoy.log());
     Ok(())

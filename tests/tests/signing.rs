@@ -1,13 +1,8 @@
 //! Signed policies against an attacker that holds the administrator's password and the registry's database, and no key.
 
-use std::{
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    thread,
-};
-
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::{base::Digest, services::BUNDLE_TYPE};
-use keyswap_tests::{Desk, Envoy, Request, SigningKey, Standin, Testbed, base64url, until};
+use keyswap_tests::{Desk, Envoy, Request, SigningKey, Standin, Testbed, base64url, under_load, until};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_of-the-attacker-0123456789";
@@ -166,23 +161,16 @@ fn whoever_holds_password_and_database_gets_no_policy_signed_or_run_and_bricks_n
     let envoy = desk.data_plane(&standin).start()?;
     until("the data plane has a policy", || Ok(ask(&envoy)?.0 == 403))?;
     let attacker = Attacker { desk: &desk, key: SigningKey::p256("theirs")? };
-    let (stop, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        // No policy of the operator lets the attacker's token call OpenAI.
-        let watch = scope.spawn(|| -> Result<()> {
-            while !stop.load(Ordering::SeqCst) {
-                let answer = ask(&envoy)?;
-                ensure!(answer == (403, "provider_not_allowed".to_owned()), "{answer:?}");
-                asked.fetch_add(1, Ordering::SeqCst);
-            }
-            Ok(())
-        });
-        let done = attack(&desk, &attacker);
-        stop.store(true, Ordering::SeqCst);
-        watch.join().map_err(|_| anyhow::anyhow!("the caller panicked"))??;
-        done
+    // No policy of the operator lets the attacker's token call OpenAI.
+    let watch = |_, _| -> Result<()> {
+        let answer = ask(&envoy)?;
+        ensure!(answer == (403, "provider_not_allowed".to_owned()), "{answer:?}");
+        Ok(())
+    };
+    under_load(1, watch, |load| {
+        attack(&desk, &attacker)?;
+        load.passes(10)
     })?;
-    ensure!(asked.load(Ordering::SeqCst) > 100, "the data plane was not watched");
     ensure!(standin.take().is_empty(), "a request went on");
     let planes = desk.planes()?;
     ensure!(planes[0]["revision"] == 16 && planes[0]["problem"].is_null(), "{planes:?}");

@@ -6,9 +6,8 @@ use std::{
     fs,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
-    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -16,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
     Envoy, Received, Refusal, Request, Script, Scripted, Setup, SigningKey, Standin, TOKEN, Testbed, tools,
-    unix_now, until,
+    under_load, unix_now, until,
 };
 use serde_json::{Value, json};
 
@@ -54,6 +53,12 @@ fn models() -> Request {
     Request::get("/v1/models").bearer(TOKEN)
 }
 
+fn served(envoy: &Envoy) -> Result<()> {
+    let response = envoy.send(&models())?;
+    ensure!(response.status == 200, "{response:?}");
+    Ok(())
+}
+
 #[test]
 fn an_agent_that_rotates_every_two_seconds_under_load_costs_no_request() -> Result<()> {
     let agent = Scripted::start(|_| issue())?;
@@ -66,28 +71,19 @@ fn an_agent_that_rotates_every_two_seconds_under_load_costs_no_request() -> Resu
         _ => _ = counts.fetch_add(1, Ordering::SeqCst),
     });
     let envoy = with_agent(&agent, &standin).concurrency(2).start()?;
-    let (answered, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let load = || -> Result<()> {
-        while !stop.load(Ordering::SeqCst) {
-            let response = envoy.send(&models())?;
-            ensure!(response.status == 200, "{response:?}");
-            answered.fetch_add(1, Ordering::SeqCst);
-        }
-        Ok(())
-    };
     let started = Instant::now();
-    thread::scope(|scope| {
-        let callers: Vec<_> = (0..4).map(|_| scope.spawn(load)).collect();
-        let rotated =
-            until("ten tokens have been used", || Ok(seen.lock().is_ok_and(|seen| seen.len() >= 10)));
-        stop.store(true, Ordering::SeqCst);
-        let loads: Vec<Result<()>> = callers.into_iter().filter_map(|caller| caller.join().ok()).collect();
-        ensure!(loads.len() == 4, "a caller panicked");
-        loads.into_iter().collect::<Result<()>>()?;
-        rotated.map(drop)
-    })?;
+    under_load(
+        4,
+        |_, _| served(&envoy),
+        |load| {
+            for number in 1..=10 {
+                until("another token is used", || Ok(seen.lock().is_ok_and(|seen| seen.len() >= number)))?;
+                load.passes(20)?;
+            }
+            Ok(())
+        },
+    )?;
     ensure!(late.load(Ordering::SeqCst) == 0, "{late:?} requests had no credential or an expired one");
-    ensure!(answered.load(Ordering::SeqCst) > 200, "{answered:?} requests are no load");
     // Two workers and Envoy's main thread, each about once in half a lifetime.
     let most = 3 * (usize::try_from(started.elapsed().as_millis()).unwrap_or(usize::MAX) / 800 + 3);
     ensure!(agent.calls().len() <= most, "{} calls in {:?}", agent.calls().len(), started.elapsed());
@@ -285,34 +281,21 @@ fn place_secret(bootstrap: &mut Value, folder: &std::path::Path) {
 #[test]
 fn envoy_injects_a_credential_that_the_filter_never_sees_and_takes_a_new_one_under_load() -> Result<()> {
     let bed = Injecting::start(|_| {})?;
-    let stop = AtomicBool::new(false);
-    let load = || -> Result<usize> {
-        let mut answered = 0;
-        while !stop.load(Ordering::SeqCst) {
-            let response = bed.envoy.send(&models())?;
-            ensure!(response.status == 200, "{response:?}");
-            answered += 1;
-        }
-        Ok(answered)
-    };
-    let answered: usize = thread::scope(|scope| {
-        let callers: Vec<_> = (0..2).map(|_| scope.spawn(load)).collect();
-        let mut rotated = Ok(());
-        for number in 2..=6 {
-            let value = format!("Bearer injected-{number}");
-            rotated = rotated.and_then(|()| bed.rotate(&format!("injected-{number}"))).and_then(|()| {
-                let arrives =
-                    || Ok(bed.standin.take().iter().any(|it| it.header("authorization") == Some(&value)));
-                until("the new value arrives", arrives).map(drop)
-            });
-        }
-        stop.store(true, Ordering::SeqCst);
-        let loads: Result<Vec<usize>> = callers.into_iter().filter_map(|caller| caller.join().ok()).collect();
-        rotated.and(loads)
-    })?
-    .iter()
-    .sum();
-    ensure!(answered > 20, "{answered} requests are no load");
+    under_load(
+        2,
+        |_, _| served(&bed.envoy),
+        |load| {
+            for number in 2..=6 {
+                bed.rotate(&format!("injected-{number}"))?;
+                let value = format!("Bearer injected-{number}");
+                until("the new value arrives", || {
+                    Ok(bed.standin.take().iter().any(|it| it.header("authorization") == Some(&value)))
+                })?;
+                load.passes(10)?;
+            }
+            Ok(())
+        },
+    )?;
     // The caller's credentials are removed, and a refused request gets no upstream credential.
     let many = Request::get("/openai/v1/models")
         .bearer(TOKEN)
@@ -355,8 +338,10 @@ fn change_route(bootstrap: &mut Value, name: &str, change: &Value) {
         )
         .and_then(Value::as_array_mut);
     for host in hosts.into_iter().flatten().filter(|host| host["name"] == name) {
-        for (member, value) in change.as_object().into_iter().flatten() {
-            host["routes"][0]["route"][member] = value.clone();
+        for route in host["routes"].as_array_mut().into_iter().flatten() {
+            for (member, value) in change.as_object().into_iter().flatten() {
+                route["route"][member] = value.clone();
+            }
         }
     }
 }

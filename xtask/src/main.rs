@@ -1,5 +1,5 @@
-//! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `fuzz`,
-//! `structure`, `docs` and `dist`.
+//! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `scan-cost`,
+//! `fuzz`, `structure`, `docs` and `dist`.
 
 #[cfg(target_os = "linux")]
 mod bench;
@@ -8,6 +8,7 @@ mod dist;
 mod docs;
 mod fuzz;
 mod instructions;
+mod scan_cost;
 mod structure;
 mod test;
 mod up;
@@ -20,7 +21,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Task {
-    /// Run Keyswap on this machine, in Envoy or in Wasmtime, in front of a stand-in gateway or of the real one.
+    /// Build what `keyswap up` needs, and run it.
     Up(up::Options),
     /// Run every test: units, cases, and end to end in a real Envoy with the real SDKs.
     Test(test::Options),
@@ -31,6 +32,8 @@ enum Task {
     Bench(bench::Options),
     /// Count the instructions of the engine's decisions, and compare them with the baseline in the repository.
     Instructions(instructions::Options),
+    /// Measure what the scanning of bodies costs in Wasm.
+    ScanCost,
     /// Look for inputs that break the scanners of bodies.
     Fuzz(fuzz::Options),
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
+        Task::ScanCost => scan_cost::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Structure => structure::run(),
         Task::Docs(options) => docs::run(&options),

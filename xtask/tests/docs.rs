@@ -14,7 +14,7 @@ const SEARCHES: [(&str, &str); 12] = [
     ("failover", "docs/policies/credentials.html"),
     ("cooldown", "docs/policies/credentials.html"),
     ("circuit breaker", "docs/policies/credentials.html"),
-    ("Helm", "docs/deploy/containers.html"),
+    ("Helm", "docs/deploy/kubernetes.html"),
     ("Docker", "docs/deploy/containers.html"),
     ("Claude Code", "docs/start/coding-agents.html"),
     ("budget", "docs/policies/budgets.html"),

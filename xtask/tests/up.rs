@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use keyswap_tests::{docs, tools};
+use keyswap_tests::{KEYSWAP, docs, tools, until};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -54,8 +54,10 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
     assert!(created.contains(&format!("curl http://{proxy}/v1/models")), "{created}");
     // Its token works at the proxy.
     let begin = created.find("ptk_").context("no token was created")?;
-    let token: String =
-        created[begin..].chars().take_while(|char| char.is_ascii_alphanumeric() || *char == '_').collect();
+    let token: String = created[begin..]
+        .chars()
+        .take_while(|char| char.is_ascii_alphanumeric() || "-_".contains(*char))
+        .collect();
     let with_token = format!(
         "curl --silent --show-error --fail-with-body --oauth2-bearer {token} --json '{{\"model\": \"gpt-5-mini\", \"messages\": []}}' http://{proxy}/v1/chat/completions"
     );
@@ -126,14 +128,39 @@ fn an_envoy_that_ends_by_itself_is_a_failure() -> Result<()> {
 }
 
 #[test]
-fn a_registry_that_ends_by_itself_is_a_failure() -> Result<()> {
+fn the_registry_knows_the_token_and_its_first_request() -> Result<()> {
     let mut up = Up::start(&["--port", "0", "--admin-port", "0"])?;
-    up.read_until("# --- Ctrl-C")?;
-    let children = shell(&format!("ps --no-headers -o pid=,comm= --ppid {}", up.child.id()))?;
-    let child = children.lines().find_map(|line| line.trim().strip_suffix(" keyswap"));
-    shell(&format!("kill -KILL {}", child.with_context(|| format!("no registry in {children}"))?))?;
-    assert!(!up.wait()?.success());
-    assert!(up.errors()?.contains("the registry has ended"));
+    let instructions = up.read_until("# --- Ctrl-C")?;
+    let dashboard = address(&instructions, "dashboard    ")?;
+    let password = address(&instructions, "password     ")?;
+    let keyswap = |arguments: &[&str]| {
+        let mut command = Command::new(KEYSWAP.path()?);
+        command.args(arguments).args(["--server", dashboard.trim_end_matches("/admin"), "--format", "json"]);
+        command.env("KEYSWAP_ADMIN_PASSWORD", password.split(' ').next().unwrap_or_default());
+        tools::run(&mut command, "it was built")
+    };
+    assert!(keyswap(&["token", "list"])?.contains("\"last_used\": null"));
+    assert!(shell(&snippet(&instructions, "curl: the OpenAI API")?)?.contains(CREDENTIAL));
+    until("the token was used", || Ok(!keyswap(&["token", "list"])?.contains("\"last_used\": null")))?;
+    until("the usage is reported", || Ok(keyswap(&["usage"])?.contains("gpt-5-mini")))?;
+    assert!(up.signal(Signal::TERM)?.success());
+    Ok(())
+}
+
+#[test]
+fn tokens_that_are_kept_work_in_the_next_run() -> Result<()> {
+    let data = tempfile::tempdir()?;
+    let arguments = ["--port", "0", "--admin-port", "0", "--data", &data.path().display().to_string()];
+    let mut up = Up::start(&arguments)?;
+    let token = address(&up.read_until("# --- Ctrl-C")?, "proxy token  ")?;
+    assert!(up.signal(Signal::TERM)?.success());
+
+    let mut up = Up::start(&arguments)?;
+    let instructions = up.read_until("# --- Ctrl-C")?;
+    assert!(instructions.contains("as the first run printed it"), "{instructions}");
+    let script = snippet(&instructions, "curl: the OpenAI API")?;
+    assert!(shell(&format!("KEYSWAP_TOKEN={token}\n{script}"))?.contains(CREDENTIAL));
+    assert!(up.signal(Signal::TERM)?.success());
     Ok(())
 }
 
@@ -168,8 +195,9 @@ impl Up {
         let temporary = tempfile::tempdir()?;
         let stderr = tempfile::tempfile()?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        // The environment of the test run must not select a real gateway.
-        for name in ["CF_AIG_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_GATEWAY_ID"] {
+        // The environment of the test run must not select a real upstream.
+        let gateway = ["CF_AIG_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_GATEWAY_ID"];
+        for name in gateway.into_iter().chain(["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY"]) {
             command.env_remove(name);
         }
         let mut child = command

@@ -48,6 +48,7 @@ impl Request {
                     method: method.clone(),
                     target: text::fill(target, jwt),
                     authority: String::new(),
+                    scheme: String::new(),
                     fields: lines.iter().map(line).collect(),
                 })
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyswap_core::host::Environment;
+use keyswap_core::host::{Environment, SecretFile, SecretFileError};
 
 use super::placeholders::Placeholders;
 use crate::format::Suite;
@@ -25,6 +25,11 @@ impl Environment for CaseEnvironment {
             Some(env) => env.get(name).map(|value| value.clone().into_bytes()),
             None => Placeholders.variable(name),
         }
+    }
+
+    /// Has a placeholder for every file: cases name no path of a machine.
+    fn file(&self, path: &str) -> Result<SecretFile, SecretFileError> {
+        Placeholders.file(path)
     }
 
     fn is_stand_in(&self) -> bool {

@@ -85,16 +85,32 @@ impl StandInKey {
     }
 }
 
+/// Adds a claim by its name; one within others by its JSON pointer.
+fn insert(claims: &mut Map<String, Value>, name: &str, value: Value) {
+    let Some(pointer) = name.strip_prefix('/') else {
+        claims.insert(name.to_owned(), value);
+        return;
+    };
+    let (first, rest) = pointer.split_once('/').unwrap_or((pointer, ""));
+    let first = first.replace("~1", "/").replace("~0", "~");
+    if rest.is_empty() {
+        claims.insert(first, value);
+    } else if let Value::Object(inner) = claims.entry(first).or_insert_with(|| json!({})) {
+        insert(inner, &format!("/{rest}"), value);
+    }
+}
+
 /// Returns claims that the policy accepts, as far as the policy itself names them.
 fn accepted(issuer: &Issuer, now: UnixTime) -> Map<String, Value> {
-    let required = issuer.required_claims().iter().filter_map(|(name, values)| {
-        let value = match values.first()? {
-            ClaimValue::Text(text) => json!(text),
-            ClaimValue::Flag(flag) => json!(flag),
+    let mut claims = Map::new();
+    for (name, values) in issuer.required_claims() {
+        let value = match values.first() {
+            Some(ClaimValue::Text(text) | ClaimValue::Glob(text)) => json!(text),
+            Some(ClaimValue::Flag(flag)) => json!(flag),
+            None => continue,
         };
-        Some((name.clone(), value))
-    });
-    let mut claims: Map<String, Value> = required.collect();
+        insert(&mut claims, name, value);
+    }
     let standard = [
         ("iss", json!(issuer.url())),
         ("aud", json!(issuer.audiences().first())),

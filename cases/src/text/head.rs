@@ -47,6 +47,7 @@ pub fn parse_head(text: &[u8]) -> Result<OwnedHead, HeadError> {
             method: request.method.unwrap_or_default().to_owned(),
             target: request.path.unwrap_or_default().to_owned(),
             authority: String::new(),
+            scheme: String::new(),
             fields: request.headers.iter().map(|it| (it.name.to_owned(), it.value.to_vec())).collect(),
         }),
         Ok(Status::Partial) => Err(HeadError::Partial),

@@ -13,7 +13,7 @@ pub(super) fn head(head: wit::RequestHead) -> OwnedHead {
     let host = fields.iter().find(|field| field.name.eq_ignore_ascii_case("host"));
     let authority = host.map(|host| String::from_utf8_lossy(&host.value).into_owned()).unwrap_or_default();
     let fields = fields.into_iter().map(|field| (field.name, field.value)).collect();
-    OwnedHead { method, target, authority, fields }
+    OwnedHead { method, target, authority, scheme: String::new(), fields }
 }
 
 /// Converts a line. Names come from text, so nothing is lost.

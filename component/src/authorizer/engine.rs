@@ -64,6 +64,7 @@ impl wit::GuestEngine for Engine {
             injects_credentials: abilities.injects_credentials,
             upgrades: abilities.upgrades,
             passes: abilities.passes,
+            reads_files: false,
             replaces_answers: false,
             reads_requests: bodies.requests,
             edits_answers: bodies.answers,

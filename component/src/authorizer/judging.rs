@@ -65,10 +65,11 @@ pub(super) fn judge(shared: &Rc<Shared>, head: OwnedHead, mut entry: Entry, now:
 fn carry_out(
     shared: &Rc<Shared>,
     in_force: &InForce<'_>,
-    mut decision: Decision<'_>,
+    decision: Box<Decision<'_>>,
     head: &RequestHead<'_>,
     now: Moment,
 ) -> wit::Step {
+    let mut decision = *decision;
     let exchange = in_force.exchange(&mut decision);
     let facts = convert::facts(&decision);
     shared.observe(decision.follow_up.observations.split_off(0));
@@ -153,17 +154,36 @@ impl wit::GuestExchange for Exchange {
         let (now, store) = (self.at.get(), &self.shared.store);
         let mut exchange = self.inner.borrow_mut();
         let mut read = exchange.answer_body(&slice, is_last, now, store);
-        // This interface has no call for an answer: claims are told by the next calls that are due, and what is not known
-        // is not shown.
+        // This function has no call for an answer: claims are told by the next calls that are due, and what is not known is
+        // not shown.
         while let Ok(AnswerSlice { waits: true, .. }) = read {
             read = exchange.pass_answer(now, store);
         }
         read.map(|read| read.bytes).map_err(|AnswerFault| ())
     }
 
+    fn answer_slice(&self, slice: Vec<u8>, is_last: bool, now: u64) -> wit::AnswerStep {
+        let now = Moment(now);
+        let read = self.inner.borrow_mut().answer_body(&slice, is_last, now, &self.shared.store);
+        self.answer_step(read, now)
+    }
+
+    fn resume_answer(&self, now: u64) -> wit::AnswerStep {
+        let now = Moment(now);
+        let read = self.inner.borrow_mut().resume_answer(now, &self.shared.store);
+        self.answer_step(read, now)
+    }
+
     fn ended(&self, now: u64) {
         let ended = self.inner.borrow_mut().end(Moment(now), &self.shared.store);
         self.shared.observe(ended.observations);
+    }
+
+    fn finished(&self, now: u64) -> Vec<wit::Call> {
+        self.ended(now);
+        let now = Moment(now);
+        let reports = self.inner.borrow().reports(now, &self.shared.store);
+        self.shared.admitted(reports, now).map(|fetch| Call::made(&self.shared, fetch, None, now)).collect()
     }
 }
 
@@ -189,6 +209,25 @@ impl Exchange {
                     let facts = wit::Facts { reason: refusal.reason.to_owned(), ..self.facts.clone() };
                     return wit::BodyStep::Reply(convert::reply(facts, &refusal.reply));
                 }
+            }
+        }
+    }
+}
+
+impl Exchange {
+    /// Returns the step with a slice of the answer that was read. A call that no slice waits for is among those that are due.
+    fn answer_step(&self, mut read: Result<AnswerSlice, AnswerFault>, now: Moment) -> wit::AnswerStep {
+        loop {
+            match read {
+                Ok(AnswerSlice { waits: true, fetch: Some(fetch), .. }) => {
+                    if self.shared.worker.may_call(&fetch.key, now) {
+                        return wit::AnswerStep::Call(Call::made(&self.shared, *fetch, None, now));
+                    }
+                    read = self.inner.borrow_mut().resume_answer(now, &self.shared.store);
+                }
+                // A slice that waits for no call waits for another slice, which was not to be handed over.
+                Ok(AnswerSlice { waits: true, .. }) | Err(AnswerFault) => return wit::AnswerStep::Cut,
+                Ok(AnswerSlice { bytes, .. }) => return wit::AnswerStep::Pass(bytes),
             }
         }
     }

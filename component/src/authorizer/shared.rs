@@ -100,6 +100,17 @@ impl Shared {
         calls
     }
 
+    /// Returns those of the calls that may be made.
+    pub(super) fn admitted(&self, fetches: Vec<Fetch>, now: Moment) -> impl Iterator<Item = Fetch> {
+        fetches.into_iter().filter(move |fetch| {
+            let is_admitted = self.worker.may_call(&fetch.key, now);
+            if !is_admitted {
+                self.worker.abandon(&fetch.key, now);
+            }
+            is_admitted
+        })
+    }
+
     fn keep_due(&self, due: impl IntoIterator<Item = Due>, now: Moment) {
         for lost in keep(&self.due, due) {
             self.worker.abandon(&lost.fetch.key, now);

@@ -1,11 +1,13 @@
 //! The policy or the source of it, and the secrets that it names. All come from the environment that the host gives the
-//! component.
+//! component; the policy may also be in a prepared component.
 
 use std::fs;
 
+use super::host::lines_of;
+use super::prepared;
 use keyswap_core::host::{Capabilities, Environment};
 use keyswap_core::identity::jwt::PureRust;
-use keyswap_core::policy::PolicyErrors;
+use keyswap_core::policy::Configuration;
 use keyswap_core::worker::Worker;
 use wasip2::random::random::get_random_bytes;
 
@@ -30,17 +32,19 @@ impl Environment for Variables {
 
 /// Compiles the policy. The error has a line for each fault.
 pub(super) fn compile() -> Result<Worker, Vec<String>> {
-    let document = document().map_err(|error| vec![error])?;
+    let configuration = match prepared::take() {
+        Some(_) if std::env::var_os(POLICY).is_some() => Err(vec![format!(
+            "the component was prepared with a policy, and `{POLICY}` is another one: leave one of them out"
+        )]),
+        Some(configuration) => Ok(configuration),
+        None => {
+            let document = document().map_err(|error| vec![error])?;
+            Configuration::from_json(&document).map_err(lines_of)
+        }
+    }?;
     let node = std::env::var(NODE).unwrap_or_else(|_| "component".to_owned());
-    let worker =
-        Worker::start(&document, Box::new(Variables), Box::new(PureRust), Capabilities::COMPONENT, &node);
-    worker.map_err(|PolicyErrors(errors)| {
-        let count = errors.len();
-        let last = format!(
-            "the policy has {count} error(s), so no request is served; `keyswap policy check --host component` shows the same"
-        );
-        errors.iter().map(ToString::to_string).chain([last]).collect()
-    })
+    let (environment, verifier) = (Box::new(Variables), Box::new(PureRust));
+    Worker::with(configuration, environment, verifier, Capabilities::COMPONENT, &node).map_err(lines_of)
 }
 
 fn document() -> Result<Vec<u8>, String> {

@@ -96,7 +96,7 @@ impl Instance {
     fn carry_out(
         &self,
         in_force: &InForce<'_>,
-        mut decision: Decision<'_>,
+        mut decision: Box<Decision<'_>>,
         incoming: &IncomingRequest,
         head: &OwnedHead,
         request: &Request<'_, '_>,
@@ -124,7 +124,8 @@ impl Instance {
                 return reply::send(out, local_reply, head);
             }
         }
-        log(decision.failed().log_line(request.head));
+        decision.fail();
+        log(decision.log_line(request.head));
         reply::send(out, &LocalReply::host_failure(), head);
     }
 

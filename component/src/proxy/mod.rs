@@ -10,6 +10,7 @@ mod exchange;
 mod handler;
 mod host;
 mod instance;
+mod prepared;
 mod pump;
 mod reached;
 mod reply;

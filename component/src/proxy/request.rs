@@ -1,7 +1,7 @@
 //! The head of a request as `wasi:http` shows it.
 
 use keyswap_core::request::OwnedHead;
-use wasip2::http::types::{IncomingRequest, Method};
+use wasip2::http::types::{IncomingRequest, Method, Scheme};
 
 pub(super) fn head(request: &IncomingRequest) -> OwnedHead {
     let mut fields = request.headers().entries();
@@ -14,7 +14,16 @@ pub(super) fn head(request: &IncomingRequest) -> OwnedHead {
         method: name(request.method()),
         target: request.path_with_query().unwrap_or_default(),
         authority: request.authority().unwrap_or_default(),
+        scheme: request.scheme().map(scheme).unwrap_or_default(),
         fields,
+    }
+}
+
+fn scheme(scheme: Scheme) -> String {
+    match scheme {
+        Scheme::Http => "http".to_owned(),
+        Scheme::Https => "https".to_owned(),
+        Scheme::Other(name) => name,
     }
 }
 

@@ -18,8 +18,10 @@ mod prices;
 mod render;
 mod serve;
 mod token;
+mod up;
 mod usage;
 mod user;
+mod version;
 
 mod subcommand;
 

@@ -15,6 +15,10 @@ pub(super) const REGISTRY_TOKEN: Variable = Variable { name: "KEYSWAP_REGISTRY_T
 /// The variable with the administrator's password; with the suffix `_FILE`, the name of a file that holds it.
 pub(super) const ADMIN_PASSWORD: Variable = Variable { name: "KEYSWAP_ADMIN_PASSWORD", shortest: 12 };
 
+/// The variable with the database's address, which may hold a password; with the suffix `_FILE`, the name of a file that
+/// holds it.
+pub(super) const DATABASE: Variable = Variable { name: "KEYSWAP_DATABASE", shortest: 0 };
+
 /// The longest secret.
 const MAX_SECRET_BYTES: usize = 1024;
 

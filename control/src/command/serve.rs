@@ -16,9 +16,12 @@ use super::terminal::{input, output};
 use super::{rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
 use crate::server::{
-    self, Access, AccessSettings, ConnectionLimits, Options, ProxyUrl, State, Tls, TlsFiles,
+    self, Access, AccessSettings, ConnectionLimits, Listeners, Options, ProxyUrl, State, Tls, TlsFiles,
 };
 use crate::signing::{MAX_KEY_BYTES, SigningKey};
+
+/// The database where none is named.
+const DEFAULT_DATABASE: &str = "sqlite://keyswap.db";
 
 /// Serve the token registry
 ///
@@ -37,15 +40,16 @@ pub(crate) struct Serve {
     /// Address and port to listen on; port 0 selects a free port
     #[arg(long, env = "KEYSWAP_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7070")]
     listen: SocketAddr,
-    /// Database of the registry: `sqlite://FILE`, which is created on the first start, or `postgres://…`
-    #[arg(
-        long,
-        env = "KEYSWAP_DATABASE",
-        hide_env_values = true,
-        value_name = "URL",
-        default_value = "sqlite://keyswap.db"
-    )]
-    database: String,
+    /// Address and port of the dashboard and the administration API; `--listen` then has only the API for data planes
+    #[arg(long, env = "KEYSWAP_ADMIN_LISTEN", value_name = "ADDR")]
+    admin_listen: Option<SocketAddr>,
+    /// Database of the registry: `sqlite://FILE`, which is created on the first start, or `postgres://…` (default:
+    /// `KEYSWAP_DATABASE`, or the content of the file that `KEYSWAP_DATABASE_FILE` names, or `sqlite://keyswap.db`)
+    ///
+    /// Other users of a machine can read the arguments of a process. Pass a URL with a password in the environment or in
+    /// a file.
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// URL at which callers reach the proxy, for the dashboard's examples
     #[arg(long, env = "KEYSWAP_PROXY_URL", value_name = "URL", default_value = "http://127.0.0.1:10000")]
     proxy_url: ProxyUrl,
@@ -109,7 +113,13 @@ impl Serve {
         let admin_password = secret_variable::ADMIN_PASSWORD.read()?;
         let records_key = self.records_key.as_deref().map(records_key).transpose()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
-        let database: DatabaseUrl = self.database.parse()?;
+        let database = database(self.database.as_deref())?;
+        let connections = ConnectionLimits {
+            total: self.max_connections,
+            per_address: Some(self.max_connections_per_address).filter(|limit| *limit > 0),
+        };
+        let (proxy_url, patience, usage_retention) =
+            (self.proxy_url, self.client_timeout, self.usage_retention);
         let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
         runtime.block_on(async {
             let stop = stop()?;
@@ -120,33 +130,48 @@ impl Serve {
                     secret_variable::REGISTRY_TOKEN.remedy()
                 );
             }
-            let listener = TcpListener::bind(self.listen)
-                .await
-                .with_context(|| format!("cannot listen on {}", self.listen))?;
-            let files = self.tls.files();
-            let requires_client_certificate = files.as_ref().is_some_and(|files| files.client_ca.is_some());
-            let tls = files.map(Tls::new).transpose().context("cannot use TLS")?;
-            let scheme = if tls.is_some() { "https" } else { "http" };
-            output::print(&format!("listening on {scheme}://{}", listener.local_addr()?))?;
-            let options = Options {
-                proxy_url: self.proxy_url,
-                patience: self.client_timeout,
-                connections: ConnectionLimits {
-                    total: self.max_connections,
-                    per_address: Some(self.max_connections_per_address).filter(|limit| *limit > 0),
-                },
-                requires_client_certificate,
-                usage_retention: self.usage_retention,
-                access,
-            };
+            let listeners = listeners(self.listen, self.admin_listen).await?;
+            let tls = self.tls.files().map(Tls::new).transpose().context("cannot use TLS")?;
+            tell_addresses(&listeners, tls.is_some())?;
+            let state = tls.as_ref().map(Tls::state);
+            let options = Options { proxy_url, patience, connections, tls: state, usage_retention, access };
             let state = State::new(registry, registry_token, admin_password, records_key, options);
             if let Some(password) = server::first_password(&state).await? {
                 output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;
             }
-            server::run(listener, tls, state, stop).await;
+            server::run(listeners, tls, state, stop).await;
             Ok(Exit::Ok)
         })
     }
+}
+
+/// Returns the database that the argument or the environment names, or else the default.
+fn database(argument: Option<&str>) -> anyhow::Result<DatabaseUrl> {
+    if let Some(url) = argument {
+        return Ok(url.parse()?);
+    }
+    let named = secret_variable::DATABASE.read()?.filter(|url| !url.expose().is_empty());
+    Ok(named.as_ref().map_or(DEFAULT_DATABASE, |url| url.expose()).parse()?)
+}
+
+async fn listeners(all: SocketAddr, administration: Option<SocketAddr>) -> anyhow::Result<Listeners> {
+    let bind = async |address: SocketAddr| {
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+    };
+    let administration = match administration {
+        None => None,
+        Some(address) => Some(bind(address).await?),
+    };
+    Ok(Listeners { all: bind(all).await?, administration })
+}
+
+fn tell_addresses(listeners: &Listeners, has_tls: bool) -> anyhow::Result<()> {
+    let scheme = if has_tls { "https" } else { "http" };
+    output::print(&format!("listening on {scheme}://{}", listeners.all.local_addr()?))?;
+    if let Some(administration) = &listeners.administration {
+        output::print(&format!("administration on {scheme}://{}", administration.local_addr()?))?;
+    }
+    Ok(())
 }
 
 /// The files of TLS.

@@ -3,7 +3,9 @@
 use clap::Subcommand;
 
 use super::terminal::exit::Exit;
-use super::{budget, completions, credential, object, policy, prices, render, serve, token, usage, user};
+use super::{
+    budget, completions, credential, object, policy, prices, render, serve, token, up, usage, user, version,
+};
 
 /// A subcommand.
 #[derive(Subcommand)]
@@ -25,7 +27,10 @@ pub(crate) enum Command {
     Credential(credential::Command),
     #[command(subcommand)]
     Render(Box<render::Command>),
+    Up(Box<up::Up>),
     Serve(serve::Serve),
+    RunTied(up::Tied),
+    Version(version::Version),
     Completions(completions::Completions),
 }
 
@@ -42,7 +47,10 @@ impl Command {
             Self::Object(command) => command.run(),
             Self::Credential(command) => command.run(),
             Self::Render(command) => command.run(),
+            Self::Up(command) => command.run(),
             Self::Serve(command) => command.run(),
+            Self::RunTied(command) => command.run(),
+            Self::Version(command) => command.run(),
             Self::Completions(command) => command.run(&mut program()),
         }
     }

@@ -82,6 +82,11 @@ impl Registry {
         self.0.token_page(listing).await
     }
 
+    /// Returns the number of tokens that expire within `seconds`. Disabled tokens and those with a successor do not count.
+    pub async fn expiring_tokens(&self, now: UnixTime, seconds: i64) -> Result<i64> {
+        self.0.expiring_tokens(now, UnixTime(now.0.saturating_add(seconds))).await
+    }
+
     /// Disables or enables a token.
     pub async fn set_token_status(&self, digest: &Digest, status: Status, actor: &Actor) -> Result<Token> {
         let patch = TokenPatch { status: Some(status), ..TokenPatch::default() };

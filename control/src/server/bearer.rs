@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use keyswap_core::base::Digest;
 use subtle::ConstantTimeEq as _;
 
-use super::connections::Channel;
+use super::connections::{Channel, TlsState};
 use super::problem::Problem;
 use super::state::State;
 use crate::registry::{RegistryError, Role};
@@ -40,7 +40,8 @@ pub(super) async fn require_any(Extract(state): Extract<State>, request: Request
 /// without one get status 401 with a challenge. A client certificate does not replace a credential.
 async fn require(state: &State, roles: &[Role], request: Request, next: Next) -> Response {
     let channel = request.extensions().get::<Channel>().copied().unwrap_or_default();
-    if state.options().requires_client_certificate && !channel.is_certified {
+    let tls = state.options().tls.as_ref();
+    if tls.is_some_and(TlsState::requires_client_certificate) && !channel.is_certified {
         let detail = "a client certificate is required";
         return Problem::new(StatusCode::FORBIDDEN, "client_certificate_required", detail).into_response();
     }
@@ -57,10 +58,12 @@ async fn require(state: &State, roles: &[Role], request: Request, next: Next) ->
     }
 }
 
-/// Returns the role of a credential, `None` if it is unknown. The one from the environment is a data plane's.
+/// Returns the role of a credential, `None` if it is unknown. The one from the environment is a data plane's; its uses
+/// are counted, so that an administrator sees when the last data plane has one of its own.
 async fn role_of(state: &State, credential: &[u8]) -> Result<Option<Role>, RegistryError> {
     let digest = Digest::of(credential);
     if state.registry_token().is_some_and(|expected| is_same(&digest, expected.expose().as_bytes())) {
+        state.counters().shared_credential_uses.add(1);
         return Ok(Some(Role::DataPlane));
     }
     state.registry().role_of(&digest).await

@@ -13,6 +13,8 @@ pub(super) struct Counters {
     pub(super) refused_leases: Counter,
     /// The answers that an error of the database prevented.
     pub(super) database_errors: Counter,
+    /// The requests with the credential from the environment.
+    pub(super) shared_credential_uses: Counter,
 }
 
 impl Counter {

@@ -1,8 +1,8 @@
-//! `GET /metrics`: usage, budgets, leases and objects in Prometheus's text format.
+//! `GET /metrics`: usage, budgets, leases, objects, credentials and TLS in Prometheus's text format.
 //!
 //! Sums are of all time and never go down, also when old usage is deleted. Labels come from rows whose number is bounded.
-//! Every replica answers the same numbers: scrape one, or take the maximum. Only the counts of events are those of one
-//! process.
+//! Every replica answers the same numbers: scrape one, or take the maximum. Only the counts of events and the state of TLS
+//! are those of one process.
 //!
 //! Usage has the names of OpenTelemetry's conventions, too. The registry knows sums and no single request, so their
 //! histogram has one bucket.
@@ -17,14 +17,18 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use super::bearer;
+use super::connections::TlsState;
 use super::counters::Counters;
 use super::problem::Problem;
 use super::state::State;
 use crate::export::provider_name;
-use crate::registry::{BudgetState, Payer, Unit, UsageTotal, amount, now};
+use crate::registry::{BudgetState, Credential, Payer, Unit, UsageTotal, amount, now};
 
 /// The budgets of policies whose state is answered.
 const MAX_BUDGETS: i64 = 500;
+
+/// The times within which expiring tokens are counted, in seconds.
+const EXPIRING_WITHIN: [(&str, i64); 2] = [("1d", 86_400), ("7d", 7 * 86_400)];
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -50,6 +54,17 @@ async fn metrics(Extract(state): Extract<State>) -> Result<impl IntoResponse, Pr
         let labels = [("provider", provider.as_str()), ("kind", kind.as_str())];
         text.sample("keyswap_registry_objects", &labels, &count.to_string());
     }
+    text.name(
+        "keyswap_registry_tokens_expiring",
+        "gauge",
+        "Tokens without a successor that expire within a time.",
+    );
+    for (within, seconds) in EXPIRING_WITHIN {
+        let count = registry.expiring_tokens(now, seconds).await?;
+        text.sample("keyswap_registry_tokens_expiring", &[("within", within)], &count.to_string());
+    }
+    text.credentials(&registry.credentials().await?);
+    text.tls(state.options().tls.as_ref());
     text.events(state.counters());
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text.0))
 }
@@ -160,6 +175,45 @@ impl Text {
         }
     }
 
+    /// Writes the last use of each credential that was used, to a minute.
+    fn credentials(&mut self, credentials: &[Credential]) {
+        let name = "keyswap_registry_credential_last_seen_timestamp_seconds";
+        self.name(name, "gauge", "Time of a credential's last use, to a minute.");
+        for credential in credentials {
+            let Some(seen) = credential.last_seen else { continue };
+            let id = credential.id();
+            let labels = [("name", credential.name.as_str()), ("role", credential.role.name()), ("id", &id)];
+            self.sample(name, &labels, &seen.0.to_string());
+        }
+    }
+
+    /// Writes the state of TLS, without samples where the server has none.
+    fn tls(&mut self, tls: Option<&TlsState>) {
+        let validity = tls.and_then(TlsState::validity);
+        for (name, help, value) in [
+            (
+                "keyswap_registry_certificate_not_before_timestamp_seconds",
+                "Time from which the server's certificate is valid.",
+                validity.map(|validity| validity.not_before.0),
+            ),
+            (
+                "keyswap_registry_certificate_not_after_timestamp_seconds",
+                "Time at which the server's certificate expires.",
+                validity.map(|validity| validity.not_after.0),
+            ),
+            (
+                "keyswap_registry_tls_files_unusable",
+                "1 while the files of TLS cannot be used, and earlier ones stay in use.",
+                tls.map(|tls| i64::from(tls.files_are_unusable())),
+            ),
+        ] {
+            self.name(name, "gauge", help);
+            if let Some(value) = value {
+                self.sample(name, &[], &value.to_string());
+            }
+        }
+    }
+
     /// Writes the counts of events of this process.
     fn events(&mut self, counters: &Counters) {
         for (name, help, counter) in [
@@ -172,6 +226,11 @@ impl Text {
                 "keyswap_registry_database_errors_total",
                 "Answers that an error of the database prevented.",
                 &counters.database_errors,
+            ),
+            (
+                "keyswap_registry_shared_credential_requests_total",
+                "Requests with the credential that all data planes share.",
+                &counters.shared_credential_uses,
             ),
         ] {
             self.name(name, "counter", help);

@@ -28,8 +28,8 @@ mod router;
 mod run;
 
 pub use access::{Access, AccessSettings};
-pub use connections::{ConnectionLimits, Tls, TlsFiles};
+pub use connections::{ConnectionLimits, Tls, TlsFiles, TlsState};
 pub use proxy_url::ProxyUrl;
-pub use router::router;
-pub use run::{first_password, run};
+pub(crate) use run::run_dashboard;
+pub use run::{Listeners, first_password, run};
 pub use state::{Options, State};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::access::Access;
-use super::connections::ConnectionLimits;
+use super::connections::{ConnectionLimits, TlsState};
 use super::counters::Counters;
 use super::proxy_url::ProxyUrl;
 use crate::registry::{Registry, SecretText};
@@ -35,8 +35,8 @@ pub struct Options {
     pub patience: Duration,
     /// The largest numbers of open connections.
     pub connections: ConnectionLimits,
-    /// Set if the data-plane API requires a client certificate.
-    pub requires_client_certificate: bool,
+    /// TLS of the server, `None` if it speaks plain HTTP.
+    pub tls: Option<TlsState>,
     /// The time for which hourly usage is kept.
     pub usage_retention: Duration,
     /// Sign-in by Cloudflare Access, `None` if it is not configured.

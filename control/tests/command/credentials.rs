@@ -42,3 +42,23 @@ fn a_credential_is_created_listed_and_revoked() {
         assert!(run.stderr.contains(words) && !run.stderr.contains(text), "{args:?}: {}", run.stderr);
     }
 }
+
+#[test]
+fn a_rotation_makes_a_successor_of_the_same_role_and_the_older_one_is_revoked() {
+    let home = Home::new();
+    let first = home.json(&["credential", "create", "billing", "--role", "introspection"]);
+    let alone = home.run(&["credential", "revoke", "billing", "--older", "--yes"]);
+    assert!(alone.code == 1 && alone.stderr.contains("one credential only"), "{}", alone.stderr);
+    let second = home.json(&["credential", "rotate", "billing"]);
+    assert_eq!(second["record"]["role"], "introspection");
+    assert_ne!(second["credential"], first["credential"]);
+    let third = home.run(&["credential", "rotate", "billing"]);
+    assert!(third.code == 1 && third.stderr.contains("two credentials already"), "{}", third.stderr);
+    let unknown = home.run(&["credential", "rotate", "istio"]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("no such credential"), "{}", unknown.stderr);
+    let asked = home.run(&["credential", "revoke", "billing", "--older"]);
+    assert!(asked.code == 1 && asked.stderr.contains("--yes"), "{}", asked.stderr);
+    let revoked = home.json(&["credential", "revoke", "billing", "--older", "--yes"]);
+    assert_eq!(revoked["revoked"], first["sha256"]);
+    assert_eq!(home.json(&["credential", "list"])["items"], json!([second["record"]]));
+}

@@ -25,6 +25,7 @@ mod token_create;
 mod tokens;
 mod usage;
 mod users;
+mod version;
 
 #[path = "../shared/revisions.rs"]
 mod revisions;

@@ -105,9 +105,32 @@ fn json_output_has_the_errors_as_data() {
     let expect = json!({
         "valid": true, "errors": [], "tokens": 1, "registry": null, "issuers": [], "providers": ["openai", "anthropic"],
         "gateway": "gateway.ai.cloudflare.com", "outbound_hosts": ["https://gateway.ai.cloudflare.com"],
-        "shadow": false,
+        "shadow": false, "passed_over": [],
     });
     assert_eq!(run.json(), expect);
+}
+
+#[test]
+fn keys_of_issuers_that_are_passed_over_are_named() {
+    let key = json!({
+        "kty": "EC", "crv": "P-256", "x": "M9gQyP_w8Rbq2UNStIliLY0LdmYd2pJ2-LzKxb2OF3A", "y": "N0afdQJdjHDJ1minnot5khv-Jxi1vtoV9AaTi1Owojo",
+    });
+    let mut encrypts = key.clone();
+    encrypts["use"] = json!("enc");
+    let policy = json!({
+        "version": "keyswap/v1", "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+        "issuers": [{
+            "name": "id", "preset": "oidc", "issuer": "id", "audiences": ["keyswap"], "principals": "any",
+            "jwks": {"inline": {"keys": [key, encrypts]}},
+        }],
+    });
+    let folder = Folder::new();
+    let file = folder.file("p.json", policy.to_string());
+    let run = keyswap(&["policy", "check", &file]);
+    let words = "`issuers[0].jwks.inline.keys[1]` is passed over: `use` or `key_ops` says that the key is not for verifying signatures";
+    assert_eq!((run.code, run.stderr), (0, format!("{file}: note: {words}\n")));
+    let run = keyswap(&["policy", "check", &file, "--format", "json"]);
+    assert_eq!(run.json()["passed_over"], json!([words]));
 }
 
 #[test]
@@ -130,6 +153,27 @@ fn a_policy_may_ask_for_what_one_kind_of_host_has_and_another_has_not() {
         "{}",
         run.stdout
     );
+}
+
+#[test]
+fn a_file_is_a_source_for_the_module_only_and_no_check_reads_it() {
+    let folder = Folder::new();
+    let of_file = policy("").replace("[{env: OPENAI_API_KEY}]", "[{file: /run/secrets/not-there}]");
+    let file = folder.file("p.yaml", of_file);
+    let run = keyswap(&["policy", "check", "--host", "module", &file]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    for host in ["envoy", "component"] {
+        let run = keyswap(&["policy", "check", "--host", host, &file]);
+        assert_eq!(run.code, 3);
+        let expect = "error at `credentials.openai[0].file`: this host reads no files";
+        assert!(run.stdout.starts_with(expect), "{}", run.stdout);
+    }
+    let run = keyswap(&["policy", "check", "--host", "module", "--with-env", &file]);
+    assert_eq!(run.code, 3, "the variables of the others are not set");
+    assert!(!run.stdout.contains("not-there"), "{}", run.stdout);
+    let request = folder.file("request.txt", "GET /v1/models HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    let run = keyswap(&["policy", "explain", &file, &request]);
+    assert_eq!(run.code, 2, "a policy is explained as by the host with all abilities: {}", run.all());
 }
 
 #[test]

@@ -329,3 +329,51 @@ fn an_invalid_policy_explains_nothing_but_its_errors() {
     let run = keyswap(&["policy", "explain", "--format", "json", &policy, &request]);
     assert_eq!((run.code, &run.json()["valid"]), (3, &json!(false)));
 }
+
+/// The policy with metering, a limit in tokens, and a caller that may use some models.
+fn metered() -> String {
+    policy("").replace("    providers:", "    models: [gpt-5-mini, made-up]\n    providers:")
+        + "rate_limit: {tokens: 50000, per: 1h}\nprices: {gpt-5-mini: {input: 1, output: 10}}\n"
+}
+
+#[test]
+fn a_metered_request_shows_the_token_limit_and_what_it_reserves() {
+    let folder = Folder::new();
+    let policy = folder.file("policy.yaml", metered());
+    let request = chat(&format!("Authorization: Bearer {TOKEN}\nContent-Length: 3000"));
+    let request = folder.file("r.txt", request);
+    let explain = |more: &[&str]| {
+        keyswap(&[&["policy", "explain", &policy, &request, "--at", THEN, "--format", "json"], more].concat())
+    };
+    let limit = json!({"tokens": 50000, "per_seconds": 3600});
+    for (more, expect) in [
+        (&[][..], json!({"tokens": 1000 + 4096, "usd": null, "model": null, "token_limit": limit})),
+        (&["--max-tokens", "50"], json!({"tokens": 1050, "usd": null, "model": null, "token_limit": limit})),
+        (
+            &["--model", "gpt-5-mini", "--max-tokens", "50"],
+            json!({"tokens": 1050, "usd": "0.0015", "model": "gpt-5-mini", "token_limit": limit}),
+        ),
+        (
+            &["--model", "made-up", "--max-tokens", "50"],
+            json!({"tokens": 1050, "usd": null, "model": null, "token_limit": limit}),
+        ),
+    ] {
+        let run = explain(more);
+        assert_eq!((run.code, &run.json()["reserves"]), (0, &expect), "{more:?}: {}", run.all());
+    }
+    let run = keyswap(&["policy", "explain", &policy, &request, "--at", THEN, "--model", "gpt-5-mini"]);
+    let text = "token limit: 50000 in 3600 seconds\nreserves: 5096 tokens, 0.04196 USD at the price of `gpt-5-mini`\n";
+    assert!(run.stdout.contains(text), "{}", run.all());
+}
+
+#[test]
+fn a_model_that_the_caller_may_not_use_is_refused_and_reserves_nothing() {
+    let folder = Folder::new();
+    let policy = folder.file("policy.yaml", metered());
+    let request = folder.file("r.txt", chat(&format!("Authorization: Bearer {TOKEN}")));
+    let run =
+        keyswap(&["policy", "explain", &policy, &request, "--at", THEN, "--format", "json", "--model", "o3"]);
+    let explanation = run.json();
+    assert_eq!((run.code, &explanation["reason"]), (2, &json!("model_not_allowed")), "{}", run.all());
+    assert_eq!((&explanation["reply"]["status"], explanation.get("reserves")), (&json!(403), None));
+}

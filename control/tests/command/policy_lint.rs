@@ -125,6 +125,17 @@ fn extension_policy() -> Value {
     })
 }
 
+/// Returns the bootstrap with the dynamic module in the place of the filter.
+fn module() -> Value {
+    let mut bootstrap = Bootstrap::shipped().unwrap();
+    bootstrap.set_policy(&as_json()).unwrap();
+    bootstrap.use_module().unwrap();
+    bootstrap.json().clone()
+}
+
+const MODULE: &str =
+    "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config";
+
 const PLUGIN: &str =
     "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
 
@@ -180,13 +191,20 @@ fn rows_of_envoy() -> Vec<(&'static str, Value, String, Value, &'static str)> {
         ),
         in_bootstrap("envoy-policy-differs", "/configuration/value", json!(other.to_string()), ".config"),
         in_istio("envoy-policy-differs", "/pluginConfig", other.clone(), "spec"),
-        in_gateway("envoy-policy-differs", "/config", other, "spec.wasm[0]"),
+        in_gateway("envoy-policy-differs", "/config", other.clone(), "spec.wasm[0]"),
+        (
+            "envoy-policy-differs",
+            module(),
+            format!("{MODULE}/filter_config/value"),
+            json!(other.to_string()),
+            ".typed_config",
+        ),
     ]
 }
 
 #[test]
 fn each_finding_in_an_envoy_configuration_is_told_with_its_place() {
-    for document in [bootstrap(), wasm_plugin(), extension_policy()] {
+    for document in [bootstrap(), module(), wasm_plugin(), extension_policy()] {
         let folder = Folder::new();
         let file = folder.file("envoy.json", document.to_string());
         let run = lint(&policy(""), &["--envoy", &file, "--format", "json"]);
@@ -210,6 +228,53 @@ fn each_finding_in_an_envoy_configuration_is_told_with_its_place() {
 }
 
 #[test]
+fn a_policy_that_the_filter_would_refuse_and_the_module_not_is_told_of_the_filter_only() {
+    let of_file = policy("").replace("[{env: OPENAI_API_KEY}]", "[{file: /run/secrets/openai}]");
+    assert!(of_file.contains("file:"), "{of_file}");
+    let document: Value = serde_saphyr::from_str(&of_file).unwrap();
+    let mut filter = bootstrap();
+    *filter.pointer_mut(&format!("{PLUGIN}/configuration/value")).unwrap() = document.to_string().into();
+    let mut native = module();
+    *native.pointer_mut(&format!("{MODULE}/filter_config/value")).unwrap() = document.to_string().into();
+    for (configuration, finds) in [(filter, true), (native, false)] {
+        let folder = Folder::new();
+        let file = folder.file("envoy.yaml", configuration.to_string());
+        let found = codes(&lint(&of_file, &["--envoy", &file, "--format", "json"]));
+        assert_eq!(found.iter().any(|code| code.starts_with("envoy-policy-unfit ")), finds, "{found:?}");
+        assert_eq!(found.len(), usize::from(finds), "{found:?}");
+    }
+}
+
+#[test]
+fn a_configuration_that_reads_values_which_the_policy_leaves_out_is_told() {
+    let without = policy("access_log: none\n");
+    let document: Value = serde_saphyr::from_str(&without).unwrap();
+    let mut with_log = bootstrap();
+    *with_log.pointer_mut(&format!("{PLUGIN}/configuration/value")).unwrap() = document.to_string().into();
+    let mut without_log = with_log.clone();
+    let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+    without_log.pointer_mut(manager).unwrap()["access_log"] = json!([]);
+    let limit = json!({"name": "ratelimit", "text": "filter_state['wasm.keyswap_principal']"});
+    let mut with_limit = without_log.clone();
+    let filters = with_limit.pointer_mut(&format!("{manager}/http_filters")).unwrap();
+    filters.as_array_mut().unwrap().push(limit);
+    for (policy, configuration, expect) in [
+        (&without, &with_log, Some(".access_log[0]")),
+        (&without, &with_limit, Some(".http_filters[")),
+        (&without, &without_log, None),
+        (&policy(""), &bootstrap(), None),
+    ] {
+        let folder = Folder::new();
+        let file = folder.file("envoy.yaml", configuration.to_string());
+        let found = codes(&lint(policy, &["--envoy", &file, "--format", "json"]));
+        assert_eq!(found.len(), usize::from(expect.is_some()), "{found:?}");
+        if let Some(place) = expect {
+            assert!(found[0].starts_with("envoy-values-absent ") && found[0].contains(place), "{found:?}");
+        }
+    }
+}
+
+#[test]
 fn several_manifests_in_one_file_are_read_and_those_of_other_plugins_left_alone() {
     let mut other = wasm_plugin();
     other["spec"]["pluginConfig"] = json!({"other": "plugin"});
@@ -220,6 +285,116 @@ fn several_manifests_in_one_file_are_read_and_those_of_other_plugins_left_alone(
     let file = folder.file("all.yaml", format!("{other}\n---\n---\n{ours}\n"));
     let run = lint(&policy(""), &["--envoy", &file, "--format", "json"]);
     assert_eq!(codes(&run), ["envoy-fail-open spec.failStrategy"]);
+}
+
+fn istio_gateway() -> Value {
+    json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "keyswap", "namespace": "k"},
+        "spec": {"selector": {"app": "g"}, "servers": [{"hosts": ["./*"], "port": {"number": 443}}]},
+    })
+}
+
+fn telemetry() -> Value {
+    json!({
+        "apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry", "metadata": {"name": "keyswap", "namespace": "k"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "g"}}, "tracing": [{"disableSpanReporting": true}],
+            "accessLogging": [{"providers": [{"name": "envoy"}], "disabled": true}],
+        },
+    })
+}
+
+/// Returns the Deployment of istiod with a variable.
+fn istiod(name: &str, value: &str) -> Value {
+    let container = json!({"name": "discovery", "env": [{"name": name, "value": value}]});
+    json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": [container]}}}})
+}
+
+const SCOPE: &str = "PILOT_SCOPE_GATEWAY_TO_NAMESPACE";
+
+fn with(mut document: Value, pointer: &str, value: Value) -> Value {
+    *document.pointer_mut(pointer).unwrap() = value;
+    document
+}
+
+#[test]
+fn routes_of_others_and_logs_of_the_query_are_found_in_the_objects_beside_the_filter() {
+    let scoped = || istiod(SCOPE, "true");
+    let (routes, unscoped, logged) = (
+        "envoy-routes-open spec.servers[0].hosts",
+        "envoy-gateway-unscoped spec.selector",
+        "envoy-query-logged spec.selector",
+    );
+    let hosts = |hosts: Value| with(istio_gateway(), "/spec/servers/0/hosts", hosts);
+    let silent =
+        |pointer: &str, value: Value| vec![istio_gateway(), scoped(), with(telemetry(), pointer, value)];
+    let of_api = |from: &str| {
+        let listener = json!({"name": "https", "allowedRoutes": {"namespaces": {"from": from}}});
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "spec": {"listeners": [listener]}})
+    };
+    // A Gateway of Istio's in the Gateway API, and a Telemetry for the one of this name.
+    let of_istio = |name: &str| {
+        let mut silent = telemetry();
+        silent["spec"]["selector"] = Value::Null;
+        silent["spec"]["targetRefs"] =
+            json!([{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": name}]);
+        let mut gateway = of_api("Same");
+        gateway["spec"]["gatewayClassName"] = json!("istio");
+        gateway["metadata"] = json!({"name": "keyswap", "namespace": "k"});
+        [gateway, silent]
+    };
+    let proxy = |telemetry: Value| json!({"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "EnvoyProxy", "spec": {"telemetry": telemetry}});
+    let format = |path: &str| json!({"accessLog": {"settings": [{"format": {"type": "JSON", "json": {"path": path}}}]}});
+    let of_envoy = |path: &str| json!({"access_log": [{"log_format": {"json_format": {"path": path}}}]});
+    let in_envoy = "envoy-query-logged access_log[0].log_format.json_format.path";
+    let in_proxy = "envoy-query-logged spec.telemetry.accessLog";
+    for (documents, expect) in [
+        (vec![istio_gateway(), telemetry(), scoped()], &[][..]),
+        (vec![hosts(json!(["k/*"])), telemetry(), json!({"pilot": {"env": {SCOPE: true}}})], &[]),
+        (vec![istio_gateway(), telemetry()], &[unscoped]),
+        (vec![istio_gateway(), telemetry(), istiod(SCOPE, "false")], &[unscoped]),
+        (vec![istio_gateway(), telemetry(), istiod("OTHER", "true")], &[unscoped]),
+        (vec![istio_gateway(), scoped()], &[logged]),
+        (silent("/metadata/namespace", json!("other")), &[logged]),
+        (silent("/spec/selector/matchLabels", json!({"app": "other"})), &[logged]),
+        (silent("/spec/accessLogging/0", json!({"disabled": true})), &[logged]),
+        (silent("/spec/accessLogging/0/disabled", json!(false)), &[logged]),
+        (silent("/spec/tracing", json!([])), &[logged]),
+        (silent("/spec/selector", Value::Null), &[]),
+        (vec![hosts(json!(["*"])), telemetry(), scoped()], &[routes]),
+        (vec![hosts(json!(["./*", "*/api.openai.com"])), telemetry(), scoped()], &[routes]),
+        (vec![hosts(json!(["other/*"])), telemetry(), scoped()], &[routes]),
+        ([&of_istio("keyswap")[..], &[scoped()]].concat(), &[]),
+        ([&of_istio("other")[..], &[scoped()]].concat(), &["envoy-query-logged spec.gatewayClassName"]),
+        (of_istio("keyswap").to_vec(), &["envoy-gateway-unscoped spec.gatewayClassName"]),
+        (vec![of_api("Same")], &[]),
+        (vec![of_api("All")], &["envoy-routes-open spec.listeners[0].allowedRoutes"]),
+        (vec![of_api("Selector")], &["envoy-routes-open spec.listeners[0].allowedRoutes"]),
+        (vec![proxy(format("%REQ_WITHOUT_QUERY(:PATH)%"))], &[]),
+        (vec![proxy(json!({"accessLog": {"disable": true}}))], &[]),
+        (vec![proxy(json!({}))], &[in_proxy]),
+        (vec![proxy(json!({"accessLog": {"settings": [{"sinks": []}]}}))], &[in_proxy]),
+        (
+            vec![proxy(format("%REQ(:PATH)%"))],
+            &["envoy-query-logged spec.telemetry.accessLog.settings[0].format.json.path"],
+        ),
+        (
+            vec![proxy(json!({"accessLog": {"disable": true}, "tracing": {}}))],
+            &["envoy-query-logged spec.telemetry.tracing"],
+        ),
+        (vec![of_envoy("%REQ_WITHOUT_QUERY(X-ENVOY-ORIGINAL-PATH?:PATH)% %PATH(NQ:ORIG)%")], &[]),
+        (vec![of_envoy("%REQ(X-ENVOY-ORIGINAL-PATH?:PATH):64%")], &[in_envoy]),
+        (vec![of_envoy("%req(:path)%")], &[in_envoy]),
+        (vec![of_envoy("%PATH(WQ:ORIG)%")], &[in_envoy]),
+        (vec![json!({"http_filters": [], "tracing": {}})], &["envoy-query-logged tracing"]),
+    ] {
+        let folder = Folder::new();
+        let filter = folder.file("filter.yaml", wasm_plugin().to_string());
+        let beside: Vec<String> = documents.iter().map(Value::to_string).collect();
+        let beside = folder.file("beside.yaml", beside.join("\n---\n"));
+        let run = lint(&policy(""), &["--envoy", &filter, &beside, "--format", "json"]);
+        assert_eq!(codes(&run), expect, "{documents:?}");
+    }
 }
 
 #[test]

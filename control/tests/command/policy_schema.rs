@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::support::keyswap;
 
 /// The errors of the engine that the schema may miss, by kind.
-const LAXER: [(&str, &[&str]); 9] = [
+const LAXER: [(&str, &[&str]); 10] = [
+    ("the order of a list", &["no rule behind it is reached"]),
     (
         "what names something else in the document",
         &[
@@ -140,7 +141,12 @@ fn whole() -> Value {
             },
             {
                 "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap"],
-                "unverified_email": "allow", "providers": ["openai"],
+                "email_claim": "upn", "unverified_email": "allow", "providers": ["openai"], "max_token_bytes": 16384,
+                "team": "x", "label": {"claim": "name"}, "rules": [
+                    {"when": {"/roles/ai": ["a*", true]}, "providers": ["openai"], "models": ["gpt-5*"], "team": {"claim": "team"},
+                     "rate_limit": {"tokens": 9000, "per": "60s"}, "label": "one"},
+                    {},
+                ],
             },
         ],
         "model_groups": {"dear": ["gpt-5-pro", "claude-opus-*"]},
@@ -150,7 +156,7 @@ fn whole() -> Value {
                 "credential": {"env": "T"}, "auth": "bearer", "timeout": "2s", "value": "/v", "expires_in": "/e",
                 "max_age": "1h", "refresh_before": "10m",
             }}],
-            "second": [{"request_header": "x-vercel-oidc-token"}],
+            "second": [{"file": "/run/secrets/second"}, {"request_header": "x-vercel-oidc-token"}],
             "own": [{"inject_by": "host"}],
             "cf": [{"env": "D"}],
             "azure": [{"env": "E"}],

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Folder, keyswap};
+use crate::support::{Folder, keyswap, policy};
 
 #[test]
 fn the_time_for_which_the_registry_keeps_usage_is_rendered_where_it_is_asked_for() {
@@ -43,6 +43,46 @@ fn the_time_for_which_the_registry_keeps_usage_is_rendered_where_it_is_asked_for
         ] {
             let run = render(host, more);
             assert!(run.code == 1 && run.stderr.contains(words), "{more:?}: {}", run.all());
+        }
+    }
+}
+
+#[test]
+fn a_policy_that_the_filter_would_refuse_is_rendered_for_the_module_only() {
+    let folder = Folder::new();
+    let of_file = policy("").replace("[{env: OPENAI_API_KEY}]", "[{file: /run/secrets/openai}]");
+    let file = folder.file("policy.yaml", of_file);
+    let native = keyswap(&["render", "envoy", "--native", "--policy", &file]);
+    assert_eq!(native.code, 0, "{}", native.all());
+    assert!(
+        native.stdout.contains("ANTHROPIC_API_KEY"),
+        "variables behind a file are found: {}",
+        native.stdout
+    );
+    let run = keyswap(&["render", "envoy", "--policy", &file]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+    assert!(
+        run.stderr.contains("error at `credentials.openai[0].file`: this host reads no files"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn an_access_log_has_no_fields_of_values_that_the_policy_leaves_out() {
+    let folder = Folder::new();
+    let image = format!("registry.example/keyswap@sha256:{}", "0".repeat(64));
+    for (more, has_values) in [("", true), ("access_log: values\n", true), ("access_log: none\n", false)] {
+        let file = folder.file("policy.yaml", policy(more));
+        for target in ["envoy", "istio", "envoy-gateway"] {
+            let mut command = vec!["render", target, "--policy", &file];
+            if target != "envoy" {
+                command.extend(["--image", &image]);
+            }
+            let run = keyswap(&command);
+            assert_eq!(run.code, 0, "{}", run.all());
+            assert_eq!(run.stdout.contains("wasm.keyswap_"), has_values, "{target} {more}");
+            assert!(run.stdout.contains("bytes_sent:"), "{target} {more}");
         }
     }
 }

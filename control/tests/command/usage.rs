@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Folder, keyswap};
 
-const COMMANDS: [&[&str]; 33] = [
+const COMMANDS: [&[&str]; 34] = [
     &[],
     &["policy"],
     &["policy", "check"],
@@ -17,6 +17,7 @@ const COMMANDS: [&[&str]; 33] = [
     &["policy", "import"],
     &["policy", "import", "litellm"],
     &["policy", "import", "api-key-auth"],
+    &["version"],
     &["token"],
     &["token", "create"],
     &["token", "list"],

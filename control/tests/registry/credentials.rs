@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use keyswap::registry::{Credential, Kind, Listing, Registry, RegistryError, Role};
+use keyswap::registry::{Credential, Kind, Listing, NewToken, Registry, RegistryError, Role, Source, Status};
+use keyswap_core::base::UnixTime;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::objects::now;
 use crate::server::{CREDENTIAL, Server};
-use crate::support::{Database, admin, create, on_both_databases};
+use crate::support::{Database, admin, create, new_token, on_both_databases};
 
 on_both_databases!(
     a_role_opens_its_routes_only,
@@ -16,6 +18,7 @@ on_both_databases!(
     the_use_of_a_credential_is_noted,
     an_administrator_creates_lists_and_revokes_credentials,
     a_credential_in_the_database_suffices_to_start,
+    metrics_tell_the_uses_of_credentials_and_the_tokens_that_expire,
 );
 
 async fn status(server: &Server, credential: &str, method: Method, path: &str) -> u16 {
@@ -176,4 +179,55 @@ async fn a_credential_in_the_database_suffices_to_start(database: &Database) {
     let server = Server::start_without_credential(&database.url());
     assert_eq!(status(&server, &credential, Method::GET, "/v1/changes").await, 200);
     assert_eq!(status(&server, CREDENTIAL, Method::GET, "/v1/changes").await, 401);
+}
+
+async fn metrics_tell_the_uses_of_credentials_and_the_tokens_that_expire(database: &Database) {
+    let registry = database.open().await;
+    let expires = |days: i64| NewToken {
+        expires_at: Some(UnixTime(now().0 + days * 86_400 - 60).to_string()),
+        ..new_token("expires")
+    };
+    let created =
+        async |new: NewToken| registry.create_token(Source::Mint, new, &admin()).await.unwrap().record.digest;
+    for days in [1, 7, 8] {
+        created(expires(days)).await;
+    }
+    created(new_token("never")).await;
+    let (disabled, rotated) = (created(expires(1)).await, created(expires(1)).await);
+    registry.set_token_status(&disabled, Status::Disabled, &admin()).await.unwrap();
+    registry.rotate_token(&rotated, Source::Mint, Duration::from_hours(1), &admin()).await.unwrap();
+    let server = Server::start(&database.url());
+    let (named, record) = mint(&registry, "istio", Role::DataPlane).await;
+    let started = Instant::now();
+    let seen = format!(
+        "keyswap_registry_credential_last_seen_timestamp_seconds{{name=\"istio\",role=\"data_plane\",id=\"{}\"}} ",
+        record.id()
+    );
+    let text = loop {
+        let request = server.client.get(format!("{}/metrics", server.url)).bearer_auth(&named);
+        let text = request.send().await.unwrap().text().await.unwrap();
+        if text.contains(&seen) {
+            break text;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "{text}");
+    };
+    for line in [
+        r#"keyswap_registry_tokens_expiring{within="1d"} 2"#,
+        r#"keyswap_registry_tokens_expiring{within="7d"} 3"#,
+        "keyswap_registry_shared_credential_requests_total 0",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    // Plain HTTP has no certificate.
+    assert!(!text.contains("\nkeyswap_registry_certificate"), "{text}");
+    let page = |cookie: String| {
+        let request = server.admin(&cookie, Method::GET, "/credentials");
+        async { request.send().await.unwrap().text().await.unwrap() }
+    };
+    let cookie = server.sign_in().await;
+    assert!(page(cookie.clone()).await.contains("No request to this server has used it"));
+    assert_eq!(status(&server, CREDENTIAL, Method::GET, "/v1/changes").await, 200);
+    let text = server.get("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("\nkeyswap_registry_shared_credential_requests_total 2\n"), "{text}");
+    assert!(page(cookie).await.contains("that used it since its start: 2."));
 }

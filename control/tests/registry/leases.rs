@@ -333,7 +333,7 @@ async fn replicas_never_grant_more_than_there_is(database: &Database) {
     const LIMIT: i64 = 100_000;
     let replicas = [database.open().await, database.open().await];
     let budget = tokens(LIMIT.unsigned_abs());
-    let clock = Arc::new(AtomicI64::new(NOON));
+    let clock = Arc::new(AtomicI64::new(NOON * 8));
     // What each lease has spent by its data plane's own count.
     let spent = Arc::new(Mutex::new(Vec::new()));
     let mut planes = JoinSet::new();
@@ -371,7 +371,6 @@ async fn replicas_never_grant_more_than_there_is(database: &Database) {
             spent.lock().unwrap().push(mine);
         });
     }
-    clock.store(NOON * 8, Ordering::Relaxed);
     planes.join_all().await;
     let total: i64 = spent.lock().unwrap().iter().sum();
     let now = UnixTime(clock.load(Ordering::Relaxed) / 8);

@@ -1,6 +1,7 @@
 //! Tests of the registry, on SQLite and on PostgreSQL, and of its server.
 
 mod access;
+mod addresses;
 mod admin;
 mod admin_errors;
 mod api;
@@ -9,6 +10,7 @@ mod connections;
 mod crash;
 mod credentials;
 mod dashboard;
+mod database_tls;
 mod feed;
 mod four_eyes;
 mod key_server;
@@ -20,19 +22,21 @@ mod objects_before;
 mod objects_given;
 mod objects_served;
 mod policies;
-mod postgres;
 mod replicas;
 mod server;
 mod sign_in;
 mod signed_records;
 mod signers;
 mod support;
+mod tls_changes;
 mod tls_server;
 mod tokens;
 mod usage;
 mod users;
 mod windows;
 
+#[path = "../shared/postgres.rs"]
+mod postgres;
 #[path = "../shared/revisions.rs"]
 mod revisions;
 #[path = "../shared/tls.rs"]

@@ -1,7 +1,7 @@
 //! A process of `keyswap serve`, killed on drop.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
 
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -16,6 +16,7 @@ pub(crate) const PASSWORD: &str = "SENTINEL-admin-password-0123456789";
 
 pub(crate) struct Server {
     process: Child,
+    said: BufReader<ChildStdout>,
     log: Receiver<String>,
     logged: String,
     pub(crate) url: String,
@@ -52,13 +53,27 @@ impl Server {
         Self::run_in(command().env("KEYSWAP_ADMIN_PASSWORD", PASSWORD).args(["serve"]), database)
     }
 
+    /// Starts a server whose database is named in a file, and which knows only the credentials of it.
+    pub(crate) fn start_from_file(file: &str) -> Self {
+        Self::spawn(
+            command()
+                .env("KEYSWAP_DATABASE_FILE", file)
+                .env("KEYSWAP_ADMIN_PASSWORD", PASSWORD)
+                .args(["serve"]),
+        )
+    }
+
     fn run(command: &mut Command, database: &str) -> Self {
         Self::run_in(command.env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL), database)
     }
 
     fn run_in(command: &mut Command, database: &str) -> Self {
+        Self::spawn(command.args(["--database", database]))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
         let mut process = command
-            .args(["--listen", "127.0.0.1:0", "--log", "trace", "--database", database])
+            .args(["--listen", "127.0.0.1:0", "--log", "trace"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -67,12 +82,13 @@ impl Server {
         let stderr = BufReader::new(process.stderr.take().unwrap());
         std::thread::spawn(move || stderr.lines().try_for_each(|line| sender.send(line.unwrap())));
         let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        said.read_line(&mut line).unwrap();
         let Some(url) = line.trim().strip_prefix("listening on ") else {
             panic!("{line}{}", log.iter().collect::<String>());
         };
         let url = url.to_owned();
-        Self { process, log, logged: String::new(), url, client: client() }
+        Self { process, said, log, logged: String::new(), url, client: client() }
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -95,6 +111,13 @@ impl Server {
     /// Returns a request of the administrator.
     pub(crate) fn admin(&self, cookie: &str, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}/admin{path}", self.url)).header("cookie", cookie)
+    }
+
+    /// Returns the URL in the next line of the output, behind these words.
+    pub(crate) fn second_url(&mut self, words: &str) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        line.trim().strip_prefix(words).unwrap_or_else(|| panic!("{line}")).to_owned()
     }
 
     pub(crate) fn process_id(&self) -> u32 {

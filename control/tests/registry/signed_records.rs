@@ -1,14 +1,18 @@
 //! Records that the registry signs for data planes which ask for that.
 
 use keyswap::registry::NewUser;
+use keyswap_core::base::Digest;
 use keyswap_core::identity::jwt::{JwkSet, PureRust};
-use keyswap_core::services::{BUNDLE_TYPE, MAX_RECORD_SECONDS, RECORD_TYPE, verified_payload};
+use keyswap_core::services::{BUNDLE_TYPE, MAX_RECORD_SECONDS, RECORD_TYPE, objects_name, verified_payload};
 use serde_json::{Value, json};
 
 use crate::server::{CREDENTIAL, Server, command};
 use crate::support::{Database, admin, create, on_both_databases};
 
-on_both_databases!(a_record_and_an_absence_are_signed_for_who_asks_for_that);
+on_both_databases!(
+    a_record_and_an_absence_are_signed_for_who_asks_for_that,
+    the_holders_of_objects_are_signed_for_exactly_those_that_were_asked_for,
+);
 
 async fn a_record_and_an_absence_are_signed_for_who_asks_for_that(database: &Database) {
     let folder = tempfile::tempdir().unwrap();
@@ -86,4 +90,40 @@ async fn a_record_and_an_absence_are_signed_for_who_asks_for_that(database: &Dat
     let ended = command().args(serve).env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL).output().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success() && said.contains("cannot sign records with"), "{said}");
+}
+
+async fn the_holders_of_objects_are_signed_for_exactly_those_that_were_asked_for(database: &Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records.key");
+    let file = file.to_str().unwrap();
+    let made = command().args(["policy", "keygen", file, "--algorithm", "es256"]).output().unwrap();
+    let keys = JwkSet::parse(&made.stdout).unwrap();
+    drop(database.open().await);
+    let server = Server::start_with(&database.url(), &["--records-key", file]);
+    let digest = |id: &str| Digest::of(format!("object\0openai\0{id}").as_bytes());
+    let object =
+        |id: &str| json!({"provider": "openai", "kind": "file", "id": id, "principal": "a".repeat(64)});
+    let claim = json!({"objects": [object("b"), object("a")]});
+    let find = json!({"sha256": [digest("a").to_hex(), digest("never-was").to_hex()]});
+    for (path, body, asked, known) in [
+        ("/v1/objects/claim", &claim, [digest("b"), digest("a")], 2),
+        ("/v1/objects/claim", &claim, [digest("b"), digest("a")], 2),
+        ("/v1/objects/find", &find, [digest("a"), digest("never-was")], 1),
+    ] {
+        let request = server.post(path).header("accept", "application/jose").json(body);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(response.headers()["content-type"], "application/jose", "{path}");
+        let text = response.text().await.unwrap();
+        let payload = verified_payload(text.as_bytes(), RECORD_TYPE, &keys, &PureRust).unwrap();
+        let payload: Value = serde_json::from_slice(&payload).unwrap();
+        assert_eq!(payload["sub"], objects_name(&asked), "{path}");
+        assert_eq!(payload["record"]["objects"].as_array().unwrap().len(), known, "{path}");
+        let plain: Value = server.post(path).json(body).send().await.unwrap().json().await.unwrap();
+        assert_eq!(payload["record"], plain, "{path}");
+    }
+    let many: Vec<String> = (0..201).map(|id| digest(&id.to_string()).to_hex()).collect();
+    let request = server.post("/v1/objects/find").header("accept", "application/jose");
+    let refused = request.json(&json!({"sha256": many})).send().await.unwrap();
+    assert_eq!(refused.headers()["content-type"], "application/problem+json", "a refusal is no answer");
 }

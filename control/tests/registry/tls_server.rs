@@ -3,10 +3,9 @@
 use std::io::Read as _;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use keyswap_tests::{Authority, Pair};
 use reqwest::{Certificate, Client, Identity, Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -17,90 +16,71 @@ use crate::support::Database;
 /// The bound of a wait that ends by itself.
 const HANGS: Duration = Duration::from_secs(30);
 
-/// An authority with the certificates that it signs.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+/// Returns a client that trusts this authority only.
+pub(crate) fn client(authority: &Authority, identity: Option<Pair>) -> Client {
+    let root = Certificate::from_pem(authority.pem().as_bytes()).unwrap();
+    let mut builder = builder().tls_certs_only([root]);
+    if let Some(Pair { certificate, key }) = identity {
+        builder = builder.identity(Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap());
     }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// Returns a certificate and its key.
-    fn sign(&self, usage: ExtendedKeyUsagePurpose) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-        params.extended_key_usages = vec![usage];
-        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
-    }
-
-    /// Returns a client that trusts this authority only.
-    fn client(&self, identity: Option<(String, String)>) -> Client {
-        let root = Certificate::from_pem(self.pem().as_bytes()).unwrap();
-        let mut builder = builder().tls_certs_only([root]);
-        if let Some((certificate, key)) = identity {
-            builder = builder.identity(Identity::from_pem(format!("{certificate}{key}").as_bytes()).unwrap());
-        }
-        builder.build().unwrap()
-    }
+    builder.build().unwrap()
 }
 
-struct Files {
+pub(crate) struct Files {
     folder: TempDir,
 }
 
 impl Files {
-    fn new(authority: &Authority) -> Self {
+    pub(crate) fn new(authority: &Authority) -> Self {
         let files = Self { folder: tempfile::tempdir().unwrap() };
         files.renew(authority);
         files
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    fn renew(&self, authority: &Authority) {
-        let (certificate, key) = authority.sign(ExtendedKeyUsagePurpose::ServerAuth);
-        std::fs::write(self.path("key.pem"), key).unwrap();
-        std::fs::write(self.path("cert.pem"), certificate).unwrap();
+    pub(crate) fn renew(&self, authority: &Authority) {
+        self.write(&authority.server().unwrap());
     }
 
-    fn start(&self, database: &Database, more: &[&str]) -> Server {
+    pub(crate) fn write(&self, pair: &Pair) {
+        std::fs::write(self.path("key.pem"), &pair.key).unwrap();
+        std::fs::write(self.path("cert.pem"), &pair.certificate).unwrap();
+    }
+
+    pub(crate) fn start(&self, database: &Database, more: &[&str]) -> Server {
         let (certificate, key) = (self.text("cert.pem"), self.text("key.pem"));
         let arguments = [&["--tls-cert", &certificate, "--tls-key", &key], more].concat();
         Server::start_with(&database.url(), &arguments)
     }
 }
 
-async fn get(client: &Client, server: &Server, path: &str) -> Response {
+pub(crate) async fn get(client: &Client, server: &Server, path: &str) -> Response {
     client.get(format!("{}{path}", server.url)).bearer_auth(CREDENTIAL).send().await.unwrap()
 }
 
 #[tokio::test]
 async fn with_a_certificate_only_tls_is_spoken() {
-    let (database, authority) = (Database::sqlite(), Authority::new());
+    let (database, authority) = (Database::sqlite(), Authority::new().unwrap());
     let server = Files::new(&authority).start(&database, &["--client-timeout", "1s"]);
     assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
-    let client = authority.client(None);
-    assert_eq!(get(&client, &server, "/v1/changes").await.status(), 200);
+    let trusting = client(&authority, None);
+    assert_eq!(get(&trusting, &server, "/v1/changes").await.status(), 200);
     // The cookie never leaves TLS, also on this machine.
-    let request = client.post(format!("{}/admin/session", server.url)).header("x-keyswap-client", "test");
+    let request = trusting.post(format!("{}/admin/session", server.url)).header("x-keyswap-client", "test");
     let response = request.json(&json!({"password": PASSWORD})).send().await.unwrap();
     assert!(response.headers()["set-cookie"].to_str().unwrap().ends_with("; Secure"), "{response:?}");
 
     let plain = server.url.replace("https://", "http://");
     assert!(builder().build().unwrap().get(format!("{plain}/healthz")).send().await.is_err());
-    let stranger = Authority::new().client(None).get(format!("{}/healthz", server.url)).send().await;
+    let stranger =
+        client(&Authority::new().unwrap(), None).get(format!("{}/healthz", server.url)).send().await;
     assert!(stranger.is_err(), "the authority matters");
     // A handshake that does not begin ends in time.
     let mut silent = TcpStream::connect(server.url.strip_prefix("https://").unwrap()).unwrap();
@@ -110,12 +90,13 @@ async fn with_a_certificate_only_tls_is_spoken() {
 
 #[tokio::test]
 async fn the_data_plane_api_requires_a_client_certificate_and_a_credential() {
-    let (database, authority, clients) = (Database::sqlite(), Authority::new(), Authority::new());
+    let (database, authority, clients) =
+        (Database::sqlite(), Authority::new().unwrap(), Authority::new().unwrap());
     let files = Files::new(&authority);
     std::fs::write(files.path("clients.pem"), clients.pem()).unwrap();
     let server = files.start(&database, &["--tls-client-ca", &files.text("clients.pem")]);
-    let certified = authority.client(Some(clients.sign(ExtendedKeyUsagePurpose::ClientAuth)));
-    let bare = authority.client(None);
+    let certified = client(&authority, Some(clients.client().unwrap()));
+    let bare = client(&authority, None);
     for (method, path) in
         [(Method::GET, "/v1/changes"), (Method::GET, "/v1/policies/prod"), (Method::POST, "/introspect")]
     {
@@ -132,41 +113,15 @@ async fn the_data_plane_api_requires_a_client_certificate_and_a_credential() {
     for path in ["/healthz", "/admin/sign-in"] {
         assert_eq!(get(&bare, &server, path).await.status(), 200, "{path}");
     }
-    let foreign = authority.client(Some(authority.sign(ExtendedKeyUsagePurpose::ClientAuth)));
+    let foreign = client(&authority, Some(authority.client().unwrap()));
     assert!(foreign.get(format!("{}/healthz", server.url)).send().await.is_err(), "another authority's");
-}
-
-#[tokio::test]
-async fn renewed_files_are_used_without_a_restart() {
-    let (database, first, second) = (Database::sqlite(), Authority::new(), Authority::new());
-    let files = Files::new(&first);
-    let mut server = files.start(&database, &[]);
-    let kept = first.client(None);
-    assert_eq!(get(&kept, &server, "/healthz").await.status(), 200);
-    // A certificate without its key leaves the present one in use. SIGHUP has the files read at once.
-    let own_key = std::fs::read(files.path("key.pem")).unwrap();
-    files.renew(&second);
-    let new_key = std::fs::read(files.path("key.pem")).unwrap();
-    std::fs::write(files.path("key.pem"), own_key).unwrap();
-    let hangup = Command::new("kill").args(["-HUP", &server.process_id().to_string()]).status().unwrap();
-    assert!(hangup.success());
-    server.until_logged(&["the present TLS certificate stays in use"]);
-    assert_eq!(get(&first.client(None), &server, "/healthz").await.status(), 200);
-    // Files that fit are found without a signal.
-    std::fs::write(files.path("key.pem"), new_key).unwrap();
-    let started = Instant::now();
-    while second.client(None).get(format!("{}/healthz", server.url)).send().await.is_err() {
-        assert!(started.elapsed() < HANGS);
-    }
-    assert_eq!(get(&kept, &server, "/healthz").await.status(), 200, "the open connection goes on");
 }
 
 #[test]
 fn files_that_do_not_fit_are_told_at_start() {
-    let (authority, other) = (Authority::new(), Authority::new());
+    let (authority, other) = (Authority::new().unwrap(), Authority::new().unwrap());
     let files = Files::new(&authority);
-    let (_, other_key) = other.sign(ExtendedKeyUsagePurpose::ServerAuth);
-    std::fs::write(files.path("other.pem"), other_key).unwrap();
+    std::fs::write(files.path("other.pem"), other.server().unwrap().key).unwrap();
     std::fs::write(files.path("empty.pem"), "").unwrap();
     let [cert, key, other, empty] =
         ["cert.pem", "key.pem", "other.pem", "empty.pem"].map(|name| files.text(name));
@@ -175,11 +130,15 @@ fn files_that_do_not_fit_are_told_at_start() {
         (vec!["--tls-cert", &cert], "--tls-key"),
         (vec!["--tls-key", &key], "--tls-cert"),
         (vec!["--tls-client-ca", &cert], "--tls-cert"),
-        (vec!["--tls-cert", &absent, "--tls-key", &key], "absent.pem"),
-        (vec!["--tls-cert", &empty, "--tls-key", &key], "there is no certificate"),
-        (vec!["--tls-cert", &cert, "--tls-key", &empty], "the private key"),
-        (vec!["--tls-cert", &cert, "--tls-key", &other], "the certificate and its key"),
-        (vec!["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &empty], "the client authorities"),
+        (vec!["--tls-cert", &absent, "--tls-key", &key], "absent.pem`: check the name"),
+        (vec!["--tls-cert", &empty, "--tls-key", &key], "empty.pem` has no certificate in PEM"),
+        (vec!["--tls-cert", &key, "--tls-key", &key], "key.pem` has no certificate in PEM"),
+        (vec!["--tls-cert", &cert, "--tls-key", &empty], "empty.pem` has no private key in PEM"),
+        (vec!["--tls-cert", &cert, "--tls-key", &other], "cert.pem` are no pair"),
+        (
+            vec!["--tls-cert", &cert, "--tls-key", &key, "--tls-client-ca", &empty],
+            "empty.pem` has no certificate in PEM",
+        ),
     ] {
         let database = format!("sqlite://{}", Path::new(&files.text("a.db")).display());
         let output = command()

@@ -5,9 +5,8 @@
 //! identity that the browser sends by itself (a cookie) is another matter. Forms, uploads and sockets of any page
 //! carry one, and no answer header holds them up. Such an identity counts only for pages that are named, or our own.
 
-use std::borrow::Cow;
-
 use super::reply::{LocalReply, ResponseHeader, ResponseHeaders};
+use super::text::HeaderText;
 use crate::request::RequestHead;
 
 /// The origins that may call.
@@ -103,8 +102,8 @@ pub(crate) fn headers(origins: &Origins, head: &RequestHead<'_>) -> Vec<Response
         return Vec::new();
     };
     vec![
-        ("access-control-allow-origin", Cow::Owned(origin.to_owned())),
-        ("access-control-expose-headers", Cow::Borrowed(EXPOSED)),
+        ("access-control-allow-origin", origin.to_owned().into()),
+        ("access-control-expose-headers", EXPOSED.into()),
     ]
 }
 
@@ -116,7 +115,7 @@ pub(crate) fn apply(origins: &Origins, head: &RequestHead<'_>, response: &mut Re
     }
     response.set.extend(headers(origins, head));
     response.remove = UPSTREAMS;
-    response.add.push(("vary", Cow::Borrowed("Origin")));
+    response.add.push(("vary", "Origin".into()));
 }
 
 /// Answers a preflight: `OPTIONS` with an origin and the method that is asked for. Returns `None` for any other
@@ -132,23 +131,23 @@ pub(crate) fn preflight(origins: &Origins, head: &RequestHead<'_>) -> Option<Loc
     let mut answer = headers(origins, head);
     answer.retain(|(name, _)| *name != "access-control-expose-headers");
     if !answer.is_empty() {
-        answer.push(("access-control-allow-methods", Cow::Borrowed(METHODS_OF_PAGES)));
+        answer.push(("access-control-allow-methods", METHODS_OF_PAGES.into()));
         answer.push(("access-control-allow-headers", asked_headers(head)));
-        answer.push(("access-control-max-age", Cow::Borrowed(MAX_AGE)));
+        answer.push(("access-control-max-age", MAX_AGE.into()));
     }
-    answer.push(("vary", Cow::Borrowed("Origin, Access-Control-Request-Headers")));
+    answer.push(("vary", "Origin, Access-Control-Request-Headers".into()));
     Some(LocalReply { status: 204, headers: answer, body: String::new() })
 }
 
 /// Returns the header names that the browser asks for, where they are a plain list; else `*`.
-fn asked_headers(head: &RequestHead<'_>) -> Cow<'static, str> {
+fn asked_headers(head: &RequestHead<'_>) -> HeaderText {
     let is_list = |text: &&str| {
         (1..=4096).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~, ".contains(&byte))
     };
     let asked =
         head.values("access-control-request-headers").next().and_then(|value| str::from_utf8(value).ok());
-    asked.filter(is_list).map_or(Cow::Borrowed("*"), |text| Cow::Owned(text.to_owned()))
+    asked.filter(is_list).map_or("*".into(), |text| text.to_owned().into())
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use crate::syntax::PathError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CheckError<'a> {
+    /// The host is none that the policy is for.
+    OtherHost,
     /// The method is none of those that are forwarded.
     Method,
     /// The request target can be read in more than one way.
@@ -48,6 +50,8 @@ pub enum CheckError<'a> {
     EmailUnverified,
     /// The person is known, but disabled.
     PersonDisabled,
+    /// No rule of the issuer of this name fits the JWT.
+    NoRule(&'a str),
     /// The identity is one that browsers send by themselves, and the request comes from another site's page.
     OriginNotAllowed(&'a IdentitySlot),
     /// The provider is not in the token's scope, or the policy does not enable it.
@@ -84,6 +88,8 @@ pub enum CheckError<'a> {
     ObjectsUnkept,
     /// An object that the request names is not known to be the caller's, and the registry cannot be asked now.
     ObjectsUnavailable,
+    /// The caller has named too many objects that are not its own.
+    ObjectsGuessed(Taken),
     /// The model has no price, and a budget counts money.
     Unpriced,
     /// A budget of the caller cannot cover the request before this time.
@@ -122,11 +128,14 @@ impl CheckError<'_> {
     /// Returns the reason that the caller gets.
     pub const fn reason(&self) -> Reason {
         match self {
+            Self::OtherHost => Reason::HostNotServed,
             Self::Method => Reason::MethodNotAllowed,
             Self::Path(_) => Reason::PathInvalid,
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) => Reason::CredentialAmbiguous,
             Self::KeysUnavailable(_) => Reason::IssuerKeysUnavailable,
-            Self::PersonUnknown | Self::EmailUnverified | Self::PersonDisabled => Reason::PrincipalUnknown,
+            Self::PersonUnknown | Self::EmailUnverified | Self::PersonDisabled | Self::NoRule(_) => {
+                Reason::PrincipalUnknown
+            }
             Self::OriginNotAllowed(_) => Reason::OriginNotAllowed,
             Self::CredentialMissing => Reason::CredentialMissing,
             Self::TokenUnknown | Self::TokenDisabled | Self::SealBroken => Reason::TokenInvalid,
@@ -150,7 +159,7 @@ impl CheckError<'_> {
             Self::BudgetUnavailable | Self::BudgetReserved => Reason::BudgetUnavailable,
             Self::BodyInvalid(_) => Reason::BodyInvalid,
             Self::BodyUnreadable | Self::BodyUnread => Reason::BodyUnreadable,
-            Self::RateLimited(_) => Reason::RateLimited,
+            Self::RateLimited(_) | Self::ObjectsGuessed(_) => Reason::RateLimited,
             Self::TokensLimited(_) => Reason::TokensLimited,
             Self::LimitUnavailable | Self::TokensUncounted => Reason::RateLimitUnavailable,
             Self::RegistryUnavailable => Reason::TokenStoreUnavailable,
@@ -163,7 +172,7 @@ impl CheckError<'_> {
 
     pub(crate) const fn stage(&self) -> Stage {
         match self {
-            Self::Method | Self::Path(_) | Self::PolicyUnavailable => Stage::Route,
+            Self::OtherHost | Self::Method | Self::Path(_) | Self::PolicyUnavailable => Stage::Route,
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) | Self::CredentialMissing => {
                 Stage::Extract
             }
@@ -176,6 +185,7 @@ impl CheckError<'_> {
             | Self::PersonUnknown
             | Self::EmailUnverified
             | Self::PersonDisabled
+            | Self::NoRule(_)
             | Self::OriginNotAllowed(_)
             | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_)
@@ -185,6 +195,7 @@ impl CheckError<'_> {
             | Self::ObjectNotFound
             | Self::ObjectsUnkept
             | Self::ObjectsUnavailable
+            | Self::ObjectsGuessed(_)
             | Self::BodyInvalid(_)
             | Self::BodyUnreadable
             | Self::BodyUnread
@@ -216,6 +227,7 @@ impl fmt::Display for CheckError<'_> {
     // Long: one arm for each error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::OtherHost => f.write_str("the request is for a host that the policy does not name in `hosts`"),
             Self::Method => f.write_str("the method is not forwarded"),
             Self::Path(fault) => fault.fmt(f),
             Self::CredentialAmbiguous(slot) => {
@@ -274,6 +286,11 @@ impl fmt::Display for CheckError<'_> {
             Self::ObjectsUnavailable => {
                 f.write_str("an object is not known to be the caller's, and the registry cannot be asked")
             }
+            Self::ObjectsGuessed(taken) => write!(
+                f,
+                "the caller named objects that are not its own more than {} times in {} s",
+                taken.limit, taken.window
+            ),
             Self::BodyInvalid(error) => error.fmt(f),
             Self::Unpriced => f.write_str("the model has no price, and a budget counts money"),
             Self::BudgetSpent(at) => write!(f, "a budget cannot cover the request before {at}"),
@@ -302,6 +319,7 @@ impl fmt::Display for CheckError<'_> {
                 f.write_str("the issuer does not say that the address is verified (`email_verified`)")
             }
             Self::PersonDisabled => f.write_str("the token's person is disabled"),
+            Self::NoRule(issuer) => write!(f, "no rule of the issuer `{issuer}` fits the claims"),
             Self::OriginNotAllowed(slot) => {
                 write!(f, "browsers fill `{slot}` by themselves, and no page of this host or of `cors.allow_origins` asks")
             }

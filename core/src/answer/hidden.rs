@@ -3,8 +3,11 @@
 //!
 //! Providers invent such names, so a name is judged by its words and not by a list.
 
+use crate::syntax::query::UPLOAD_ID;
+
 /// The parts of an upstream's answer that are hidden from the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct Hidden {
     /// Hides the limits of the account, and the rest of them.
     pub(crate) limits: bool,
@@ -14,6 +17,8 @@ pub(crate) struct Hidden {
     pub(crate) key: Option<&'static str>,
     /// Hides every header but a few: the answer is brokered, and a header may hold anything.
     pub(crate) all: bool,
+    /// Hides the id of an upload, which works at the upstream without a credential.
+    pub(crate) upload: bool,
 }
 
 /// Words that name an account, or a part of one.
@@ -25,6 +30,10 @@ const LAST_WORDS_OF_LIMITS: [&str; 3] = ["limit", "remaining", "reset"];
 const OTHER_LIMITS: [&str; 2] = ["current-concurrent-requests", "maximum-concurrent-requests"];
 /// The headers of a brokered answer that callers need. No provider has a credential in one.
 const OF_BROKERED: [&str; 4] = [":status", "date", "retry-after", "x-request-id"];
+/// The address that the parts of an upload go to (Google's APIs).
+pub(crate) const UPLOAD_ADDRESS: &str = "x-goog-upload-url";
+/// Headers that tell the id of an upload.
+const OF_UPLOADS: [&str; 3] = [UPLOAD_ADDRESS, "x-goog-upload-control-url", "x-guploader-uploadid"];
 /// Headers that hold a URL, or text in which one may stand.
 const OF_URLS: [&str; 5] = ["content-location", "link", "location", "refresh", "www-authenticate"];
 
@@ -39,6 +48,7 @@ impl Hidden {
         (self.all && !is_one_of(name, &OF_BROKERED))
             || (self.limits && tells_limit(name))
             || (self.account && words(name).any(|word| is_one_of(word, &ACCOUNT_WORDS)))
+            || (self.upload && (is_one_of(name, &OF_UPLOADS) || has_parameter(value, UPLOAD_ID)))
             || self.key.is_some_and(|key| is_one_of(name, &OF_URLS) || has_parameter(value, key))
     }
 }
@@ -146,6 +156,24 @@ mod tests {
             ("", true),
         ] {
             assert_eq!(hidden.hides(name.as_bytes(), b"1"), expect, "{name}");
+        }
+    }
+
+    #[test]
+    fn of_the_answer_to_an_upload_no_header_tells_its_id() {
+        let hidden = Hidden { upload: true, ..Hidden::default() };
+        for (name, value, expect) in [
+            ("X-Goog-Upload-URL", "https://a/upload?x", true),
+            ("x-goog-upload-control-url", "", true),
+            ("x-guploader-uploadid", "AHmU", true),
+            ("location", "https://a/upload?uploadType=resumable&upload_id=AHmU", true),
+            ("x-debug", "UPLOAD_ID%3DAHmU", true),
+            ("location", "https://a/other", false),
+            ("x-goog-upload-status", "active", false),
+            ("x-goog-upload-chunk-granularity", "262144", false),
+        ] {
+            assert_eq!(hidden.hides(name.as_bytes(), value.as_bytes()), expect, "{name}: {value}");
+            assert!(!Hidden::default().hides(name.as_bytes(), value.as_bytes()), "{name}");
         }
     }
 

@@ -7,10 +7,11 @@ mod reason;
 mod reply;
 mod resource;
 mod stage;
+mod text;
 
 pub(crate) use self::cors::Origins;
 pub use self::error::CheckError;
-pub(crate) use self::hidden::Hidden;
+pub(crate) use self::hidden::{Hidden, UPLOAD_ADDRESS};
 
 pub use self::reason::Reason;
 pub(crate) use self::reason::is_forwarded;
@@ -18,3 +19,4 @@ pub(crate) use self::reply::Withheld;
 pub use self::reply::{LocalReply, ResponseHeader, ResponseHeaders, UpstreamFailure};
 pub(crate) use self::resource::Resource;
 pub use self::stage::Stage;
+pub use self::text::HeaderText;

@@ -19,6 +19,8 @@ pub(crate) const fn is_forwarded(method: &[u8]) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Reason {
+    /// A host that the policy is not for.
+    HostNotServed,
     /// A method that is never forwarded.
     MethodNotAllowed,
     /// A request target that two parsers could read differently.
@@ -89,7 +91,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order in which requests are judged.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
+        Self::HostNotServed,
         Self::MethodNotAllowed,
         Self::PathInvalid,
         Self::CredentialAmbiguous,
@@ -128,6 +131,7 @@ impl Reason {
     /// Returns the stable code.
     pub const fn code(self) -> &'static str {
         match self {
+            Self::HostNotServed => "host_not_served",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PathInvalid => "path_invalid",
             Self::CredentialAmbiguous => "credential_ambiguous",
@@ -167,6 +171,7 @@ impl Reason {
     /// Returns the HTTP status.
     pub const fn status(self) -> u16 {
         match self {
+            Self::HostNotServed => 421,
             Self::MethodNotAllowed => 405,
             Self::PathInvalid
             | Self::CredentialAmbiguous
@@ -203,6 +208,7 @@ impl Reason {
     // Long: one row for each reason.
     pub const fn message(self) -> &'static str {
         match self {
+            Self::HostNotServed => "host not served: use the address that your platform team gave you",
             Self::MethodNotAllowed => {
                 "method not allowed: GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS are forwarded"
             }
@@ -285,7 +291,8 @@ impl Reason {
     /// A request without a credential gets no `error`, as RFC 6750 section 3.1 asks.
     pub const fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::MethodNotAllowed
+            Self::HostNotServed
+            | Self::MethodNotAllowed
             | Self::PathInvalid
             | Self::ModelMissing
             | Self::BodyInvalid
@@ -349,6 +356,14 @@ impl fmt::Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::bytes::is_printable;
+
+    #[test]
+    fn every_message_and_code_stands_in_a_json_string_as_it_is() {
+        for text in Reason::ALL.into_iter().flat_map(|reason| [reason.message(), reason.code()]) {
+            assert!(is_printable(text.as_bytes()), "{text}");
+        }
+    }
 
     #[test]
     fn the_methods_that_are_forwarded_are_those_of_the_list() {

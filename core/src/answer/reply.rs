@@ -1,19 +1,18 @@
 //! Replies that the engine gives in an upstream's stead, in the dialect of the SDK that called, so that its typed
 //! exceptions and messages work.
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
 use super::error::CheckError;
 use super::hidden::Hidden;
 use super::reason::{METHODS, Reason};
+use super::text::HeaderText;
 use crate::base::bytes::plain_length;
 use crate::limit::{Taken, TokensTaken};
 use crate::provider::Dialect;
 
 /// A header of a response: its name in lower case, and its value.
-pub type ResponseHeader = (&'static str, Cow<'static, str>);
+pub type ResponseHeader = (&'static str, HeaderText);
 
 /// The changes to the headers of whatever answers a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +38,11 @@ impl ResponseHeaders {
         self.hidden.hides(name, value)
     }
 
+    /// Returns whether [`ResponseHeaders::replaces`] may give another answer, so that the status has to be known.
+    pub fn may_replace(&self) -> bool {
+        self.hidden.all || self.hidden.key.is_some()
+    }
+
     /// Returns the answer to give in place of an upstream's with this status; `None` where the upstream's may pass.
     ///
     /// Where the target of a request held the credential, an upstream that does not open the WebSocket may show the target
@@ -62,15 +66,21 @@ impl ResponseHeaders {
     /// Adds the headers that show the rest of a budget (draft-ietf-httpapi-ratelimit-headers-10).
     pub(crate) fn budget(&mut self, taken: &Taken) {
         let Taken { limit, remaining, reset, window, .. } = taken;
-        self.set.reserve(2);
-        self.set.push(("ratelimit-policy", item("q", *limit, "w", *window)));
-        self.set.push(("ratelimit", item("r", *remaining, "t", *reset)));
+        let lines = [
+            ("ratelimit-policy", item("\"token\";q=", *limit, ";w=", *window)),
+            ("ratelimit", item("\"token\";r=", *remaining, ";t=", *reset)),
+        ];
+        if self.set.is_empty() {
+            self.set = Vec::from(lines);
+        } else {
+            self.set.extend(lines);
+        }
     }
 
     /// Sets the headers that show the rest of a budget in tokens, as OpenAI writes them.
     pub(crate) fn tokens(&mut self, taken: &TokensTaken) {
         let TokensTaken { limit, remaining, reset_milliseconds, .. } = taken;
-        let number = |number: u32| Cow::from(itoa::Buffer::new().format(number).to_owned());
+        let number = |number: u32| HeaderText::of([itoa::Buffer::new().format(number)]);
         self.set.extend([
             ("x-ratelimit-limit-tokens", number(*limit)),
             ("x-ratelimit-remaining-tokens", number(*remaining)),
@@ -82,7 +92,9 @@ impl ResponseHeaders {
     pub(crate) fn for_reply(&mut self, fault: &CheckError<'_>) -> Vec<ResponseHeader> {
         if let CheckError::RateLimited(taken) = fault {
             self.budget(taken);
-            self.set.push(("retry-after", Cow::Owned(taken.retry_after.to_string())));
+        }
+        if let CheckError::RateLimited(taken) | CheckError::ObjectsGuessed(taken) = fault {
+            self.set.push(("retry-after", taken.retry_after.to_string().into()));
         }
         let Self { set, add, .. } = std::mem::take(self);
         set.into_iter().chain(add).collect()
@@ -104,16 +116,14 @@ fn duration(milliseconds: u64) -> String {
 }
 
 /// Returns the structured-field item for a token's budget, with two parameters.
-fn item(first: &str, value: u32, second: &str, other: u32) -> Cow<'static, str> {
-    let mut text = String::with_capacity(32);
-    text.push_str("\"token\"");
-    for (name, value) in [(first, value), (second, other)] {
-        text.push(';');
-        text.push_str(name);
-        text.push('=');
-        text.push_str(itoa::Buffer::new().format(value));
-    }
-    text.into()
+#[expect(
+    clippy::inline_always,
+    reason = "both names are known where it is called, and are written without a call"
+)]
+#[inline(always)]
+fn item(first: &str, value: u32, second: &str, other: u32) -> HeaderText {
+    let [mut one, mut two] = [itoa::Buffer::new(); 2];
+    HeaderText::of([first, one.format(value), second, two.format(other)])
 }
 
 /// The status of an upstream that opens a WebSocket (RFC 6455 section 4.2.2).
@@ -200,6 +210,12 @@ impl LocalReply {
         Self { status, headers: vec![("content-type", "application/json".into())], body }
     }
 
+    /// Returns the reply to whatever asks if the engine lives.
+    pub(crate) fn live() -> Self {
+        let headers = vec![("content-type", "text/plain".into()), ("cache-control", "no-store".into())];
+        Self { status: 200, headers, body: "live\n".to_owned() }
+    }
+
     /// Returns the reply of a host while it has no policy.
     pub fn no_policy() -> Self {
         Self::refuse(Reason::PolicyUnavailable, Dialect::OpenAi, Vec::new())
@@ -217,14 +233,15 @@ impl LocalReply {
         dialect: Dialect,
         own: Vec<ResponseHeader>,
     ) -> Self {
-        let mut headers: Vec<ResponseHeader> = vec![
-            ("content-type", "application/json".into()),
-            // No cache may serve one caller's refusal to another.
-            ("cache-control", "no-store".into()),
-            ("x-keyswap-reason", reason.code().into()),
-        ];
-        headers.extend(reason.challenge().map(|challenge| ("www-authenticate", challenge.into())));
-        headers.extend(match reason {
+        let mut headers: Vec<ResponseHeader> = Vec::with_capacity(own.len().saturating_add(5));
+        headers.push(("content-type", "application/json".into()));
+        // No cache may serve one caller's refusal to another.
+        headers.push(("cache-control", "no-store".into()));
+        headers.push(("x-keyswap-reason", reason.code().into()));
+        if let Some(challenge) = reason.challenge() {
+            headers.push(("www-authenticate", challenge.into()));
+        }
+        let more: Option<ResponseHeader> = match reason {
             // RFC 9110 section 15.5.6 requires it.
             Reason::MethodNotAllowed => Some(("allow", METHODS.join(", ").into())),
             // In seconds: a host that failed was rebuilt by then, and a registry is asked again.
@@ -239,7 +256,10 @@ impl LocalReply {
             // No try before the reset succeeds: OpenAI's and Anthropic's SDKs heed this.
             Reason::BudgetExceeded => Some(("x-should-retry", "false".into())),
             _ => None,
-        });
+        };
+        if let Some(more) = more {
+            headers.push(more);
+        }
         headers.extend(own);
         Self { status: reason.status(), headers, body: body(reason, words, dialect) }
     }
@@ -252,10 +272,6 @@ const fn of_error(status: u16) -> u16 {
 
 fn body(reason: Reason, words: Option<&str>, dialect: Dialect) -> String {
     let kind = ErrorKind::of(reason.status());
-    let message = match words {
-        None => Cow::Borrowed(reason.message()),
-        Some(words) => format!("{}; {words}", reason.message()).into(),
-    };
     let (mut text, mut status) = (String::with_capacity(256), itoa::Buffer::new());
     // The members come in the order of their names, as in every JSON text of ours.
     let before_message = match dialect {
@@ -267,7 +283,14 @@ fn body(reason: Reason, words: Option<&str>, dialect: Dialect) -> String {
         Dialect::Google => ["{\"error\":{\"code\":", status.format(reason.status()), ",\"message\":"],
     };
     text.extend(before_message);
-    push_text(&mut text, &message);
+    match words {
+        None => {
+            text.push('"');
+            text.push_str(reason.message());
+            text.push('"');
+        }
+        Some(words) => push_text(&mut text, &format!("{}; {words}", reason.message())),
+    }
     text.extend(match dialect {
         Dialect::OpenAi => [",\"param\":null,\"type\":\"", kind.openai, "\"}}"],
         Dialect::Anthropic => [",\"type\":\"", kind.anthropic, "\"},\"type\":\"error\"}"],

@@ -3,8 +3,6 @@
 //!
 //! All values are the policy's; nothing of a request is reflected.
 
-use std::borrow::Cow;
-
 use serde_json::{Value, json};
 
 use super::error::CheckError;
@@ -55,7 +53,13 @@ impl Resource {
     ) -> Option<LocalReply> {
         let is_asked = matches!(head.method, b"GET" | b"HEAD") && head.path == self.path.as_bytes();
         is_asked.then(|| {
-            let servers: Vec<&str> = issuers.iter().map(Issuer::url).collect();
+            // An issuer may be named without a URL, and have several entries (RFC 9728 section 2).
+            let mut servers: Vec<&str> = Vec::new();
+            for url in issuers.iter().map(Issuer::url).filter(|url| url.contains("://")) {
+                if !servers.contains(&url) {
+                    servers.push(url);
+                }
+            }
             let body = json!({
                 "resource": self.url,
                 "authorization_servers": servers,
@@ -76,11 +80,11 @@ impl Resource {
         if let (CheckError::CredentialMissing, Some(sign_in), true) = (fault, &self.sign_in, navigates(head))
         {
             reply.status = 302;
-            reply.headers.push(("location", Cow::Owned(sign_in.clone())));
+            reply.headers.push(("location", sign_in.clone().into()));
         }
         for (name, value) in &mut reply.headers {
             if *name == "www-authenticate" {
-                *value = Cow::Owned(format!("{value}, resource_metadata=\"{}\"", self.metadata));
+                *value = format!("{value}, resource_metadata=\"{}\"", self.metadata).into();
             }
         }
     }

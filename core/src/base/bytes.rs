@@ -47,6 +47,37 @@ pub(crate) fn is_one_element(slice: &[u8]) -> bool {
     length == slice.len()
 }
 
+/// Returns whether a text is visible ASCII.
+pub(crate) fn is_graphic(slice: &[u8]) -> bool {
+    let length = length_before(
+        slice,
+        |eight| below(eight, 0x21) | ((eight & !TOPS).wrapping_add(ONES) | eight) & TOPS,
+        |byte| !byte.is_ascii_graphic(),
+    );
+    length == slice.len()
+}
+
+/// Visits the places of all bytes that are one of two, and maybe of others, until a visit returns true. Returns whether one did.
+#[inline]
+pub(crate) fn any_of(slice: &[u8], [one, other]: [u8; 2], mut visit: impl FnMut(usize) -> bool) -> bool {
+    let (eights, rest) = slice.as_chunks::<8>();
+    let mut begin = 0usize;
+    for eight in eights {
+        let eight = u64::from_le_bytes(*eight);
+        let mut marked = equal_to(eight, one) | equal_to(eight, other);
+        while marked != 0 {
+            let ahead = usize::try_from(marked.trailing_zeros() >> 3).unwrap_or(0);
+            if visit(begin.saturating_add(ahead)) {
+                return true;
+            }
+            marked &= marked.wrapping_sub(1);
+        }
+        begin = begin.saturating_add(8);
+    }
+    let mut places = rest.iter().enumerate().filter(|(_, byte)| **byte == one || **byte == other);
+    places.any(|(ahead, _)| visit(begin.saturating_add(ahead)))
+}
+
 /// Returns a number that tells texts apart. It is no proof: two texts may have the same.
 pub(crate) fn fingerprint(slice: &[u8]) -> u64 {
     let (eights, rest) = slice.as_chunks::<8>();
@@ -117,6 +148,38 @@ mod tests {
                 let mut text = vec![b'x'; 20];
                 text[place] = byte;
                 assert_eq!(is_one_element(&text), byte > b' ' && byte != b',', "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn visible_text_has_neither_spaces_nor_control_characters_nor_bytes_beyond_ascii() {
+        for byte in 0..=u8::MAX {
+            for place in 0..20 {
+                let mut text = vec![b'x'; 20];
+                text[place] = byte;
+                assert_eq!(is_graphic(&text), byte.is_ascii_graphic(), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_place_of_two_bytes_is_visited_in_order_until_one_is_enough() {
+        for bytes in [[0, b'9'], [b'%', b'%'], [0x7f, 0x80], [0xff, 0xfe]] {
+            for length in 0..40 {
+                let mut text = vec![bytes[0] ^ 0x11; length];
+                assert!(!any_of(&text, bytes, |place| bytes.contains(&text[place])), "{text:?}");
+                for (number, place) in (0..length).rev().step_by(3).enumerate() {
+                    text[place] = bytes[number % 2];
+                    let mut seen = Vec::new();
+                    let visit = |at: usize| {
+                        seen.extend(bytes.contains(&text[at]).then_some(at));
+                        at == length - 1
+                    };
+                    assert!(any_of(&text, bytes, visit));
+                    let expect: Vec<usize> = (place..length).step_by(3).collect();
+                    assert_eq!(seen, expect, "{text:?}");
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 //! A usage stands in the places that an API says, and nowhere else. So neither text nor arguments that a model made up
 //! are taken for one.
 
-use super::paths::{MAX_PATHS, Paths, Shape};
+use super::paths::{MAX_PATHS, Matches, Paths, Shape};
 use super::usage::Count;
 
 /// The meaning of a member.
@@ -195,7 +195,8 @@ table! { FIELDS, FIELD_MEANINGS:
 }
 
 /// The paths of every answer.
-pub(super) const ANSWER: Shape = Shape { paths: PATHS, places: PLACES, fields: FIELDS, in_pieces: false };
+pub(super) static ANSWER: Matches =
+    Matches::new(Shape { paths: PATHS, places: PLACES, fields: FIELDS, in_pieces: false });
 
 /// Returns the meaning of a path, by the number that a follower tells.
 pub(super) fn meaning(path: usize) -> Option<Meaning> {

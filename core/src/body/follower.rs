@@ -40,15 +40,20 @@ impl Follower {
 
     /// Makes a follower of a text of this shape.
     pub fn of(shape: Shape) -> Self {
+        Self::starting(&Matches::new(shape), shape.in_pieces)
+    }
+
+    /// Makes a follower with the tables of its paths.
+    pub(super) fn starting(matches: &Matches, in_pieces: bool) -> Self {
         Self {
             state: State::Value { may_close: false },
             nest: Nest::default(),
-            matches: Matches::new(shape),
+            matches: *matches,
             dull: usize::MAX,
             wanted: 0,
             text: Text::default(),
             is_told: false,
-            in_pieces: shape.in_pieces,
+            in_pieces,
             is_broken: false,
         }
     }

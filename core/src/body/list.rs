@@ -12,6 +12,8 @@ use super::text::Text;
 pub const MAX_ELEMENT_BYTES: usize = 8192;
 /// The longest id that may be allowed, in bytes.
 const MAX_ID_BYTES: usize = 256;
+/// The place of the word on further elements, behind those of the edges.
+const MORE: usize = 2;
 
 /// The places of the elements of a list, and of their ids.
 #[derive(Clone, Copy, Debug)]
@@ -20,17 +22,17 @@ pub struct Lists {
     pub paths: Paths,
     /// The number of arrays.
     pub arrays: usize,
-    /// Set where the last two paths lead to the ids of the first and the last element, which are replaced where they are not
-    /// shown.
+    /// Set where the last three paths lead to the ids of the first and the last element, which are replaced where they are not
+    /// shown, and to the word on further elements.
     pub has_edges: bool,
     /// Set where nothing but scalars may stand outside of the arrays.
     pub is_alone: bool,
 }
 
 impl Lists {
-    /// Returns the number of paths that do not lead to an edge.
+    /// Returns the number of paths that lead to no edge, and to no word on further elements.
     fn inner(&self) -> usize {
-        self.paths.len().saturating_sub(if self.has_edges { 2 } else { 0 })
+        self.paths.len().saturating_sub(if self.has_edges { 3 } else { 0 })
     }
 }
 
@@ -50,6 +52,7 @@ pub const MODELS: Lists = Lists {
 };
 
 /// A filter of one list.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct ListFilter {
     follower: Follower,
     lists: Lists,
@@ -67,12 +70,18 @@ pub struct ListFilter {
     shown: [Text<MAX_ID_BYTES>; 2],
     /// Set where the last byte was in a scalar outside of the arrays, which is held.
     in_scalar: bool,
+    /// The elements that may still stay.
+    left: Option<u32>,
+    /// Set where an element went because there were enough.
+    is_cut: bool,
+    /// Set once an edge, or the word on further elements, has gone on.
+    has_edge: bool,
 }
 
 /// The end of a scalar at an edge.
 struct Edge {
-    /// Set for the last element.
-    is_last: bool,
+    /// The first element, the last, or the word on further ones.
+    place: usize,
     /// Set where the byte that ended it stands behind it.
     is_behind: bool,
     is_shown: bool,
@@ -113,7 +122,16 @@ impl ListFilter {
             id: Id::default(),
             shown: [Text::default(), Text::default()],
             in_scalar: false,
+            left: None,
+            is_cut: false,
+            has_edge: false,
         }
+    }
+
+    /// Shows no more than so many elements, and says where there are more.
+    #[must_use]
+    pub(crate) fn at_most(self, limit: Option<u32>) -> Self {
+        Self { left: limit, ..self }
     }
 
     /// Takes the next slice of the list, and puts out what goes on in its place. `is_allowed` gets the id of an element.
@@ -144,15 +162,17 @@ impl ListFilter {
         out: &mut Vec<u8>,
     ) -> Result<(), JsonError> {
         let (arrays, inner, id) = (self.lists.arrays, self.lists.inner(), &mut self.id);
-        let (mut opens, mut edge) = (false, None);
+        let (mut opens, mut edge, is_cut) = (false, None, self.is_cut);
         self.follower.feed(&[byte], &mut |event| match event {
             Event::Opens(path) => opens |= path < arrays,
             Event::Scalar(path, scalar) if path >= inner => {
-                edge = Some(Edge {
-                    is_last: path > inner,
-                    is_behind: matches!(scalar, Scalar::Number(_)),
-                    is_shown: matches!(scalar, Scalar::Text(id) if is_allowed(id)),
-                });
+                let place = path.saturating_sub(inner);
+                let is_shown = match scalar {
+                    _ if place == MORE => !is_cut,
+                    Scalar::Text(id) => is_allowed(id) && !is_cut,
+                    _ => false,
+                };
+                edge = Some(Edge { place, is_behind: matches!(scalar, Scalar::Number(_)), is_shown });
             }
             Event::Scalar(path, scalar) if path >= arrays => id.take(path, scalar),
             Event::Again(path) | Event::Alike(path) => id.is_ambiguous |= path >= arrays,
@@ -187,13 +207,15 @@ impl ListFilter {
             return self.held.push(byte);
         }
         let is_behind = edge.as_ref().is_none_or(|edge| edge.is_behind);
+        self.has_edge |= edge.is_some();
         if let Some(edge) = edge.filter(|edge| !edge.is_shown) {
             self.held.clear();
-            let [first, last] = &self.shown;
-            let shown = if edge.is_last { last } else { first };
-            match shown.text() {
-                Some(id) => out.extend_from_slice(&[b"\"", id.as_bytes(), b"\""].concat()),
-                None => out.extend_from_slice(b"null"),
+            match self.shown.get(edge.place).map(Text::text) {
+                None => out.extend_from_slice(b"true"),
+                Some(shown) => match shown {
+                    Some(id) => out.extend_from_slice(&[b"\"", id.as_bytes(), b"\""].concat()),
+                    None => out.extend_from_slice(b"null"),
+                },
             }
             if !is_behind {
                 return;
@@ -202,6 +224,14 @@ impl ListFilter {
             out.append(&mut self.held);
         }
         out.push(byte);
+    }
+
+    /// Returns whether one more element may stay. Where the end of the page was said before its elements, all of them do.
+    fn has_room(&mut self) -> bool {
+        let Some(left) = self.left.as_mut().filter(|_| !self.has_edge) else { return true };
+        self.is_cut |= *left == 0;
+        *left = left.saturating_sub(1);
+        !self.is_cut
     }
 
     /// Notes the element that stays, of which the id can be written as it is.
@@ -266,7 +296,7 @@ impl ListFilter {
         if let State::Undecided(_) = self.state
             && (is_ended || is_long)
         {
-            let stays = self.id.is_allowed(is_allowed);
+            let stays = self.id.is_allowed(is_allowed) && self.has_room();
             if stays {
                 self.note_shown();
             }

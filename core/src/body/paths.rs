@@ -41,6 +41,8 @@ struct Layer {
     paths: Paths,
     /// The paths by the hash of their first segment: nearly all paths begin at the first level.
     by_hash: [u64; HASHES],
+    /// The paths by the last bits of the length of their first segment.
+    by_length: [u64; LENGTHS],
     /// The paths with so many segments.
     lengths: [u64; MAX_SEGMENTS + 1],
     /// The paths on which the value of a level has elements.
@@ -53,8 +55,11 @@ struct Layer {
 
 /// The segment of every element of an array.
 const ELEMENT: &str = "*";
+const ELEMENT_BYTES: &[u8] = ELEMENT.as_bytes();
 /// The number of hashes that a name may have.
 const HASHES: usize = 16;
+/// The number of lengths of names that are told apart.
+const LENGTHS: usize = 8;
 
 /// Paths as bits: those from the top in the lower half, the fields in the upper.
 pub(super) type Bits = u128;
@@ -76,14 +81,11 @@ impl Found {
 }
 
 impl Matches {
-    pub(super) fn new(shape: Shape) -> Self {
-        let places = shape.places.min(shape.paths.len());
-        Self {
-            paths: Layer::new(shape.paths),
-            fields: Layer::new(shape.fields),
-            places: (0..places).fold(0, |bits, path| bits | bit(path)),
-            place: None,
-        }
+    pub(super) const fn new(shape: Shape) -> Self {
+        let Shape { paths, places, fields, .. } = shape;
+        let places = if places < paths.len() { places } else { paths.len() };
+        let places = if places < MAX_PATHS { (1 << places) - 1 } else { u64::MAX };
+        Self { paths: Layer::new(paths), fields: Layer::new(fields), places, place: None }
     }
 
     /// Begins another text, wherever the one before has broken off.
@@ -143,26 +145,33 @@ impl Matches {
 }
 
 impl Layer {
-    fn new(paths: Paths) -> Self {
-        let (mut by_hash, mut levels) = ([0; HASHES], [0; MAX_SEGMENTS + 1]);
-        let (mut lengths, mut elements) = (levels, levels);
-        for (segments, path) in paths.iter().take(MAX_PATHS).zip(0u32..) {
-            let bit = 1u64.wrapping_shl(path);
-            if let Some(top) = levels.first_mut() {
-                *top |= bit;
+    /// Writes the tables of paths. Nearly all paths are known to the compiler, and so are their tables.
+    #[allow(clippy::indexing_slicing, reason = "each index is compared with the length, or cut to it")]
+    const fn new(paths: Paths) -> Self {
+        let levels = [0; MAX_SEGMENTS + 1];
+        let (lengths, elements, seen) = (levels, levels, levels);
+        let (by_hash, by_length) = ([0; HASHES], [0; LENGTHS]);
+        let mut layer = Self { paths, by_hash, by_length, lengths, elements, levels, seen };
+        let mut path = 0;
+        while path < paths.len() && path < MAX_PATHS {
+            let (segments, bit) = (paths[path], 1u64 << path);
+            layer.levels[0] |= bit;
+            if segments.len() < layer.lengths.len() {
+                layer.lengths[segments.len()] |= bit;
             }
-            let first = segments.first().map_or(0, |segment| hash(segment.as_bytes()));
-            if let Some(same) = by_hash.get_mut(first) {
-                *same |= bit;
+            let first = if let [first, ..] = segments { first.as_bytes() } else { b"" };
+            layer.by_hash[hash(first)] |= bit;
+            layer.by_length[first.len() % LENGTHS] |= bit;
+            let mut level = 0;
+            while level < segments.len() && level < layer.elements.len() {
+                if matches!(segments[level].as_bytes(), ELEMENT_BYTES) {
+                    layer.elements[level] |= bit;
+                }
+                level += 1;
             }
-            if let Some(as_long) = lengths.get_mut(segments.len()) {
-                *as_long |= bit;
-            }
-            for (segment, elements) in segments.iter().zip(&mut elements) {
-                *elements |= if *segment == ELEMENT { bit } else { 0 };
-            }
+            path += 1;
         }
-        Self { paths, by_hash, lengths, elements, levels, seen: [0; MAX_SEGMENTS + 1] }
+        layer
     }
 
     /// Returns the paths that lie on the value of a level.
@@ -185,6 +194,7 @@ impl Layer {
         let mut on_the_way = self.at(level);
         if level == 0 {
             on_the_way &= self.by_hash.get(hash(name)).copied().unwrap_or(0);
+            on_the_way &= self.by_length.get(name.len() % LENGTHS).copied().unwrap_or(0);
         }
         let (mut through, mut alike) = (0, 0);
         // Nearly every member of nearly every text lies on no path.
@@ -229,9 +239,12 @@ impl Layer {
 }
 
 /// Returns the hash of a name, the same for letters of both cases.
-fn hash(name: &[u8]) -> usize {
-    let letter = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(byte | 0x20));
-    let (first, last) = (letter(name.first()), letter(name.last()));
+#[allow(clippy::cast_lossless, reason = "the compiler evaluates it, too")]
+const fn hash(name: &[u8]) -> usize {
+    let (first, last) = match (name.first(), name.last()) {
+        (Some(first), Some(last)) => ((*first | 0x20) as usize, (*last | 0x20) as usize),
+        _ => (0, 0),
+    };
     first.wrapping_mul(3).wrapping_add(last.wrapping_mul(5)).wrapping_add(name.len()) & (HASHES - 1)
 }
 
@@ -246,8 +259,4 @@ pub(super) fn numbers(mut bits: Bits) -> impl Iterator<Item = usize> {
 
 fn both(paths: u64, fields: u64) -> Bits {
     Bits::from(paths) | (Bits::from(fields) << MAX_PATHS)
-}
-
-fn bit(path: usize) -> u64 {
-    u32::try_from(path).ok().and_then(|path| 1u64.checked_shl(path)).unwrap_or(0)
 }

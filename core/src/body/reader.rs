@@ -85,7 +85,12 @@ pub(super) trait Texts {
 impl Reader {
     /// Makes a reader. `adds_up` is set where every text is an answer of its own.
     pub(super) fn new(adds_up: bool) -> Self {
-        Self { follower: Follower::of(ANSWER), has_begun: false, fault: None, noted: Noted::new(adds_up) }
+        Self {
+            follower: Follower::starting(&ANSWER, false),
+            has_begun: false,
+            fault: None,
+            noted: Noted::new(adds_up),
+        }
     }
 
     /// Takes counts that the head of the answer tells.

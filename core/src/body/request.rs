@@ -9,7 +9,10 @@ use super::frames::FrameError;
 use super::grammar::{Event, JsonError, Scalar};
 use super::ids::IdScanner;
 use super::multipart::FormError;
-use crate::provider::objects::Objects;
+use super::named::Named;
+use super::paths::{Matches, Shape};
+use crate::price::Tier;
+use crate::provider::objects::Sought;
 
 /// The meaning of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,7 @@ enum Role {
     Count,
     /// A word on keeping the answer.
     Store,
+    Tier,
 }
 
 /// Writes the members, and their meanings in the same order.
@@ -89,6 +93,9 @@ members! {
     Output ["inferenceConfig", "maxTokens"],
     Output ["options", "num_predict"],
     Store ["store"],
+    Tier ["service_tier"],
+    Tier ["serviceTier"],
+    Tier ["serviceTier", "type"],
     Count ["n"],
     Count ["best_of"],
     Count ["num_generations"],
@@ -96,16 +103,8 @@ members! {
     Count ["generation_config", "candidate_count"],
 }
 
-/// A name in a body that the caller of the scanner judges.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named<'n> {
-    /// A model.
-    Model(&'n str),
-    /// A provider.
-    Provider(&'n str),
-    /// An object by its id.
-    Object(&'n [u8]),
-}
+/// The tables of those members.
+static MATCHES: Matches = Matches::new(Shape { paths: PATHS, places: 0, fields: &[], in_pieces: false });
 
 /// The error of a body that upstream may read in another way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +136,7 @@ impl fmt::Display for BodyError {
                 "a member of the body differs from one that is judged by the case of letters only",
             ),
             Self::NoText => f.write_str("a model or a provider in the body is no text of at most 256 bytes"),
-            Self::ManyObjects => f.write_str("the body names more than 64 objects"),
+            Self::ManyObjects => f.write_str("the body names more than 500 objects"),
             Self::NoProvider => f.write_str("a request in the body names no provider"),
             Self::Form(_) => f.write_str("the form is not whole, or readers may understand it in two ways"),
             Self::Frames(FrameError::Compressed) => f.write_str("a message of the WebSocket is compressed"),
@@ -149,6 +148,7 @@ impl fmt::Display for BodyError {
 impl std::error::Error for BodyError {}
 
 /// The limits that a request sets for its answer.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
     /// Set where the answer is to come as a stream.
@@ -163,6 +163,10 @@ pub struct Asked {
     pub has_members: bool,
     /// The word of the body on keeping the answer.
     pub store: Option<bool>,
+    /// The service tier with a price of its own that the body asks for.
+    pub tier: Option<Tier>,
+    /// Set where a form has the file of a batch.
+    pub is_batch: bool,
 }
 
 /// A text to put into a body.
@@ -225,13 +229,13 @@ impl RequestScanner {
             error: None,
             splices: [None; 2],
         };
-        Self { follower: Follower::new(PATHS), state, ids: None }
+        Self { follower: Follower::starting(&MATCHES, false), state, ids: None }
     }
 
     /// Has the objects told that the text names.
     #[must_use]
-    pub(crate) fn telling(self, objects: Option<&'static Objects>) -> Self {
-        Self { ids: objects.map(|table| Box::new(IdScanner::new(table))), ..self }
+    pub(crate) fn telling(self, objects: Option<Sought>) -> Self {
+        Self { ids: objects.map(|sought| Box::new(IdScanner::new(sought))), ..self }
     }
 
     /// Asks a stream for its usage also where the request says no, as far as that word comes in one slice with the end of its
@@ -263,7 +267,7 @@ impl RequestScanner {
         let followed = follower.feed(slice, &mut |event| state.take(event, slice, tell));
         followed.map_err(BodyError::Json)?;
         if let Some(ids) = ids {
-            ids.feed(slice, &mut |id| tell(Named::Object(id)));
+            ids.feed(slice, tell);
         }
         match state.error {
             Some(error) => Err(error),
@@ -312,6 +316,7 @@ impl State {
             }
             (Role::Model | Role::ModelOrObject | Role::Provider, _) => self.fail_if(true, BodyError::NoText),
             (Role::Stream, _) => self.asked.stream = scalar == Scalar::Flag(true),
+            (Role::Tier, Scalar::Text(name)) => self.asked.tier = Tier::named(name),
             (Role::Store, Scalar::Flag(store)) => self.asked.store = Some(store),
             (Role::StreamOptions, Scalar::Null) => self.has_options = true,
             (Role::IncludeUsage, Scalar::Flag(_)) => self.asked.says_usage = true,

@@ -1,9 +1,12 @@
 //! The body of a request in the form that its head says: one JSON text, a form in parts, or WebSocket messages.
 
 use super::frames::{Frames, MessagePart, Sender};
+use super::lines::Lines;
 use super::multipart::{FormEvent, Multipart};
-use super::request::{Asked, BodyError, Named, RequestScanner, Splices};
-use crate::provider::objects::Objects;
+use super::named::Named;
+use super::request::{Asked, BodyError, RequestScanner, Splices};
+use crate::provider::form::Form;
+use crate::provider::objects::{Sought, is_batch_purpose};
 
 /// The form of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +35,16 @@ enum Kind {
 
 struct Parts {
     form: Multipart,
-    objects: Option<&'static Objects>,
+    objects: Option<Sought>,
     asked: Asked,
     is_over: bool,
+    /// The lines of a file, unless it has another purpose than a batch.
+    lines: Option<Lines>,
+    has_purpose: bool,
 }
 
 struct Messages {
-    objects: Option<&'static Objects>,
+    objects: Option<Sought>,
     frames: Frames,
     message: Message,
     asked: Asked,
@@ -72,14 +78,17 @@ impl RequestBody {
     pub(crate) fn telling(
         form: RequestForm<'_>,
         asks_usage: bool,
-        objects: Option<&'static Objects>,
+        objects: Option<Sought>,
     ) -> Result<Self, BodyError> {
         let asked = Asked { count: 1, ..Asked::default() };
         Ok(Self(match form {
             RequestForm::Json => Kind::Json(Box::new(RequestScanner::new(asks_usage).telling(objects))),
             RequestForm::Parts(content_type) => {
-                let form = Multipart::new(content_type, FIELDS).map_err(BodyError::Form)?.telling(objects);
-                Kind::Parts(Box::new(Parts { form, objects, asked, is_over: false }))
+                let form = Multipart::new(content_type, FIELDS).map_err(BodyError::Form)?;
+                let form = form.telling(objects.map(|sought| sought.table));
+                let lines = objects.and_then(Lines::new);
+                let parts = Parts { form, objects, asked, is_over: false, lines, has_purpose: false };
+                Kind::Parts(Box::new(parts))
             }
             RequestForm::Messages => {
                 let frames = Frames::new(Sender::Client);
@@ -149,8 +158,8 @@ impl RequestBody {
 
 impl Parts {
     fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<(), BodyError> {
-        let Self { form, objects, asked, is_over } = self;
-        let members = objects.map_or(&[][..], |objects| objects.members);
+        let Self { form, objects, asked, is_over, lines, has_purpose } = self;
+        let members = objects.map_or(&[][..], |sought| sought.table.members);
         let mut error = None;
         let fed = form.feed(slice, &mut |event| match event {
             FormEvent::Text(field, text) if field < MODEL_FIELDS => {
@@ -162,17 +171,30 @@ impl Parts {
             FormEvent::Text(STREAM_FIELD, text) => asked.stream = text == "true",
             FormEvent::Text(field, text) => {
                 let member = field.checked_sub(FIELDS.len()).and_then(|member| members.get(member));
+                if member.is_some_and(|member| member.form == Form::Purpose) {
+                    lines.take_if(|_| !is_batch_purpose(text));
+                    asked.is_batch = lines.is_some();
+                    // Of two purposes upstream reads one.
+                    if std::mem::replace(has_purpose, true) {
+                        error = Some(BodyError::Twice);
+                    }
+                }
                 if let Some(id) = member.and_then(|member| member.form.id_in(text)) {
                     tell(Named::Object(id));
                 }
             }
             FormEvent::Long(_) => error = Some(BodyError::NoText),
+            FormEvent::File(data) => lines.iter_mut().for_each(|lines| lines.feed(data, tell)),
+            FormEvent::FileEnd => lines.iter_mut().for_each(Lines::end),
             FormEvent::End(_) => {
                 asked.has_members = true;
                 *is_over = true;
             }
         });
         fed.map_err(BodyError::Form)?;
+        if *is_over && asked.is_batch {
+            error = error.or(lines.as_ref().and_then(Lines::error));
+        }
         error.map_or(Ok(()), Err)
     }
 }
@@ -205,7 +227,7 @@ impl Message {
     fn take(
         &mut self,
         data: &[u8],
-        objects: Option<&'static Objects>,
+        objects: Option<Sought>,
         tell: &mut dyn FnMut(Named<'_>),
     ) -> Result<(), BodyError> {
         if let Self::Blank = self {

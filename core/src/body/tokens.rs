@@ -100,6 +100,17 @@ fn behind_scalar(text: &[u8]) -> Option<&[u8]> {
     is_whole.then_some(rest)
 }
 
+/// Returns what follows a string without escapes or a whole number, and the comma behind it; `None` where neither stands there.
+/// Most members of a text that has many are such.
+pub(super) fn behind_short_member(text: &[u8]) -> Option<&[u8]> {
+    let behind = match text {
+        [b'"', text @ ..] => text.get(plain_length(text)..)?.strip_prefix(b"\"")?,
+        [b'1'..=b'9', digits @ ..] => behind_digits(digits),
+        _ => return None,
+    };
+    behind.strip_prefix(b",")
+}
+
 fn behind_digits(mut text: &[u8]) -> &[u8] {
     while let [b'0'..=b'9', behind @ ..] = text {
         text = behind;

@@ -24,6 +24,8 @@ pub struct Capabilities {
     pub ticks: bool,
     /// Set where the host can end an exchange that has begun.
     pub ends_exchanges: bool,
+    /// Set where the host reads files that hold secrets.
+    pub reads_files: bool,
 }
 
 impl Capabilities {
@@ -38,7 +40,11 @@ impl Capabilities {
         edits_answers: true,
         ticks: true,
         ends_exchanges: true,
+        reads_files: false,
     };
+
+    /// The abilities of Envoy with the dynamic module: those with the filter, and files.
+    pub const MODULE: Self = Self { reads_files: true, ..Self::ENVOY };
 
     /// The abilities of a component that serves `wasi:http` 0.2.
     ///
@@ -54,5 +60,6 @@ impl Capabilities {
         edits_answers: true,
         ticks: false,
         ends_exchanges: false,
+        reads_files: false,
     };
 }

@@ -2,11 +2,13 @@
 
 mod capabilities;
 mod environment;
+mod secret_file;
 mod shared_value;
 mod store;
 
 pub use self::capabilities::Capabilities;
 pub use self::environment::Environment;
+pub use self::secret_file::{MAX_SECRET_FILE_BYTES, SecretFile, SecretFileError};
 pub(crate) use self::shared_value::SharedValue;
-pub(crate) use self::store::SlotKind;
 pub use self::store::{EMPTY_SLOT, Forgetful, MemoryStore, Store, StoreError, Update, slot_keys};
+pub(crate) use self::store::{SlotKey, SlotKind};

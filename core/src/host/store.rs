@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Deref;
 
 use crate::base::Digest;
 
@@ -37,6 +38,24 @@ pub enum Update {
     Keep,
     /// The value is replaced by this one.
     Set(Vec<u8>),
+    /// The eight bytes at this place become this number, little-endian. A value without such a place stays.
+    Number(usize, u64),
+}
+
+impl Update {
+    /// Makes the update of a value. Returns whether there is something to write.
+    pub fn apply(self, value: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Keep => return false,
+            Self::Set(new) => *value = new,
+            Self::Number(at, number) => {
+                let place = value.get_mut(at..).and_then(<[u8]>::first_chunk_mut);
+                let Some(place) = place else { return false };
+                *place = number.to_le_bytes();
+            }
+        }
+        true
+    }
 }
 
 /// Bounded memory under the keys of [`slot_keys`]. An absent value and an empty one are the same.
@@ -104,43 +123,68 @@ impl SlotKind {
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// Returns the beginning of the keys. Its number is the version of the values' form: a new form takes new keys.
+    const fn beginning(self) -> &'static str {
         match self {
-            Self::Record => "record",
-            Self::Limit => "limit",
-            Self::Cooldown => "cooldown",
-            Self::Rollout => "rollout",
-            Self::Turn => "turn",
-            Self::Bundle => "bundle",
-            Self::Slice => "slice",
-            Self::Tokens => "tokens",
-            Self::Report => "report",
-            Self::Object => "object",
+            Self::Record => "keyswap.1.record.",
+            Self::Limit => "keyswap.1.limit.",
+            Self::Cooldown => "keyswap.1.cooldown.",
+            Self::Rollout => "keyswap.1.rollout.",
+            Self::Turn => "keyswap.1.turn.",
+            Self::Bundle => "keyswap.1.bundle.",
+            Self::Slice => "keyswap.1.slice.",
+            Self::Tokens => "keyswap.1.tokens.",
+            Self::Report => "keyswap.1.report.",
+            Self::Object => "keyswap.1.object.",
         }
     }
 
     /// Returns the key of a digest's slot. The first bits choose the slot: SHA-256 spreads them evenly.
-    pub(crate) fn key(self, digest: &Digest) -> String {
+    pub(crate) fn key(self, digest: &Digest) -> SlotKey {
         let [first, second, ..] = *digest.bytes();
         self.slot(u16::from_be_bytes([first, second]) & (self.slots() - 1))
     }
 
-    /// Returns the key of a slot. Its number is the version of the values' form: a new form takes new keys.
-    fn slot(self, index: u16) -> String {
-        let digit = |shift| char::from_digit(u32::from(index >> shift) & 0xf, 16).unwrap_or('0');
-        let mut key = String::with_capacity(32);
-        for part in ["keyswap.1.", self.name(), "."] {
-            key.push_str(part);
+    fn slot(self, index: u16) -> SlotKey {
+        let (beginning, mut bytes) = (self.beginning().as_bytes(), [0; SlotKey::MOST]);
+        let digits = [12, 8, 4, 0].map(|shift| match index >> shift & 0xf {
+            digit @ ..=9 => b'0'.wrapping_add(digit.to_be_bytes()[1]),
+            digit => b'a'.wrapping_add(digit.wrapping_sub(10).to_be_bytes()[1]),
+        });
+        if let Some((place, rest)) = bytes.split_at_mut_checked(beginning.len())
+            && let Some(behind) = rest.first_chunk_mut()
+        {
+            place.copy_from_slice(beginning);
+            *behind = digits;
         }
-        key.extend([12, 8, 4, 0].map(digit));
-        key
+        SlotKey { bytes, length: beginning.len().saturating_add(digits.len()) }
+    }
+}
+
+/// The key of a slot: short text in ASCII.
+pub(crate) struct SlotKey {
+    bytes: [u8; Self::MOST],
+    length: usize,
+}
+
+impl SlotKey {
+    /// The room for the longest key, in bytes.
+    const MOST: usize = 24;
+}
+
+impl Deref for SlotKey {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        str::from_utf8(bytes).unwrap_or_default()
     }
 }
 
 /// Returns every key that the engine uses. A host whose compare-and-swap needs an existing value writes [`EMPTY_SLOT`]
 /// under each key before it serves.
 pub fn slot_keys() -> impl Iterator<Item = String> {
-    SlotKind::ALL.into_iter().flat_map(|kind| (0..kind.slots()).map(move |index| kind.slot(index)))
+    SlotKind::ALL.into_iter().flat_map(|kind| (0..kind.slots()).map(move |index| kind.slot(index).to_owned()))
 }
 
 /// The value that a host writes to make a slot exist. Every reader takes it for no value.
@@ -172,9 +216,62 @@ impl Store for MemoryStore {
 
     fn update(&self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Update) -> Result<(), StoreError> {
         let mut values = self.0.try_borrow_mut().map_err(|_| StoreError::Unavailable)?;
-        if let Update::Set(value) = change(values.get(key).map(Vec::as_slice)) {
+        if let Some(present) = values.get_mut(key) {
+            change(Some(present)).apply(present);
+            return Ok(());
+        }
+        let mut value = Vec::new();
+        if change(None).apply(&mut value) {
             values.insert(key.to_owned(), value);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_changes_what_it_says_and_nothing_else() {
+        let number = |at| Update::Number(at, 0x0807_0605_0403_0201);
+        for (update, before, is_written, after) in [
+            (Update::Keep, &b"abc"[..], false, &b"abc"[..]),
+            (Update::Set(b"d".to_vec()), b"abc", true, b"d"),
+            (Update::Set(Vec::new()), b"abc", true, b""),
+            (number(0), b"abcdefgh", true, b"\x01\x02\x03\x04\x05\x06\x07\x08"),
+            (number(1), b"abcdefghij", true, b"a\x01\x02\x03\x04\x05\x06\x07\x08j"),
+            (number(1), b"abcdefgh", false, b"abcdefgh"),
+            (number(usize::MAX), b"abcdefgh", false, b"abcdefgh"),
+            (number(0), b"", false, b""),
+        ] {
+            let mut value = before.to_vec();
+            assert_eq!(
+                (update.clone().apply(&mut value), value.as_slice()),
+                (is_written, after),
+                "{update:?}"
+            );
+            let store = MemoryStore::default();
+            let key = SlotKind::Limit.key(&Digest::of(b"t"));
+            store.update(&key, &mut |_| Update::Set(before.to_vec())).unwrap();
+            store.update(&key, &mut |_| update.clone()).unwrap();
+            assert_eq!(store.get(&key), Ok(Some(after.to_vec())), "{update:?}");
+        }
+    }
+
+    #[test]
+    fn every_key_has_the_number_of_its_slot_and_is_shorter_than_its_room() {
+        let keys: std::collections::BTreeSet<String> = slot_keys().collect();
+        let count: usize = SlotKind::ALL.iter().map(|kind| usize::from(kind.slots())).sum();
+        assert_eq!(keys.len(), count);
+        for (kind, hex, expect) in [
+            (SlotKind::Limit, "abcd", "keyswap.1.limit.0bcd"),
+            (SlotKind::Cooldown, "00ff", "keyswap.1.cooldown.00ff"),
+            (SlotKind::Record, "ffff", "keyswap.1.record.1fff"),
+        ] {
+            let digest = Digest::from_hex(&format!("{hex}{:060x}", 0)).unwrap();
+            assert_eq!(&*kind.key(&digest), expect);
+            assert!(keys.contains(expect));
+        }
     }
 }

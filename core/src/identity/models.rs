@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::syntax::glob;
+
 /// The mark in front of a group's name.
 pub const GROUP: &str = "group:";
 
@@ -72,35 +74,14 @@ fn are_all(entries: &[String]) -> bool {
 impl ModelGroups {
     /// Returns whether an entry has one of the spellings; `None` for a group that is not declared.
     fn has(&self, entry: &str, spellings: &[&str]) -> Option<bool> {
-        let fits = |glob: &str| spellings.iter().any(|model| fits(glob.as_bytes(), model.as_bytes()));
+        let fits = |glob: &str| {
+            spellings
+                .iter()
+                .any(|model| glob::fits(glob.as_bytes(), model.as_bytes(), u8::eq_ignore_ascii_case))
+        };
         match entry.strip_prefix(GROUP) {
             Some(name) => self.0.get(name).map(|globs| globs.iter().any(|glob| fits(glob))),
             None => Some(fits(entry)),
-        }
-    }
-}
-
-/// Returns whether a glob has a text. Its time is at most the product of their lengths.
-fn fits(glob: &[u8], text: &[u8]) -> bool {
-    let (mut glob, mut text) = (glob, text);
-    // The places behind the last star, from which the rest is tried again one byte further.
-    let mut again: Option<(&[u8], &[u8])> = None;
-    loop {
-        match (glob.split_first(), text.split_first()) {
-            (Some((b'*', rest)), _) => {
-                glob = rest;
-                again = Some((rest, text));
-            }
-            (Some((wanted, rest)), Some((byte, behind))) if wanted.eq_ignore_ascii_case(byte) => {
-                (glob, text) = (rest, behind);
-            }
-            (None, None) => return true,
-            _ => {
-                let Some((rest, from)) = again else { return false };
-                let Some((_, behind)) = from.split_first() else { return false };
-                (glob, text) = (rest, behind);
-                again = Some((rest, behind));
-            }
         }
     }
 }

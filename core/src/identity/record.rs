@@ -1,7 +1,7 @@
 //! Proxy tokens: known by their SHA-256 only, judged by status and expiry.
 //!
-//! The digest of what the caller sent is looked up; the token itself is never stored or compared, so its bytes
-//! tell nothing through timing.
+//! The digest of what the caller sent is looked up, so the bytes of tokens tell nothing through timing. A worker that verified a
+//! token finds its digest again by a comparison in constant time.
 
 use super::models::Models;
 use super::scope::Scope;
@@ -42,7 +42,8 @@ pub struct CallerRecord {
     pub label: String,
     /// The owner: an email address.
     pub owner: Option<String>,
-    /// The team: a name that an administrator gave. No claim and no server other than the registry tells it.
+    /// The team: a name that an administrator gave. No server other than the registry tells it, and a claim only where a rule of
+    /// the policy says so.
     pub team: Option<String>,
     /// The status.
     pub status: TokenStatus,

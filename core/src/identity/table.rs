@@ -8,11 +8,16 @@ use crate::base::Digest;
 
 /// The tokens that stand in the policy itself.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TokenTable(BTreeMap<Digest, Arc<CallerRecord>>);
+pub(crate) struct TokenTable(Arc<BTreeMap<Digest, Arc<CallerRecord>>>);
 
 impl TokenTable {
-    pub(crate) fn new(records: impl IntoIterator<Item = CallerRecord>) -> Self {
-        Self(records.into_iter().map(|record| (record.digest, Arc::new(record))).collect())
+    pub(crate) fn new<'r>(records: impl IntoIterator<Item = &'r Arc<CallerRecord>>) -> Self {
+        let entries = records.into_iter().map(|record| (record.digest, Arc::clone(record)));
+        Self(Arc::new(entries.collect()))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Returns the record of a token.

@@ -1,14 +1,75 @@
-//! The engine's own answers: refusals, and what needs no caller.
+//! The engine's own answers: refusals, and what needs no caller. What becomes of an upstream's answer is noted here, too.
 
+use super::admit::Grant;
 use super::engine::Engine;
-use super::progress::{Check, Progress};
+use super::progress::{Check, Context, Progress};
 use super::tell::Verdict;
-use crate::answer::{CheckError, LocalReply, Resource, cors};
+use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors};
+use crate::body::Relink;
+use crate::limit::InForce;
 use crate::provider::Dialect;
 use crate::request::{HeaderNames, RequestHead};
 use crate::syntax::read;
+use crate::upstream::{Minting, UploadAddress};
+
+/// Returns the change of the addresses below a collection, which `address` is of at this proxy.
+fn relink((site, collection): (&str, &str), address: &str) -> Option<Box<Relink>> {
+    let at = address.to_ascii_lowercase().rfind(collection)?;
+    let (place, _) = address.split_at_checked(at)?;
+    let below = |place: &str| [place, collection, "/"].concat();
+    Some(Box::new(Relink::new(&below(site), &below(place))))
+}
 
 impl Engine {
+    /// Notes the rest of the budget, and the parts of the answer that are not for the caller.
+    #[inline]
+    pub(super) fn note_grant<'a>(
+        &'a self,
+        grant: &Grant<'a, '_>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) {
+        let passed = self.policy.answers;
+        progress.response.hidden = Hidden {
+            limits: !passed.limits,
+            account: !passed.account,
+            key: grant.key_parameter(),
+            all: false,
+            upload: false,
+        };
+        if grant.judges_objects() {
+            self.note_addresses(grant, context, progress);
+        }
+        if let (Some(mint), Some(broker)) = (grant.mint(), &self.broker) {
+            progress.response.for_brokered();
+            let minting = Minting::new(broker, mint, grant.upstream(), grant.record().digest);
+            progress.minting = Some(Box::new(minting));
+        }
+        if let Some(taken) = grant.taken() {
+            progress.checks.push(Check::WithinLimit { remaining: taken.remaining });
+            progress.response.budget(taken);
+        } else if InForce::of(grant.record().rate_limit, self.policy.rate_limit.as_ref()).requests.is_some() {
+            progress.checks.push(Check::Uncounted);
+        }
+    }
+
+    /// Notes the addresses that the answer may tell, and that become ours.
+    #[cold]
+    fn note_addresses<'a>(
+        &'a self,
+        grant: &Grant<'a, '_>,
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) {
+        progress.response.hidden.upload = grant.upload().is_some();
+        if let (Some(place), Some(uploads)) = (grant.upload(), &self.uploads) {
+            let (parent, times) = (grant.record().digest, (context.now.unix(), grant.upload_ends_at()));
+            let address = UploadAddress::new(uploads, place, parent, context.head.address(), times);
+            progress.upload = address.map(Box::new);
+        }
+        progress.relink = grant.links().and_then(|links| relink(links, &context.head.address()?));
+    }
+
     /// Refuses a request, in the dialect of its caller.
     pub(super) fn refuse<'a>(
         &'a self,
@@ -18,7 +79,9 @@ impl Engine {
         progress: &mut Progress<'a>,
     ) -> Verdict<'a> {
         self.tell_page(head, names, progress);
-        progress.checks.push(Check::Refused(error));
+        let check = Check::Refused(error);
+        progress.class = progress.class.or(check.class());
+        progress.checks.push(check);
         let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
         let headers = progress.response.for_reply(&error);
         let words = progress.words.as_deref();

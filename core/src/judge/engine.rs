@@ -9,16 +9,16 @@
 
 use std::rc::Rc;
 
-use super::admit::{Grant, MeteringTrait, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
+use super::admit::{MeteringTrait, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
 use super::body::{BodyPlan, MeterRules};
-use super::forward::{Original, Protected, Rewrite, SUBPROTOCOL};
+use super::forward::{MetadataTexts, Original, Protected, Rewrite, SUBPROTOCOL};
 use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent, Suspended};
 use super::tell::{
     Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_me_query, is_status_query,
     me_reply, status_reply,
 };
 use super::verify::{Authenticator, Caller, VerifiedToken};
-use crate::answer::{CheckError, Hidden, is_forwarded};
+use crate::answer::{CheckError, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::{CallerRecord, Principal};
@@ -26,9 +26,10 @@ use crate::limit::{InForce, LimitStore};
 use crate::policy::{MeteringPolicy, Policy, PolicyErrors, StatusPolicy};
 use crate::provider::{Dialect, Route, Segments};
 use crate::request::{Credential, HeaderNames, RequestHead, Slot, credential};
+use crate::services::registry::Registry;
 use crate::services::{Fetch, FetchResults, Services};
 use crate::syntax::{RequestPath, is_spelling_of};
-use crate::upstream::{self, Broker, Credentials, Minting, Upstream};
+use crate::upstream::{self, Broker, Credentials, Uploads, Upstream};
 
 /// A policy, compiled together with the secrets it names, and its caches.
 pub(crate) struct Engine {
@@ -37,11 +38,13 @@ pub(crate) struct Engine {
     pub(super) keys: UpstreamKeys,
     pub(super) upstreams: Vec<Upstream>,
     protected: Protected,
+    texts: MetadataTexts,
     pub(super) segments: Segments,
     pub(super) names: Rc<ModelNames>,
     meter_rules: Rc<MeterRules>,
     limit_store: LimitStore,
-    broker: Option<Rc<Broker>>,
+    pub(super) broker: Option<Rc<Broker>>,
+    pub(super) uploads: Option<Rc<Uploads>>,
     pub(super) services: Rc<Services>,
 }
 
@@ -65,19 +68,23 @@ impl Engine {
         let ((), ((credentials, registry), broker)) =
             PolicyErrors::both(policy.fits(services.host()), secrets)?;
         let broker = broker.map(Rc::new);
+        let uploads = uploads(&policy, registry.as_deref(), environment)?.map(Rc::new);
         let policy = Rc::new(policy);
         let upstreams = upstream::build_all(&policy, &credentials);
-        let authenticator = Authenticator::new(&policy, registry, broker.clone(), &upstreams, services);
+        let authenticator =
+            Authenticator::new(&policy, registry, (broker.clone(), uploads.clone()), &upstreams, services);
         Ok(Self {
             meter_rules: Rc::new(MeterRules::of(&policy, authenticator.registry(), services.host())),
             authenticator,
             upstreams,
             keys: UpstreamKeys::new(credentials),
             protected: Protected::of(&policy),
+            texts: MetadataTexts::default(),
             segments: Segments::of(&policy.providers),
             names: Rc::new(ModelNames::new(&policy.model_groups, &policy.providers)),
             limit_store: policy.limit_store(services.host()),
             broker,
+            uploads,
             policy,
             services: Rc::clone(services),
         })
@@ -96,6 +103,11 @@ impl Engine {
     /// Tells whether the policy is in shadow mode: it reports its decisions, and none is carried out.
     pub(crate) fn is_shadow(&self) -> bool {
         self.policy.shadow.is_some()
+    }
+
+    /// Tells whether access logs get the values of a request.
+    pub(crate) fn tells_access_log(&self) -> bool {
+        self.policy.tells_access_log
     }
 
     /// Tells whether upstreams get the report of shadow mode, too.
@@ -118,14 +130,17 @@ impl Engine {
         part: Part,
         rollout: &RolloutFacts,
         request: &Request<'a, '_>,
-    ) -> Result<Decision<'a>, (Box<Fetch>, Suspended)> {
+    ) -> Result<Box<Decision<'a>>, (Box<Fetch>, Suspended)> {
         let Request { head, now, store } = *request;
         let mut progress = Progress::new();
-        let answer = if is_forwarded(head.method) { self.answer(head) } else { None };
+        // What is for another host is not even a preflight of ours.
+        let is_served = self.policy.serves(head);
+        let answer = if is_served && is_forwarded(head.method) { self.answer(head) } else { None };
         let names = if answer.is_none() { HeaderNames::of(head) } else { HeaderNames::default() };
         let context = Context { head, names: &names, now, store, results: &results, part };
         let judged = match answer {
             Some(answer) => Err(Exit::Answer(answer)),
+            None if !is_served => Err(Exit::Refuse(CheckError::OtherHost)),
             None => self.pass_stages(&context, &mut progress),
         };
         let mut plan = None;
@@ -140,7 +155,7 @@ impl Engine {
             Err(Exit::Answer(reply)) => Verdict::Answer(reply),
             Err(Exit::Status) => {
                 let reply = status_reply(&self.status_sources(), rollout, now);
-                let mut decision = Decision::of(Verdict::Answer(reply), progress);
+                let mut decision = Box::new(Decision::of(Verdict::Answer(reply), progress));
                 decision.follow_up.tells_status = true;
                 return Ok(decision);
             }
@@ -151,7 +166,8 @@ impl Engine {
             }
         };
         let dialect = progress.route.map_or(Dialect::OpenAi, |route| route.dialect);
-        let mut decision = Decision::of(verdict, progress);
+        // In a box, for all of it would be moved at every step from here.
+        let mut decision = Box::new(Decision::of(verdict, progress));
         if let Some(plan) = plan {
             decision.follow(plan, dialect, head);
         }
@@ -197,7 +213,10 @@ impl Engine {
         }
 
         let traits = self.traits(context, &path, &caller);
-        let scoped = self.find_scope(token, route, &traits, &caller, progress)?;
+        let scoped = Scoped::new(token, route, &self.upstreams, &traits);
+        self.note_scope(&scoped, &caller, progress)?;
+        let mut scoped = scoped?;
+        scoped.open_upload(self.uploads.as_deref(), caller.is_uploading(), context.now.unix())?;
         self.check_objects(&scoped, context)?;
         let (host, registry) = (self.services.host(), self.authenticator.registry());
         let bodies = BodyPlan::of(&scoped, head, host, &self.policy, &self.meter_rules, registry)?;
@@ -206,11 +225,11 @@ impl Engine {
         if traits.is_upgrade && !self.services.host().upgrades {
             return Err(CheckError::Upgrade.into());
         }
-        let unlocked = self.keys.unlock(scoped, &caller, context, progress)?;
+        let unlocked = self.keys.unlock(&mut scoped, &caller, context, progress)?;
         let rule = self.policy.rate_limit;
         let counted = count(&unlocked, rule, self.limit_store, registry.map(|it| &**it), context)?;
-        let grant = unlocked.admit(rule, counted)?;
-        self.note_grant(&grant, progress);
+        let mut grant = unlocked.admit(rule, counted)?;
+        self.note_grant(&grant, context, progress);
 
         let original = Original {
             head,
@@ -218,8 +237,9 @@ impl Engine {
             token: &caller.token,
             protected: &self.protected,
             metadata: self.policy.metadata(),
+            texts: &self.texts,
         };
-        Ok((Rewrite::for_grant(&grant, &original), bodies))
+        Ok((Rewrite::for_grant(&mut grant, &original), bodies))
     }
 
     /// Returns the fault for which the exchange of an admitted caller ends now, if there is one, and the calls that the
@@ -251,24 +271,28 @@ impl Engine {
         (fault, progress.refresh)
     }
 
-    /// Checks that the request is in scope and, where it mints, that the answer can be brokered for its caller.
-    fn find_scope<'a>(
+    /// Notes the scope that was found, or the words for its refusal. A request that mints needs a caller for which the answer
+    /// can be brokered.
+    fn note_scope<'a>(
         &'a self,
-        token: VerifiedToken,
-        route: Route<'a>,
-        traits: &RequestTraits<'_>,
+        scoped: &Result<Scoped<'a>, CheckError<'a>>,
         caller: &Caller<'a>,
         progress: &mut Progress<'a>,
-    ) -> Result<Scoped<'a>, CheckError<'a>> {
-        let scoped = Scoped::new(token, route, &self.upstreams, traits).inspect_err(|error| {
-            progress.words = self.words_for(error, &caller.record);
-        })?;
-        progress.checks.push(Check::InScope { provider: route.provider, class: scoped.class() });
+    ) -> Result<(), CheckError<'a>> {
+        let scoped = match scoped {
+            Ok(scoped) => scoped,
+            Err(error) => {
+                progress.words = self.words_for(error, &caller.record);
+                return Ok(());
+            }
+        };
+        progress.class = Some(scoped.class());
+        progress.checks.push(Check::InScope { provider: scoped.provider(), class: scoped.class() });
         if scoped.mint().is_some() {
             self.authenticator.check_minting(caller)?;
             progress.checks.push(Check::Brokered);
         }
-        Ok(scoped)
+        Ok(())
     }
 
     /// Returns the metering of a caller's requests, and whether a body that cannot be read is refused for it.
@@ -278,6 +302,7 @@ impl Engine {
         Some((metering, self.meter_rules.is_strict(limit)))
     }
 
+    #[inline]
     fn traits<'r>(
         &'r self,
         context: &Context<'r, '_>,
@@ -331,28 +356,6 @@ impl Engine {
         }
     }
 
-    /// Notes the rest of the budget, and the parts of the answer that are not for the caller.
-    fn note_grant<'a>(&'a self, grant: &Grant<'a>, progress: &mut Progress<'a>) {
-        let passed = self.policy.answers;
-        progress.response.hidden = Hidden {
-            limits: !passed.limits,
-            account: !passed.account,
-            key: grant.key_parameter(),
-            all: false,
-        };
-        if let (Some(mint), Some(broker)) = (grant.mint(), &self.broker) {
-            progress.response.for_brokered();
-            let minting = Minting::new(broker, mint, grant.upstream(), grant.record().digest);
-            progress.minting = Some(Box::new(minting));
-        }
-        if let Some(taken) = grant.taken() {
-            progress.checks.push(Check::WithinLimit { remaining: taken.remaining });
-            progress.response.budget(taken);
-        } else if InForce::of(grant.record().rate_limit, self.policy.rate_limit.as_ref()).requests.is_some() {
-            progress.checks.push(Check::Uncounted);
-        }
-    }
-
     /// Finds the credential, and the route, for which the credential's slot may decide.
     fn route<'a>(
         &'a self,
@@ -360,7 +363,9 @@ impl Engine {
         path: &RequestPath<'a>,
     ) -> (Result<Option<Credential<'a>>, Slot>, Route<'a>) {
         let Context { head, names, .. } = *context;
-        let found = credential::find(&self.policy.slots, head, names, path);
+        let found = credential::find(&self.policy.slots, head, names, path, &|token| {
+            self.authenticator.digest_of(token)
+        });
         let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
         let route = Route::find((&self.policy.providers, &self.segments), names, head, path, slot);
         (found, route)
@@ -376,4 +381,17 @@ impl Engine {
         }
         self.keys.learn(sent, answer, now, store);
     }
+}
+
+/// Returns the uploads of a policy whose registry keeps objects. Their ids are sealed with the key of the broker. Without one the
+/// credential of the registry is the key, which data planes share, too.
+fn uploads(
+    policy: &Policy,
+    registry: Option<&Registry>,
+    environment: &dyn Environment,
+) -> Result<Option<Uploads>, PolicyErrors> {
+    let Some(registry) = registry.filter(|registry| registry.keeps_objects()) else { return Ok(None) };
+    let key = policy.broker.as_ref().map(|broker| broker.seal_key(environment)).transpose();
+    let key = key.map_err(|error| PolicyErrors(vec![error]))?.unwrap_or_else(|| registry.seal_key());
+    Ok(Some(Uploads::new(key)))
 }

@@ -38,7 +38,11 @@ impl Engine {
         if unasked.is_empty() {
             return Ok(());
         }
-        let call = registry.objects_call(&unasked, context.now).filter(|_| asked.is_none());
-        Err(call.map_or(CheckError::ObjectsUnavailable.into(), |call| Exit::Fetch(Box::new(call))))
+        if asked.is_some() {
+            return Err(CheckError::ObjectsUnavailable.into());
+        }
+        let call = registry.objects_call(&rule.caller, &unasked, context.now);
+        let (call, _) = call.map_err(CheckError::from)?;
+        Err(Exit::Fetch(Box::new(call)))
     }
 }

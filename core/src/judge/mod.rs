@@ -11,6 +11,7 @@ mod replay;
 mod tell;
 mod verify;
 
+pub use self::body::WouldReserve;
 pub(crate) use self::body::{
     AnswerFate, ListJudge, Meter, ObjectWatch, RequestJudge, Slice, Step, Unclaimed,
 };
@@ -23,6 +24,6 @@ pub use self::replay::{
 };
 pub use self::tell::{ALLOWED, Decision, Facts, FollowUp, Observation, Passed, Refusal, Verdict};
 pub(crate) use self::tell::{
-    About, CandidateFacts, Compared, JudgedSlice, Outcome, Pending, RolloutFacts, Watch, Watched, logged,
-    usage,
+    About, CandidateFacts, Compared, JudgedSlice, Outcome, Pending, RolloutFacts, Watch, Watched,
+    is_live_query, logged, usage,
 };

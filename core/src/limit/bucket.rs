@@ -16,58 +16,86 @@ const MAX_ENTRIES: usize = 64;
 /// The digest of the budget that the other tokens share: no token has it.
 const SHARED: [u8; 32] = [0; 32];
 
-type Entry = ([u8; 32], i64);
-
 pub(super) fn take(store: &dyn Store, token: &Digest, gcra: Gcra, now: i64) -> Result<Taken, StoreError> {
     let mut answer = Err(StoreError::Unavailable);
     store.update(&SlotKind::Limit.key(token), &mut |value| {
-        let mut entries = read(value, now);
-        let present = find(&entries, token.bytes());
-        let (tat, result) = gcra.take(present, now);
+        let slot = Slot::read(value, now);
+        let own = slot.find(token.bytes());
+        let is_shared = own.is_none() && slot.is_full();
+        let (key, present) = if is_shared { (&SHARED, slot.find(&SHARED)) } else { (token.bytes(), own) };
+        let (tat, result) = gcra.take(present.map(|(_, tat)| tat), now);
         answer = Ok(result);
-        // A refusal is written, too, where it brings back what lay too far ahead.
-        if present == Some(tat) {
-            return Update::Keep;
+        match present {
+            // A refusal is written, too, where it brings back what lay too far ahead.
+            Some((_, present)) if present == tat => Update::Keep,
+            Some((entry, _)) => Update::Number(place_of(entry), tat.cast_unsigned()),
+            None => Update::Set(slot.with(key, tat)),
         }
-        put(&mut entries, token.bytes(), tat);
-        Update::Set(write(&entries))
     })?;
     answer
 }
 
-/// Reads the entries of budgets that are not full. A value of another form has none.
-fn read(value: Option<&[u8]>, now: i64) -> Vec<Entry> {
-    let Some((&FORM, rest)) = value.and_then(<[u8]>::split_first) else { return Vec::new() };
-    let (entries, []) = rest.as_chunks::<ENTRY_BYTES>() else { return Vec::new() };
-    let entry = |bytes: &[u8; ENTRY_BYTES]| {
-        let (digest, tat) = bytes.split_first_chunk::<32>()?;
-        Some((*digest, i64::from_le_bytes(tat.try_into().ok()?)))
-    };
-    entries.iter().filter_map(entry).filter(|(_, tat)| *tat > now).take(MAX_ENTRIES + 1).collect()
+/// Returns the place of an entry's time in the value.
+const fn place_of(entry: usize) -> usize {
+    entry.saturating_mul(ENTRY_BYTES).saturating_add(1 + 32)
 }
 
-fn find(entries: &[Entry], token: &[u8; 32]) -> Option<i64> {
-    let of = |digest: &[u8; 32]| entries.iter().find(|(key, _)| key == digest).map(|(_, tat)| *tat);
-    of(token).or_else(|| if entries.len() < MAX_ENTRIES { None } else { of(&SHARED) })
+/// The entries of a slot.
+#[derive(Clone, Copy)]
+struct Slot<'v> {
+    entries: &'v [[u8; ENTRY_BYTES]],
+    now: i64,
 }
 
-fn put(entries: &mut Vec<Entry>, token: &[u8; 32], tat: i64) {
-    let has_own = entries.iter().any(|(key, _)| key == token);
-    let key = if has_own || entries.len() < MAX_ENTRIES { token } else { &SHARED };
-    match entries.iter_mut().find(|(other, _)| other == key) {
-        Some(entry) => entry.1 = tat,
-        None => entries.push((*key, tat)),
+impl<'v> Slot<'v> {
+    /// Takes a value. A value of another form has no entries.
+    fn read(value: Option<&'v [u8]>, now: i64) -> Self {
+        let entries = match value {
+            Some([FORM, rest @ ..]) => match rest.as_chunks() {
+                (entries, []) => entries,
+                _ => &[],
+            },
+            _ => &[],
+        };
+        Self { entries, now }
+    }
+
+    /// Returns the entries of budgets that are not full: number, digest, and the theoretical arrival time.
+    fn live(self) -> impl Iterator<Item = (usize, &'v [u8; 32], i64)> {
+        let parts = |(number, entry): (usize, &'v [u8; ENTRY_BYTES])| {
+            let (digest, time) = entry.split_first_chunk()?;
+            Some((number, digest, i64::from_le_bytes(*time.first_chunk()?)))
+        };
+        let live = self.entries.iter().enumerate().filter_map(parts).filter(move |(.., tat)| *tat > self.now);
+        live.take(MAX_ENTRIES + 1)
+    }
+
+    /// Returns whether newcomers have no budgets of their own.
+    fn is_full(self) -> bool {
+        self.entries.len() >= MAX_ENTRIES && self.live().count() >= MAX_ENTRIES
+    }
+
+    /// Returns the number of an entry, and its theoretical arrival time.
+    fn find(self, token: &[u8; 32]) -> Option<(usize, i64)> {
+        self.live().find(|(_, digest, _)| *digest == token).map(|(number, _, tat)| (number, tat))
+    }
+
+    /// Writes the entries, with a new one behind them.
+    fn with(self, token: &[u8; 32], tat: i64) -> Vec<u8> {
+        let room = self.entries.len().saturating_add(1).saturating_mul(ENTRY_BYTES);
+        let mut value = Vec::with_capacity(room.saturating_add(1));
+        value.push(FORM);
+        for (_, digest, present) in self.live() {
+            push(&mut value, digest, present);
+        }
+        push(&mut value, token, tat);
+        value
     }
 }
 
-fn write(entries: &[Entry]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(1 + entries.len() * ENTRY_BYTES);
-    value.push(FORM);
-    for (digest, tat) in entries {
-        value.extend_from_slice(digest);
-        value.extend_from_slice(&tat.to_le_bytes());
-    }
-    value
+fn push(value: &mut Vec<u8>, digest: &[u8; 32], tat: i64) {
+    value.extend_from_slice(digest);
+    value.extend_from_slice(&tat.to_le_bytes());
 }
 
 #[cfg(test)]
@@ -126,6 +154,24 @@ mod tests {
         assert!(allowed(&store, &token, earlier + 20 * second));
         assert!(!allowed(&store, &token, earlier + 21 * second));
         assert!(allowed(&store, &token, earlier + 40 * second));
+    }
+
+    #[test]
+    fn a_budget_is_counted_in_its_place_and_leaves_the_others_as_they_are() {
+        let store = MemoryStore::default();
+        let (crowd, later) = (crowd(3), NOW + 1_000_000_000);
+        assert!(crowd.iter().all(|token| allowed(&store, token, NOW)));
+        let value = || store.get(&SlotKind::Limit.key(&crowd[0])).unwrap().unwrap();
+        let before = value();
+        assert!(allowed(&store, &crowd[1], later));
+        let after = value();
+        let changed: Vec<usize> = (0..after.len()).filter(|at| before[*at] != after[*at]).collect();
+        let own = place_of(1)..place_of(1) + 8;
+        assert!(
+            before.len() == after.len() && !changed.is_empty() && changed.iter().all(|at| own.contains(at))
+        );
+        let left = |token| (0..5).filter(|_| allowed(&store, token, later)).count();
+        assert_eq!([&crowd[0], &crowd[1], &crowd[2]].map(left), [2, 1, 2]);
     }
 
     #[test]

@@ -27,6 +27,22 @@ pub(crate) fn reserve(
     Ok(reserved)
 }
 
+/// Returns whether a call may bring what a request lacks: there is no lease, or the slice is too small. Changes nothing.
+///
+/// # Errors
+/// [`StoreError`] where the memory cannot be read.
+pub(crate) fn lacks(
+    store: &dyn Store,
+    subject: &Digest,
+    amount: &Amount,
+    now: Moment,
+) -> Result<bool, StoreError> {
+    let value = store.get(&SlotKind::Slice.key(subject))?;
+    let mut slot = Slot::read(value.as_deref());
+    let reserved = slot.get_mut(subject).map(|slice| slice.reserve(subject, amount, now));
+    Ok(matches!(reserved, None | Some(Reserved::Missing | Reserved::Short)))
+}
+
 /// Charges what a request has cost, and ends its reservation. An amount of nothing gives the reservation back.
 ///
 /// # Errors

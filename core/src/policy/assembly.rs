@@ -15,6 +15,7 @@ use super::credentials::CredentialPolicy;
 use super::document::{Policy, why_unknown};
 use super::error::PolicyErrors;
 use super::gateway::{Gateway, Gateways};
+use super::hosts::Hosts;
 use super::providers::{self, Offer};
 use super::reader::{Errors, Fields, Node, printable};
 use super::registry::{Protocol, RegistryPolicy};
@@ -25,7 +26,7 @@ use super::{budgets, cors, issuers, prices, rate_limit, resource, tokens};
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Issuer, Principals};
-use crate::identity::{CallerRecord, Class, Classes, ModelGroups};
+use crate::identity::{CallerRecord, Class, Classes, ModelGroups, TokenTable};
 use crate::limit::{Budget, BudgetRules, LimitStore, Rule};
 use crate::price::Prices;
 use crate::provider::objects::ObjectsMode;
@@ -37,6 +38,8 @@ use crate::syntax::json;
 const VERSION: &str = "keyswap/v1";
 /// Extents of a revocation: new requests, or those that are under way as well.
 const REVOKED: [(&str, bool); 2] = [("requests", false), ("streams", true)];
+/// The values of requests that access logs get.
+const LOGGED: [(&str, bool); 2] = [("values", true), ("none", false)];
 
 impl Policy {
     /// Reads a policy from JSON.
@@ -119,8 +122,10 @@ struct Members<'d> {
     status: Option<StatusPolicy>,
     answers: AnswersPolicy,
     ends_exchanges: bool,
+    tells_access_log: bool,
     broker: Option<BrokerPolicy>,
     shadow: Option<ShadowPolicy>,
+    hosts: Option<Hosts>,
     unresolved: Unresolved<'d>,
 }
 
@@ -134,7 +139,7 @@ struct Unresolved<'d> {
 
 /// The parts of the policy that [`Unresolved`] states, resolved.
 struct Resolved {
-    tokens: Vec<CallerRecord>,
+    tokens: Vec<Arc<CallerRecord>>,
     /// The budgets of tokens and people with one of their own.
     own_budgets: BTreeMap<Digest, Budget>,
     registry: Option<RegistryPolicy>,
@@ -205,8 +210,10 @@ impl<'d> Members<'d> {
         let status = fields.optional("status").map(|node| StatusPolicy::read(&node));
         let answers = fields.optional("answers").map(|node| AnswersPolicy::read(&node)).unwrap_or_default();
         let revoke = fields.optional("revoke").and_then(|node| node.choice(&REVOKED));
+        let logged = fields.optional("access_log").and_then(|node| node.choice(&LOGGED));
         let broker = fields.optional("broker").and_then(|node| BrokerPolicy::read(&node));
         let shadow = ShadowPolicy::read(fields);
+        let hosts = fields.optional("hosts").map(|node| Hosts::read(&node));
         let model_groups =
             fields.optional("model_groups").map(|node| ModelGroups::read(&node)).unwrap_or_default();
         let (issuers, people) = (fields.optional("issuers"), fields.optional("principals"));
@@ -227,8 +234,10 @@ impl<'d> Members<'d> {
             status,
             answers,
             ends_exchanges: revoke.unwrap_or(false),
+            tells_access_log: logged.unwrap_or(true),
             broker,
             shadow,
+            hosts,
             unresolved: Unresolved { tokens, registry, issuers, people },
         }
     }
@@ -240,7 +249,9 @@ impl<'d> Members<'d> {
         let policy = match version.and(credentials).zip(gateway.ok()) {
             Some((credentials, gateway)) => Ok(Policy {
                 digest: Digest::of(&[]),
+                hosts: self.hosts,
                 tokens: Vec::new(),
+                table: TokenTable::default(),
                 model_groups: self.model_groups,
                 registry: None,
                 rate_limit: self.rate_limit,
@@ -252,6 +263,7 @@ impl<'d> Members<'d> {
                 status,
                 answers: self.answers,
                 ends_exchanges: self.ends_exchanges,
+                tells_access_log: self.tells_access_log,
                 broker: self.broker,
                 shadow: self.shadow,
                 issuers: Vec::new(),
@@ -321,7 +333,8 @@ impl Policy {
         if !own_budgets.is_empty() {
             budgets.get_or_insert_default().own = own_budgets;
         }
-        Self { tokens, budgets, registry, issuers, people: people.unwrap_or_default(), ..self }
+        let table = TokenTable::new(&tokens);
+        Self { tokens, table, budgets, registry, issuers, people: people.unwrap_or_default(), ..self }
     }
 
     /// Checks that a header that may go upstream as a credential is one that an issuer verifies.

@@ -87,6 +87,14 @@ impl Configuration {
 }
 
 impl Configuration {
+    /// Tells whether no request gets values for access logs. The policies of a bundle are not known yet, and may give them.
+    pub fn leaves_values_out(&self) -> bool {
+        match self {
+            Self::Policy(rollout) => !rollout.stable.tells_access_log,
+            Self::Bundle(_) => false,
+        }
+    }
+
     /// Checks that a host has the abilities that the configuration needs.
     ///
     /// # Errors
@@ -145,7 +153,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<BundleSource> {
     let minimum_revision = fields.optional("minimum_revision").map(|node| node.number());
     let initial = fields.optional("initial").map(|node| {
         let policy = RolloutPolicy::from_value(node.value());
-        policy.map_err(|found| errors.add_all(found.within(node.path()))).ok()
+        policy.map_err(|found| errors.add_all(found.within(&node.path()))).ok()
     });
     fields.finish();
     let url = url?;

@@ -20,6 +20,8 @@ use crate::secret::{BEARER, Secret, SecretError, ServiceSecret};
 pub(crate) enum Source {
     /// An environment variable of the host.
     Env(Variable),
+    /// A file of the host, at this path, that holds nothing else.
+    File(String),
     /// The request's header of this name, where it held the verified identity JWT.
     RequestHeader(String),
     /// A token agent or a secret manager, asked over HTTP.
@@ -129,15 +131,33 @@ fn read_source(node: &Node<'_>) -> Option<Source> {
     let header = fields
         .optional("request_header")
         .map(|node| node.text().map(|name| Source::RequestHeader(name.to_owned())));
+    let file = fields.optional("file").map(|node| read_path(&node).map(Source::File));
     let http = fields.optional("http").map(|node| HttpSource::read(&node).map(Box::new).map(Source::Http));
     let host = fields.optional("inject_by").map(|node| node.choice(&[("host", ())]).map(|()| Source::Host));
     fields.finish();
-    let mut said = [variable, header, http, host].into_iter().flatten();
+    let mut said = [variable, file, header, http, host].into_iter().flatten();
     let (source, another) = (said.next(), said.next());
     if source.is_none() || another.is_some() {
-        node.fail("expected one of `env`, `request_header`, `http`, `inject_by`");
+        node.fail("expected one of `env`, `file`, `request_header`, `http`, `inject_by`");
     }
     source?
+}
+
+/// Reads the path of a file: absolute, and the same by every reading of it.
+fn read_path(node: &Node<'_>) -> Option<String> {
+    let is_path = |text: &&str| {
+        text.len() <= 255
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
+            && text
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.split('/').all(|part| !matches!(part, "" | "." | "..")))
+    };
+    let text = node.text()?;
+    node.check(
+        Some(text).filter(is_path),
+        "expected the absolute path of a file such as `/run/secrets/openai`, without `.` and `..`",
+    )
+    .map(str::to_owned)
 }
 
 impl HttpSource {

@@ -8,6 +8,7 @@ use super::broker::BrokerPolicy;
 use super::budgets::MeteringPolicy;
 use super::credentials::CredentialPolicy;
 use super::gateway::{Gateway, GatewayMode};
+use super::hosts::Hosts;
 use super::issuers;
 use super::providers::is_id;
 use super::registry::RegistryPolicy;
@@ -16,19 +17,24 @@ use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::Issuer;
-use crate::identity::{CallerRecord, ModelGroups};
+use crate::identity::{CallerRecord, ModelGroups, TokenTable};
 use crate::limit::{BudgetRules, Rule};
 use crate::price::Prices;
 use crate::provider::model::is_named_by_models;
 use crate::provider::{Claim, EndpointKind, KeyPolicy, Provider};
-use crate::request::Slot;
+use crate::request::{RequestHead, Slot};
 
 /// A checked policy. The secrets it names are not in it.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// The SHA-256 of the document, whatever its white space and the order of its members.
     pub(crate) digest: Digest,
-    pub(crate) tokens: Vec<CallerRecord>,
+    /// The hosts that the policy is for; `None` where it is for all.
+    pub(crate) hosts: Option<Hosts>,
+    /// The tokens in the order of the document.
+    pub(crate) tokens: Vec<Arc<CallerRecord>>,
+    /// The same by digest. It is made with the policy, so that an instance with a prepared one need not.
+    pub(crate) table: TokenTable,
     pub(crate) model_groups: Arc<ModelGroups>,
     pub(crate) registry: Option<RegistryPolicy>,
     pub(crate) rate_limit: Option<Rule>,
@@ -43,6 +49,8 @@ pub struct Policy {
     pub(crate) answers: AnswersPolicy,
     /// Set where the exchange of a caller ends when the caller loses the right to it (`revoke: streams`).
     pub(crate) ends_exchanges: bool,
+    /// Set where access logs get the values of a request: its caller, the provider, the reason and what it took.
+    pub(crate) tells_access_log: bool,
     /// The broker of minted credentials; `None` where no answer is brokered.
     pub(crate) broker: Option<BrokerPolicy>,
     /// The shadow mode, with its reports; `None` where the policy decides.
@@ -98,6 +106,12 @@ impl Policy {
     /// Returns the prices of models.
     pub fn prices(&self) -> &Prices {
         &self.prices
+    }
+
+    /// Tells whether the policy is for the host that a request names.
+    #[inline]
+    pub(crate) fn serves(&self, head: &RequestHead<'_>) -> bool {
+        self.hosts.as_ref().is_none_or(|hosts| hosts.has(head.named_host()))
     }
 
     /// Returns whether the policy is in shadow mode: it decides nothing, and only reports.

@@ -10,7 +10,7 @@ use super::lint::{Finding, Lint};
 use super::registry::Protocol;
 use super::status::StatusPolicy;
 use crate::base::UnixTime;
-use crate::identity::jwt::{Issuer, Principals};
+use crate::identity::jwt::{Issuer, IssuerRule, Principals};
 use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::provider::{EndpointKind, Endpoints, Provider, table};
 use crate::request::Slot;
@@ -106,11 +106,9 @@ impl Policy {
     fn lint_people(&self, findings: &mut Findings) {
         for (email, person) in &self.people {
             self.lint_scope(&person.scope, "principals", findings);
-            let lets_in = |issuer: &Issuer| {
-                let shares = |scope: &Scope| scope.and(&person.scope) != Scope::default();
-                issuer.scope().is_none_or(shares)
-            };
-            if !self.issuers.iter().any(lets_in) {
+            let shares = |scope: &Scope| scope.and(&person.scope) != Scope::default();
+            let mut rights = self.issuers.iter().flat_map(Issuer::rights);
+            if !rights.any(|rule| rule.scope().is_none_or(shares)) {
                 findings.add_with(Lint::PersonWithoutScope, "principals", &format!("`{email}`"));
             }
         }
@@ -120,11 +118,15 @@ impl Policy {
         let has_registry = self.registry.as_ref().is_some_and(|it| it.protocol == Protocol::Keyswap);
         for (index, issuer) in self.issuers.iter().enumerate() {
             let path = format!("issuers[{index}]");
-            if let Some(scope) = issuer.scope() {
-                self.lint_scope(scope, &format!("{path}.providers"), findings);
+            for (place, rule) in issuer.rights().iter().enumerate() {
+                let path = if issuer.has_rules() { format!("{path}.rules[{place}]") } else { path.clone() };
+                match rule.scope() {
+                    Some(scope) => self.lint_scope(scope, &format!("{path}.providers"), findings),
+                    None if issuer.principals() == Principals::Any => findings.add(Lint::IssuerOpen, &path),
+                    None => {}
+                }
             }
             match issuer.principals() {
-                Principals::Any if issuer.scope().is_none() => findings.add(Lint::IssuerOpen, &path),
                 Principals::Known if !has_registry && self.people.is_empty() && !issuer.names_services() => {
                     findings.add(Lint::IssuerWithoutPeople, &path);
                 }
@@ -138,7 +140,11 @@ impl Policy {
             // Auth slots carry the tokens of every issuer, so that there the first entry always comes first.
             let earlier = self.issuers.iter().take(index).enumerate();
             let mut same = earlier.filter(|(_, other)| other.url() == issuer.url());
-            let shares = |other: &Issuer| other.audiences().iter().any(|it| issuer.audiences().contains(it));
+            // The entry whose claims a token has judges it.
+            let shares = |other: &Issuer| {
+                other.audiences().iter().any(|it| issuer.audiences().contains(it))
+                    && other.required_claims().iter().all(|it| issuer.required_claims().contains(it))
+            };
             if let Some((first, _)) = same.find(|(_, other)| shares(other)) {
                 let detail = format!("`issuers[{first}]`");
                 findings.add_with(Lint::IssuerShadowed, format!("{path}.audiences"), &detail);
@@ -186,7 +192,8 @@ impl Policy {
             for (index, source) in chain.iter().enumerate() {
                 let is_asked_before = |other: &Source| match (other, source) {
                     (Source::Env(other), Source::Env(own)) => other == own,
-                    (Source::RequestHeader(other), Source::RequestHeader(own)) => other == own,
+                    (Source::RequestHeader(other), Source::RequestHeader(own))
+                    | (Source::File(other), Source::File(own)) => other == own,
                     (Source::Http(other), Source::Http(own)) => {
                         other.endpoint == own.endpoint
                             && other.cluster == own.cluster
@@ -228,8 +235,9 @@ impl Policy {
     /// Finds a status that no token may ask for. A registry may have tokens for it.
     fn lint_status(&self, findings: &mut Findings) {
         let may_ask = |record: &CallerRecord| record.scope.has(StatusPolicy::SCOPE);
-        let of_issuer = |issuer: &Issuer| issuer.scope().is_some_and(|scope| scope.has(StatusPolicy::SCOPE));
-        let has_asker = self.tokens.iter().any(may_ask) || self.issuers.iter().any(of_issuer);
+        let is_in = |rule: &IssuerRule| rule.scope().is_some_and(|scope| scope.has(StatusPolicy::SCOPE));
+        let mut rights = self.issuers.iter().flat_map(Issuer::rights);
+        let has_asker = self.tokens.iter().any(|token| may_ask(token)) || rights.any(is_in);
         if self.status.is_some_and(|status| status.tokens) && !has_asker && self.registry.is_none() {
             findings.add(Lint::StatusForNobody, "status.allow");
         }

@@ -6,6 +6,7 @@ use super::error::{PolicyError, PolicyErrors};
 use super::registry::Protocol;
 use crate::host::Capabilities;
 use crate::identity::CallerRecord;
+use crate::identity::jwt::Issuer;
 use crate::limit::{CallerLimit, LimitStore};
 
 impl Policy {
@@ -14,13 +15,7 @@ impl Policy {
     /// # Errors
     /// Every ability that the host lacks, with its place in the policy.
     pub fn fits(&self, host: Capabilities) -> Result<(), PolicyErrors> {
-        let mut errors = Vec::new();
-        if !host.injects_credentials {
-            errors.extend(self.of_host().map(|path| PolicyError {
-                path,
-                message: "this host writes no credentials: name another source".to_owned(),
-            }));
-        }
+        let mut errors = self.unfit_sources(host);
         if !host.shared_memory && self.rate_limit.is_none_or(|rule| rule.store != LimitStore::Registry) {
             let requests = self.limited(|limit| limit.requests.is_some());
             errors.extend(requests.map(|path| PolicyError {
@@ -68,6 +63,28 @@ impl Policy {
         if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
     }
 
+    /// Returns the errors of the sources that the host lacks.
+    fn unfit_sources(&self, host: Capabilities) -> Vec<PolicyError> {
+        let mut errors = Vec::new();
+        if !host.injects_credentials {
+            let is_of_host = |source: &Source| matches!(source, Source::Host);
+            errors.extend(self.sources(is_of_host, "inject_by").map(|path| PolicyError {
+                path,
+                message: "this host writes no credentials: name another source".to_owned(),
+            }));
+        }
+        if !host.reads_files {
+            let is_file = |source: &Source| matches!(source, Source::File(_));
+            errors.extend(self.sources(is_file, "file").map(|path| PolicyError {
+                path,
+                message: "this host reads no files, which only the dynamic module does: use `env`, or `inject_by: host` \
+                          in Envoy"
+                    .to_owned(),
+            }));
+        }
+        errors
+    }
+
     /// Returns the store that keeps budgets: the policy's choice, else shared memory.
     ///
     /// A host without shared memory uses the registry, whose records may have limits.
@@ -90,20 +107,23 @@ impl Policy {
         let own = own.map(|_| "rate_limit".to_owned());
         let limits = move |record: &CallerRecord| record.rate_limit.as_ref().is_some_and(something);
         let tokens = self.tokens.iter().enumerate().filter(move |(_, token)| limits(token));
-        let issuers = self.issuers.iter().enumerate();
-        let issuers = issuers.filter(move |(_, issuer)| issuer.rate_limit().as_ref().is_some_and(something));
-        let issuers = issuers.map(|(index, _)| format!("issuers[{index}].rate_limit"));
+        let is_limited = move |issuer: &Issuer| {
+            issuer.rights().iter().any(|rule| rule.rate_limit().as_ref().is_some_and(something))
+        };
+        let issuers = self.issuers.iter().enumerate().filter(move |(_, issuer)| is_limited(issuer));
+        let issuers = issuers.map(|(index, issuer)| {
+            format!("issuers[{index}].{}", if issuer.has_rules() { "rules" } else { "rate_limit" })
+        });
         let people = self.people.values().any(|person| limits(person));
         let people = people.then(|| "principals".to_owned());
         own.chain(tokens.map(|(index, _)| format!("tokens[{index}].rate_limit"))).chain(issuers).chain(people)
     }
 
-    /// Returns the places of credentials that the host must write.
-    fn of_host(&self) -> impl Iterator<Item = String> {
-        self.credentials.chains().flat_map(|(name, chain)| {
-            let of_host = |(_, source): &(usize, &Source)| matches!(source, Source::Host);
-            let places = chain.iter().enumerate().filter(of_host);
-            places.map(move |(index, _)| format!("credentials.{name}[{index}].inject_by"))
+    /// Returns the places of the sources of a kind, whose member is `name`.
+    fn sources(&self, is_of_kind: fn(&Source) -> bool, name: &str) -> impl Iterator<Item = String> {
+        self.credentials.chains().flat_map(move |(credential, chain)| {
+            let places = chain.iter().enumerate().filter(move |(_, source)| is_of_kind(source));
+            places.map(move |(index, _)| format!("credentials.{credential}[{index}].{name}"))
         })
     }
 }

@@ -7,14 +7,13 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::issuer_rules::{self, Rights};
 use super::keys;
-use super::models;
 use super::preset::Preset;
-use super::rate_limit;
 use super::reader::{Node, is_header_name, read_texts};
-use super::tokens::{WhyNot, read_scope};
-use crate::identity::jwt::{Algorithm, ClaimRules, Issuer};
-use crate::identity::{ModelGroups, Models};
+use super::tokens::WhyNot;
+use crate::identity::ModelGroups;
+use crate::identity::jwt::{Algorithm, ClaimRules, Issuer, MAX_TOKEN_BYTES};
 use crate::policy::duration::duration_within;
 use crate::request::{IdentitySlot, Slot};
 
@@ -53,44 +52,66 @@ fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> O
     });
     let claims = fields.optional("claims");
     let service_tokens = fields.optional("service_tokens");
+    let email_claim = fields.optional("email_claim");
     let unverified_email = fields.optional("unverified_email");
     let principals = fields.optional("principals");
     let slots = fields.optional("slots").map(|node| read_slots(&node));
-    let scope = fields.optional("providers").map(|node| read_scope(&node, why_not));
-    let models = fields.optional("models").map_or_else(Models::all, |node| models::read(&node, groups));
-    let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
+    let rights = Rights::read(&mut fields, why_not, groups);
+    let rules = fields.optional("rules");
+    let longest = fields.optional("max_token_bytes").map(|node| read_longest(&node));
     let jwks = fields.optional("jwks");
     fields.finish();
 
+    let rights = rights.for_all().map(|rights| match &rules {
+        Some(node) => issuer_rules::read(node, &rights, why_not, groups),
+        None => vec![rights],
+    });
     // The meaning of the other fields depends on the preset.
     let preset = preset?;
-    let url = place.as_ref().and_then(|node| preset.read_url(node));
+    let names_keys = jwks.as_ref().is_some_and(keys::names_keys);
+    let url = place.as_ref().and_then(|node| preset.read_url(node, names_keys));
     let required = preset.read_claims(node, claims.as_ref());
-    let subjects = preset.read_subjects(url.as_deref(), service_tokens.as_ref(), unverified_email.as_ref());
+    let subjects = preset.read_subjects(
+        url.as_deref(),
+        service_tokens.as_ref(),
+        email_claim.as_ref(),
+        unverified_email.as_ref(),
+    );
     let principals = preset.read_principals(principals.as_ref());
     let keys = keys::read(jwks.as_ref(), preset, place.as_ref(), url.as_deref());
     Some(Issuer {
         name: name?,
         rules: ClaimRules { issuer: url?, audiences: audiences?, required, clock_skew: clock_skew? },
         algorithms: algorithms.unwrap_or_else(|| preset.algorithms()),
+        longest: longest.map_or(Some(MAX_TOKEN_BYTES), |longest| longest)?,
         names_keys: preset != Preset::Oidc,
         subjects,
         keys: keys?,
         slots: slots.unwrap_or_else(|| preset.slots()),
         principals: principals?,
-        scope,
-        models,
-        rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
+        rights: rights?,
     })
 }
 
 fn read_algorithms(node: &Node<'_>) -> Vec<Algorithm> {
-    let names = Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
+    let names: Vec<_> = Algorithm::names().collect();
     let algorithms: Vec<Algorithm> = node.items().iter().filter_map(|item| item.choice(&names)).collect();
     if algorithms.is_empty() {
         node.fail("expected at least one algorithm");
     }
     algorithms
+}
+
+/// The longest tokens that an issuer may be allowed, in bytes. Envoy takes 60 KiB of headers in all.
+const TOKEN_BYTES: RangeInclusive<u64> = 1024..=16 * 1024;
+
+fn read_longest(node: &Node<'_>) -> Option<usize> {
+    let bytes = node.number()?;
+    node.check(
+        Some(bytes).filter(|bytes| TOKEN_BYTES.contains(bytes)),
+        "expected a number of bytes from 1024 to 16384",
+    )
+    .and_then(|bytes| usize::try_from(bytes).ok())
 }
 
 fn read_slots(node: &Node<'_>) -> Vec<IdentitySlot> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::plaintext::Plaintext;
 use super::preset::Preset;
 use super::reader::{Fields, Node};
-use crate::identity::jwt::{Algorithm, Endpoint, Jwk, JwkSet, KeySource, RemoteKeys};
+use crate::identity::jwt::{Algorithm, Endpoint, Jwk, JwkError, JwkSet, KeySource, RemoteKeys};
 use crate::policy::duration::duration_within;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -155,13 +155,28 @@ impl Settings {
     }
 }
 
-/// Reads keys in the policy. The policy's author wrote these keys, so one that cannot be used is an error and is not
-/// dropped.
-pub(super) fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
-    let set = JwkSet::from_value(node.value()).map_err(|fault| node.fail(fault.to_string())).ok()?;
-    for (index, fault) in set.dropped() {
+/// Returns whether `jwks` says where the keys are.
+pub(super) fn names_keys(node: &Node<'_>) -> bool {
+    ["inline", "url"].iter().any(|name| node.value().get(name).is_some())
+}
+
+/// Reads the keys of an issuer in the policy. An issuer publishes keys for other purposes, too, so one that cannot be used is passed
+/// over, as in a set that is fetched. A private key is an error: it is a secret, and has no place in a policy.
+fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
+    let set = read_set(node)?;
+    let is_fatal = |fault: &JwkError| set.keys().is_empty() || *fault == JwkError::Private;
+    fail_keys(node, &set, is_fatal);
+    Some(set)
+}
+
+fn fail_keys(node: &Node<'_>, set: &JwkSet, is_fatal: impl Fn(&JwkError) -> bool) {
+    for (index, fault) in set.dropped().iter().filter(|(_, fault)| is_fatal(fault)) {
         node.fail(format!("the key `keys[{index}]` cannot be used: {fault}"));
     }
+}
+
+fn read_set(node: &Node<'_>) -> Option<JwkSet> {
+    let set = JwkSet::from_value(node.value()).map_err(|fault| node.fail(fault.to_string())).ok()?;
     if set.keys().is_empty() && set.dropped().is_empty() {
         node.fail("expected at least one key in `keys`");
     }
@@ -175,7 +190,8 @@ pub(super) fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
 /// Reads the public keys of those who sign what a policy trusts; several, so that a key can be replaced.
 /// `keyswap policy keygen` prints such a set.
 pub(super) fn read_signers(node: &Node<'_>) -> Option<JwkSet> {
-    let keys = read_inline(node)?;
+    let keys = read_set(node)?;
+    fail_keys(node, &keys, |_| true);
     let signs = |key: &&Jwk| key.is_for(Algorithm::EdDsa) || key.is_for(Algorithm::Es256);
     if !keys.keys().iter().all(|key| signs(&key)) {
         node.fail("expected keys for Ed25519 or ES256 only, which `keyswap` signs with");

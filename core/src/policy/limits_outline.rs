@@ -1,10 +1,29 @@
-//! Limits, budgets and metering in the outline of a policy.
+//! Limits, prices, budgets and metering in the outline of a policy.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::budgets::{MeteringPolicy, WhenLeft};
 use crate::limit::{Budget, BudgetRules, CallerLimit, LimitStore, RateLimit, Rule, TokenLimit, Unit};
-use crate::price::Nano;
+use crate::price::{Factor, Nano, Part, Price, Sheet, Tier, write_factor};
+
+pub(super) fn price(price: &Price) -> Value {
+    let rates = |sheet: &Sheet| {
+        let rate = |part: Part| Some((part.name().to_owned(), Nano(sheet.rate(part)?).to_string().into()));
+        Part::ALL.into_iter().filter_map(rate).collect::<Map<String, Value>>()
+    };
+    let sheet = |sheet: &Sheet| {
+        let tier = Tier::ALL.iter().find(|(tier, ..)| sheet.tier == Some(*tier)).map(|(_, name, _)| *name);
+        json!({"tier": tier, "above": sheet.above, "rates": rates(sheet)})
+    };
+    let factors = Factor::ALL.iter().zip(price.factors());
+    let factors =
+        factors.filter_map(|((name, _), factor)| Some(((*name).to_owned(), write_factor((*factor)?).into())));
+    json!({
+        "max_output": price.max_output(),
+        "sheets": price.sheets().iter().map(sheet).collect::<Vec<_>>(),
+        "factors": factors.collect::<Map<String, Value>>(),
+    })
+}
 
 pub(super) fn budget(budget: &Budget) -> Value {
     let Budget { unit, amount, per, timezone } = budget;

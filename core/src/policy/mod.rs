@@ -18,6 +18,8 @@ mod findings;
 mod fits;
 mod gateway;
 mod host_keys;
+mod hosts;
+mod issuer_rules;
 mod issuers;
 mod keys;
 mod limits_outline;

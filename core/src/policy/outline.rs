@@ -12,16 +12,18 @@ use super::broker::BrokerPolicy;
 use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
-use super::limits_outline::{budget, budgets, limit, metering, rule};
+use super::hosts::Hosts;
+use super::limits_outline::{budget, budgets, limit, metering, price, rule};
 use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
-use crate::identity::jwt::{Algorithm, ClaimValue, Issuer, JwkSet, KeySource, Principals, Subjects};
+use crate::identity::jwt::{
+    Algorithm, ClaimValue, Given, Issuer, IssuerRule, JwkSet, KeySource, Principals, Subjects,
+};
 use crate::identity::{CallerRecord, Models, Scope, TokenStatus};
 use crate::limit::Budget;
-use crate::price::{Factor, Nano, Part, Price, Sheet, Tier, write_factor};
 use crate::provider::{
     AuthStyle, BindingKind, Bindings, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider,
 };
@@ -42,6 +44,7 @@ impl Policy {
                 Some(ShadowPolicy { header: false }) => "shadow",
                 Some(ShadowPolicy { header: true }) => "shadow, with its header",
             },
+            "hosts": self.hosts.as_ref().map(Hosts::names),
             "model_groups": self.model_groups.0,
             "tokens": tokens.collect::<Map<_, _>>(),
             "principals": people.collect::<Map<_, _>>(),
@@ -62,6 +65,7 @@ impl Policy {
             "status": {"allow": self.status.map(status)},
             "answers": {"pass": answers(self.answers)},
             "revoke": if self.ends_exchanges { "streams" } else { "requests" },
+            "access_log": if self.tells_access_log { "values" } else { "none" },
             "broker": self.broker.as_ref().map(broker),
             "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
         })
@@ -155,25 +159,6 @@ fn lists(models: &Models) -> Value {
 }
 
 /// Returns the rates of a price in US dollars per million tokens.
-fn price(price: &Price) -> Value {
-    let rates = |sheet: &Sheet| {
-        let rate = |part: Part| Some((part.name().to_owned(), Nano(sheet.rate(part)?).to_string().into()));
-        Part::ALL.into_iter().filter_map(rate).collect::<Map<String, Value>>()
-    };
-    let sheet = |sheet: &Sheet| {
-        let tier = Tier::ALL.iter().find(|(tier, ..)| sheet.tier == Some(*tier)).map(|(_, name, _)| *name);
-        json!({"tier": tier, "above": sheet.above, "rates": rates(sheet)})
-    };
-    let factors = Factor::ALL.iter().zip(price.factors());
-    let factors =
-        factors.filter_map(|((name, _), factor)| Some(((*name).to_owned(), write_factor((*factor)?).into())));
-    json!({
-        "max_output": price.max_output(),
-        "sheets": price.sheets().iter().map(sheet).collect::<Vec<_>>(),
-        "factors": factors.collect::<Map<String, Value>>(),
-    })
-}
-
 fn status(status: StatusPolicy) -> Value {
     let StatusPolicy { loopback, tokens } = status;
     let allowed = [("loopback", loopback), ("tokens", tokens)];
@@ -190,34 +175,67 @@ fn broker(BrokerPolicy { key, max_ttl }: &BrokerPolicy) -> Value {
 }
 
 fn issuer(issuer: &Issuer) -> Value {
-    let (services, unverified_email) = match &issuer.subjects {
-        Subjects::CloudflareAccess { service_tokens } => (json!(service_tokens), None),
-        Subjects::OpenId { takes_unmarked_email: true } => (json!([]), Some("allow")),
-        Subjects::OpenId { takes_unmarked_email: false } => (json!([]), Some("refuse")),
+    let (services, email, unverified_email) = match &issuer.subjects {
+        Subjects::CloudflareAccess { service_tokens } => (json!(service_tokens), None, None),
+        Subjects::OpenId { email, takes_unmarked_email } => {
+            let unverified = if *takes_unmarked_email { "allow" } else { "refuse" };
+            (json!([]), Some(email), Some(unverified))
+        }
     };
-    let claim = |(name, values): &(String, Vec<ClaimValue>)| {
-        let values = values.iter().map(|value| match value {
-            ClaimValue::Text(text) => json!(text),
-            ClaimValue::Flag(flag) => json!(flag),
-        });
-        (name.clone(), values.collect())
-    };
-    json!({
+    let mut outline = json!({
         "issuer": issuer.url(),
         "audiences": issuer.audiences(),
-        "claims": issuer.required_claims().iter().map(claim).collect::<Map<_, _>>(),
+        "claims": claims(issuer.required_claims()),
         "clock_skew": duration(issuer.clock_skew()),
         "algorithms": issuer.algorithms().iter().map(|it| Algorithm::name(*it)).collect::<Vec<_>>(),
         "names_keys": issuer.names_keys,
         "service_tokens": services,
+        "email_claim": email,
         "unverified_email": unverified_email,
+        "max_token_bytes": issuer.longest,
         "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
-        "providers": issuer.scope().map(Scope::entries),
-        "models": lists(issuer.models()),
-        "rate_limit": issuer.rate_limit().map(limit),
         "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "jwks": keys(issuer.keys()),
-    })
+    });
+    let of_rule = |rule: &IssuerRule| {
+        Value::Object(
+            [("when".to_owned(), claims(&rule.when).into())].into_iter().chain(rights(rule)).collect(),
+        )
+    };
+    let rights = match issuer.rights() {
+        [all] if !issuer.has_rules() => rights(all),
+        rules => [("rules".to_owned(), rules.iter().map(of_rule).collect())].into_iter().collect(),
+    };
+    if let Some(members) = outline.as_object_mut() {
+        members.extend(rights);
+    }
+    outline
+}
+
+fn claims(claims: &[(String, Vec<ClaimValue>)]) -> Map<String, Value> {
+    let claim = |(name, values): &(String, Vec<ClaimValue>)| {
+        let values = values.iter().map(|value| match value {
+            ClaimValue::Text(text) | ClaimValue::Glob(text) => json!(text),
+            ClaimValue::Flag(flag) => json!(flag),
+        });
+        (name.clone(), values.collect())
+    };
+    claims.iter().map(claim).collect()
+}
+
+fn rights(rule: &IssuerRule) -> Map<String, Value> {
+    let given = |given: &Given| match given {
+        Given::Name(name) => json!(name),
+        Given::Claim(claim) => json!({"claim": claim}),
+    };
+    let members: [(&str, Value); 5] = [
+        ("providers", rule.scope().map(Scope::entries).into()),
+        ("models", lists(rule.models())),
+        ("rate_limit", rule.rate_limit().map(limit).into()),
+        ("team", rule.team.as_ref().map(given).into()),
+        ("label", rule.label.as_ref().map(given).into()),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn key_set(set: &JwkSet) -> Value {
@@ -253,6 +271,7 @@ fn credentials(policy: &CredentialPolicy) -> Value {
 fn source(source: &Source) -> Value {
     match source {
         Source::Env(variable) => json!({"env": variable.name()}),
+        Source::File(path) => json!({"file": path}),
         Source::RequestHeader(name) => json!({"request_header": name}),
         Source::Http(source) => json!({"http": http(source)}),
         Source::Host => json!({"inject_by": "host"}),

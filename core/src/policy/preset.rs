@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::reader::{Node, read_texts};
-use crate::identity::jwt::{Algorithm, ClaimValue, Principals, Subjects};
+use crate::identity::jwt::{Algorithm, ClaimValue, Conditions, EMAIL, Principals, Subjects};
 use crate::request::IdentitySlot;
-use crate::syntax::BaseUrl;
+use crate::syntax::{BaseUrl, moves_text};
 
 /// An identity provider that is known, or a generic one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +43,21 @@ impl Preset {
     }
 
     /// Reads the value that `iss` must have. A Cloudflare team's domain may be written as people know it. Another
-    /// issuer's URL is compared as it is written, since its trailing slash is part of its name.
-    pub(super) fn read_url(self, node: &Node<'_>) -> Option<String> {
+    /// issuer's name is compared as it is written, since a trailing slash is part of it. It is a URL (OpenID Connect Core 1.0
+    /// section 2) unless the policy says where its keys are: then any name will do, as in RFC 7519 section 4.1.1.
+    pub(super) fn read_url(self, node: &Node<'_>, names_keys: bool) -> Option<String> {
         let text = node.text()?;
         if self != Self::CloudflareAccess {
-            return BaseUrl::parse(text).map_err(|message| node.fail(message)).ok().map(|_| text.to_owned());
+            let is_name = self == Self::Oidc && names_keys && is_name(text);
+            let message = match BaseUrl::parse(text) {
+                _ if text.contains(['{', '}']) => {
+                    "no token has this issuer: put the id of the tenant in place of `{…}`, with an entry for each tenant"
+                }
+                Err(message) if !is_name => message,
+                _ => return Some(text.to_owned()),
+            };
+            node.fail(message);
+            return None;
         }
         let domain = text.strip_suffix('/').unwrap_or(text);
         let domain = domain.strip_prefix("https://").unwrap_or(domain);
@@ -91,13 +101,17 @@ impl Preset {
         self,
         issuer: Option<&str>,
         service_tokens: Option<&Node<'_>>,
+        email_claim: Option<&Node<'_>>,
         unverified_email: Option<&Node<'_>>,
     ) -> Subjects {
         let names = service_tokens.map(|node| read_texts(node, "`common_name` of a service token"));
         let takes_unmarked_email =
             unverified_email.and_then(|node| node.choice(&[("refuse", false), ("allow", true)]));
-        if let Some(node) = unverified_email.filter(|_| self != Self::Oidc) {
-            node.fail("the preset knows which addresses are verified: remove it");
+        if self != Self::Oidc {
+            [email_claim, unverified_email]
+                .into_iter()
+                .flatten()
+                .for_each(|node| node.fail("the preset knows which addresses are verified: remove it"));
         }
         if self == Self::CloudflareAccess {
             return Subjects::CloudflareAccess { service_tokens: names.unwrap_or_default() };
@@ -105,8 +119,16 @@ impl Preset {
         if let Some(node) = service_tokens {
             node.fail("only `cloudflare_access` has service tokens: remove it");
         }
+        let email = email_claim.and_then(read_claim_name).unwrap_or(EMAIL);
+        let lacks_word = email != EMAIL && takes_unmarked_email != Some(true);
+        if let Some(node) = email_claim.filter(|_| self == Self::Oidc && lacks_word) {
+            node.fail(
+                "`email_verified` is of `email` alone: if every address in this claim is verified some other way, add `unverified_email: allow`",
+            );
+        }
         let vouches = || issuer.is_some_and(|url| VOUCHING_ISSUERS.contains(&url));
-        Subjects::OpenId { takes_unmarked_email: takes_unmarked_email.unwrap_or_else(vouches) }
+        let takes_unmarked_email = takes_unmarked_email.unwrap_or_else(vouches);
+        Subjects::OpenId { email: email.to_owned(), takes_unmarked_email }
     }
 
     pub(super) fn read_principals(self, node: Option<&Node<'_>>) -> Option<Principals> {
@@ -121,10 +143,31 @@ impl Preset {
     }
 }
 
+/// Returns whether a text can be the name of an issuer.
+fn is_name(text: &str) -> bool {
+    (1..=1024).contains(&text.len()) && !text.chars().any(moves_text)
+}
+
+/// Returns whether a text names a claim, or is the JSON pointer of one within others (RFC 6901).
+fn is_claim_name(name: &str) -> bool {
+    let is_escape = |after: &str| after.starts_with(['0', '1']);
+    !name.is_empty() && (!name.starts_with('/') || name.split('~').skip(1).all(is_escape))
+}
+
+pub(super) fn read_claim_name<'d>(node: &Node<'d>) -> Option<&'d str> {
+    let name = node.text()?;
+    node.check(Some(name).filter(|name| is_claim_name(name)), CLAIM_NAME_EXPECTED)
+}
+
+const CLAIM_NAME_EXPECTED: &str =
+    "expected the name of a claim, or a JSON pointer such as `/realm_access/roles`";
+
 fn read_claims(node: &Node<'_>) -> Vec<(String, Vec<ClaimValue>)> {
     let read = |(name, values): (&str, Node<'_>)| {
-        if name.is_empty() || JUDGED_CLAIMS.contains(&name) {
+        if name.is_empty() || JUDGED_CLAIMS.contains(&name.strip_prefix('/').unwrap_or(name)) {
             values.fail("this claim is always judged, by fields of its own: remove it");
+        } else if !is_claim_name(name) {
+            values.fail(CLAIM_NAME_EXPECTED);
         }
         let allowed: Vec<ClaimValue> = values.items().iter().filter_map(read_value).collect();
         if allowed.is_empty() {
@@ -133,6 +176,16 @@ fn read_claims(node: &Node<'_>) -> Vec<(String, Vec<ClaimValue>)> {
         (name.to_owned(), allowed)
     };
     node.entries().into_iter().map(read).collect()
+}
+
+/// Reads the conditions of a rule, whose strings may be globs.
+pub(super) fn read_conditions(node: &Node<'_>) -> Conditions {
+    let glob = |value| match value {
+        ClaimValue::Text(text) if text.contains('*') => ClaimValue::Glob(text),
+        value => value,
+    };
+    let claims = read_claims(node).into_iter();
+    claims.map(|(name, values)| (name, values.into_iter().map(glob).collect())).collect()
 }
 
 fn read_value(node: &Node<'_>) -> Option<ClaimValue> {

@@ -3,6 +3,8 @@
 //! Unknown fields are errors: a misspelled restriction would otherwise restrict nothing.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -30,21 +32,56 @@ impl Errors {
     }
 }
 
-/// A value, and its place in the document.
+/// A value, and its place in the document. The place is written only where an error is noted.
 #[derive(Clone)]
 pub(super) struct Node<'d> {
     value: &'d Value,
-    path: String,
+    place: Place<'d>,
     errors: &'d Errors,
+}
+
+/// The way from the root of a document to a value.
+#[derive(Clone)]
+struct Place<'d> {
+    parent: Option<Rc<Place<'d>>>,
+    step: Step<'d>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'d> {
+    Root,
+    Member(&'d str),
+    Item(usize),
+}
+
+impl Place<'_> {
+    fn write(&self, path: &mut String) {
+        if let Some(parent) = &self.parent {
+            parent.write(path);
+        }
+        match self.step {
+            Step::Root => {}
+            Step::Member(name) => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&printable(name));
+            }
+            Step::Item(index) => _ = write!(path, "[{index}]"),
+        }
+    }
 }
 
 impl<'d> Node<'d> {
     pub(super) fn root(value: &'d Value, errors: &'d Errors) -> Self {
-        Self { value, path: String::new(), errors }
+        Self { value, place: Place { parent: None, step: Step::Root }, errors }
     }
 
-    pub(super) fn path(&self) -> &str {
-        &self.path
+    /// Returns the place as errors have it: `tokens[2].label`.
+    pub(super) fn path(&self) -> String {
+        let mut path = String::new();
+        self.place.write(&mut path);
+        path
     }
 
     /// Returns the value itself, for readers of formats that are not ours.
@@ -53,7 +90,7 @@ impl<'d> Node<'d> {
     }
 
     pub(super) fn fail(&self, message: impl Into<String>) {
-        self.errors.add(self.path.clone(), message);
+        self.errors.add(self.path(), message);
     }
 
     /// Returns `reading`. Where it is `None`, an error is noted at this place.
@@ -123,28 +160,30 @@ impl<'d> Node<'d> {
 
     pub(super) fn items(&self) -> Vec<Self> {
         let items = self.check(self.value.as_array(), "expected a list");
-        let child =
-            |(index, value)| Self { value, path: format!("{}[{index}]", self.path), errors: self.errors };
+        let parent = Rc::new(self.place.clone());
+        let child = |(index, value)| self.child(&parent, Step::Item(index), value);
         items.into_iter().flatten().enumerate().map(child).collect()
     }
 
     /// Returns the members of an object whose names are the user's own.
     pub(super) fn entries(&self) -> Vec<(&'d str, Self)> {
         let map = self.check(self.value.as_object(), "expected an object");
-        map.into_iter().flatten().map(|(name, value)| (name.as_str(), self.child(name, value))).collect()
+        let parent = Rc::new(self.place.clone());
+        let child = |name: &'d str, value| (name, self.child(&parent, Step::Member(name), value));
+        map.into_iter().flatten().map(|(name, value)| child(name, value)).collect()
     }
 
     /// Returns the fields of an object whose names are given.
     pub(super) fn fields(&self) -> Option<Fields<'d>> {
         let map = self.check(self.value.as_object(), "expected an object")?;
-        Some(Fields { node: self.clone(), map, known: Vec::new() })
+        Some(Fields { node: self.clone(), place: Rc::new(self.place.clone()), map, known: Vec::new() })
     }
 
     /// Reports every string, and every name of a member, that looks like a credential.
     pub(super) fn refuse_literal_secrets(&self) {
         const MESSAGE: &str =
             "this looks like a credential: a policy only names secrets, as in `{env: OPENAI_API_KEY}`";
-        // The place of a value is written only where there is something to report.
+        // Nodes are made only where there is something to report.
         if !holds_a_secret(self.value) {
             return;
         }
@@ -163,10 +202,8 @@ impl<'d> Node<'d> {
         }
     }
 
-    fn child(&self, name: &str, value: &'d Value) -> Self {
-        let name = printable(name);
-        let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
-        Self { value, path, errors: self.errors }
+    fn child(&self, parent: &Rc<Place<'d>>, step: Step<'d>, value: &'d Value) -> Self {
+        Self { value, place: Place { parent: Some(Rc::clone(parent)), step }, errors: self.errors }
     }
 }
 
@@ -244,6 +281,7 @@ pub(super) fn printable(name: &str) -> String {
 /// An object whose fields are taken one by one; [`Fields::finish`] reports those that were not taken.
 pub(super) struct Fields<'d> {
     node: Node<'d>,
+    place: Rc<Place<'d>>,
     map: &'d Map<String, Value>,
     known: Vec<&'static str>,
 }
@@ -251,7 +289,7 @@ pub(super) struct Fields<'d> {
 impl<'d> Fields<'d> {
     pub(super) fn optional(&mut self, name: &'static str) -> Option<Node<'d>> {
         self.known.push(name);
-        self.map.get(name).map(|value| self.node.child(name, value))
+        self.map.get(name).map(|value| self.node.child(&self.place, Step::Member(name), value))
     }
 
     pub(super) fn required(&mut self, name: &'static str) -> Option<Node<'d>> {
@@ -266,7 +304,8 @@ impl<'d> Fields<'d> {
         for (name, value) in self.map {
             if !self.known.contains(&name.as_str()) {
                 let known: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
-                self.node.child(name, value).fail(format!("unknown field; expected {}", known.join(", ")));
+                let unknown = self.node.child(&self.place, Step::Member(name), value);
+                unknown.fail(format!("unknown field; expected {}", known.join(", ")));
             }
         }
     }

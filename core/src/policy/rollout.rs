@@ -153,7 +153,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<RolloutPolicy> {
 }
 
 fn read_policy(node: &Node<'_>, errors: &Errors) -> Option<Policy> {
-    Policy::from_value(node.value()).map_err(|found| errors.add_all(found.within(node.path()))).ok()
+    Policy::from_value(node.value()).map_err(|found| errors.add_all(found.within(&node.path()))).ok()
 }
 
 fn read_percent(node: &Node<'_>) -> Option<u8> {

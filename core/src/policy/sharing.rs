@@ -10,7 +10,7 @@ use super::findings::Findings;
 use super::lint::Lint;
 use super::reader::printable;
 use super::registry::Protocol;
-use crate::identity::jwt::{Issuer, Principals};
+use crate::identity::jwt::{Issuer, IssuerRule, Principals};
 use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::provider::objects::{KEEPING, ObjectsMode};
 use crate::provider::{BindingKind, Provider, keeps_any, objects_of};
@@ -70,17 +70,18 @@ impl Policy {
             add(Some(token), words(token));
         }
         for person in self.people.values() {
-            let opens = |issuer: &Issuer| {
-                let both = issuer.scope().map(|scope| scope.and(&person.scope));
+            let opens = |rule: &IssuerRule| {
+                let both = rule.scope().map(|scope| scope.and(&person.scope));
                 opens_objects(both.as_ref().unwrap_or(&person.scope), provider)
             };
-            if self.issuers.iter().any(opens) {
+            if self.issuers.iter().flat_map(Issuer::rights).any(opens) {
                 add(Some(person), words(person));
             }
         }
         let admits_all = |issuer: &&Issuer| issuer.principals() == Principals::Any;
         for issuer in self.issuers.iter().filter(admits_all) {
-            if issuer.scope().is_some_and(|scope| opens_objects(scope, provider)) {
+            let opens = |rule: &IssuerRule| rule.scope().is_some_and(|scope| opens_objects(scope, provider));
+            if issuer.rights().iter().any(opens) {
                 add(None, format!("all subjects of the issuer `{}`", issuer.name()));
             }
         }
@@ -132,15 +133,17 @@ impl Policy {
     fn may_be_of_unknown(&self, kind: BindingKind, provider: &Provider) -> bool {
         let admits = |issuer: &Issuer| {
             issuer.principals() == Principals::Any
-                && issuer.scope().is_none_or(|scope| scope.has(&provider.id))
+                && issuer.rights().iter().any(|rule| rule.scope().is_none_or(|scope| scope.has(&provider.id)))
         };
+        let gives_team =
+            |issuer: &Issuer| admits(issuer) && issuer.rights().iter().any(IssuerRule::gives_team);
         let admits_all = self.issuers.iter().any(admits);
         match (kind, self.registry.as_ref().map(|registry| &registry.protocol)) {
             (BindingKind::Token, protocol) => protocol.is_some(),
             (BindingKind::Person, Some(Protocol::Keyswap)) => !self.issuers.is_empty(),
             (BindingKind::Owner | BindingKind::Team, Some(Protocol::Keyswap)) => true,
             (BindingKind::Person | BindingKind::Owner, _) => admits_all,
-            (BindingKind::Team, _) => false,
+            (BindingKind::Team, _) => self.issuers.iter().any(gives_team),
         }
     }
 
@@ -152,7 +155,7 @@ impl Policy {
                 && binding.is_some_and(|(other, its_name, _)| (other, its_name) == (kind, name))
         };
         let mut people = self.people.values().filter(|_| !self.issuers.is_empty());
-        self.tokens.iter().any(has) || people.any(|person| has(person))
+        self.tokens.iter().any(|token| has(token)) || people.any(|person| has(person))
     }
 
     /// Returns whether an address in a JWT may choose a credential.

@@ -32,16 +32,18 @@ pub(super) fn read(
     why_not: &WhyNot<'_>,
     groups: &ModelGroups,
     budgets: &mut OwnBudgets,
-) -> Vec<CallerRecord> {
+) -> Vec<Arc<CallerRecord>> {
     let mut records = Vec::new();
-    let mut places: BTreeMap<Digest, String> = BTreeMap::new();
-    for item in node.items() {
+    let mut places: BTreeMap<Digest, usize> = BTreeMap::new();
+    for (index, item) in node.items().into_iter().enumerate() {
         let Some(record) = read_token(&item, why_not, groups, budgets) else { continue };
         match places.entry(record.digest) {
-            Entry::Occupied(first) => item.fail(format!("the same `sha256` as `{}`", first.get())),
-            Entry::Vacant(place) => _ = place.insert(item.path().to_owned()),
+            Entry::Occupied(first) => {
+                item.fail(format!("the same `sha256` as `{}[{}]`", node.path(), first.get()));
+            }
+            Entry::Vacant(place) => _ = place.insert(index),
         }
-        records.push(record);
+        records.push(Arc::new(record));
     }
     records
 }
@@ -161,7 +163,7 @@ fn read_status(fields: &mut Fields<'_>) -> Option<TokenStatus> {
 }
 
 /// Reads one line of text, of at most `longest` characters.
-fn read_text(node: &Node<'_>, longest: usize) -> Option<String> {
+pub(super) fn read_text(node: &Node<'_>, longest: usize) -> Option<String> {
     let text = node.text()?.trim();
     let fits = is_line(text, longest);
     node.check(fits.then(|| text.to_owned()), &format!("expected 1 to {longest} characters on one line"))

@@ -125,6 +125,27 @@ impl Endpoints {
         }
     }
 
+    /// Returns the length of the end of a path that is the beginning of rows: it stands inside of the API, and the rest in front of
+    /// it.
+    ///
+    /// Behind other segments one alone may be any name, and so may one in the place of an id: then all stands in front.
+    pub(super) fn length_inside(&self, path: &str) -> usize {
+        if self.begin_with(path) {
+            return path.len();
+        }
+        let Self::BuiltIn(rows, _) = self else { return 0 };
+        let ends = path.match_indices('/').skip(1).filter_map(|(at, _)| path.get(at..));
+        let is_inside = |end: &&str| {
+            let below = without_version(end.as_bytes());
+            let parts = below.split(|byte| *byte == b'/').count();
+            let last = |row: &'static str| row.split('/').nth(parts.saturating_sub(1));
+            let names = |row: &'static str| last(row).is_some_and(|part| !part.contains('{'));
+            end.matches('/').count() > 1
+                && rows.iter().flat_map(|rows| rows.2).any(|row| begins(row, below) && names(row))
+        };
+        ends.into_iter().find(is_inside).map_or(0, str::len)
+    }
+
     /// Returns whether a path is the beginning of a row.
     pub(super) fn begin_with(&self, path: &str) -> bool {
         let path = without_version(path.as_bytes());

@@ -146,7 +146,7 @@ impl TargetModels {
     ) -> Self {
         let in_path = endpoint.model().map(decoded);
         let in_query: Vec<String> = query.into_iter().flat_map(in_query).collect();
-        let in_headers: Vec<String> = headers.iter().filter_map(in_header).collect();
+        let in_headers: Vec<String> = headers.iter().flat_map(in_header).collect();
         let takes_query = is_upgrade || QUERY_ENDPOINTS.iter().any(|it| path.eq_ignore_ascii_case(it));
         Self {
             is_named: in_path.is_some()
@@ -165,13 +165,16 @@ fn takes_header(path: &[u8]) -> bool {
     path.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"/ai/"))
 }
 
-/// Returns the model that a header names: `ai-language-model-id`, `ai-model-id` and others that end so, in any spelling.
-fn in_header(header: &Header<'_>) -> Option<String> {
+/// Returns the models that a header names: `ai-language-model-id`, `ai-model-id` and others that end so, in any spelling. Lines
+/// of one name may have been joined by commas (RFC 9110 section 5.3).
+fn in_header<'h>(header: &Header<'h>) -> impl Iterator<Item = String> + use<'h> {
     const END: &[u8] = b"model-id";
-    let end = header.name.get(header.name.len().checked_sub(END.len())?..)?;
+    let end = header.name.len().checked_sub(END.len()).and_then(|at| header.name.get(at..));
     let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    let is_it = end.iter().copied().map(plain).eq(END.iter().copied());
-    is_it.then(|| String::from_utf8_lossy(header.value.trim_ascii()).into_owned())
+    let is_it = end.is_some_and(|end| end.iter().copied().map(plain).eq(END.iter().copied()));
+    let value = is_it.then_some(header.value);
+    let models = value.into_iter().flat_map(|value| value.split(|byte| *byte == b','));
+    models.map(|model| String::from_utf8_lossy(model.trim_ascii()).into_owned())
 }
 
 /// Returns a model that stands in a path or a query, decoded. What is no text has no model's name.

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-use super::pattern::{fits, is, without_slash};
+use super::form::{Form, last_segment};
+use super::pages::{Page, Pages};
+use super::pattern::{begin_alike, fits, is, without_slash};
 use crate::base::Digest;
 use crate::identity::Class;
 use crate::syntax::query;
@@ -30,10 +32,18 @@ pub(crate) struct Objects {
     pub(crate) has_names: bool,
     /// The members of requests that name objects.
     pub(crate) members: &'static [Member],
+    /// Paths whose answers tell the ids of items: the parts of a conversation, of which a request names those before it.
+    pub(super) items: &'static [&'static str],
+    /// The beginnings of ids of items that a request names even where nothing of it was kept.
+    pub(crate) unkept_items: &'static [&'static str],
     /// The members whose values are the caller's own data, in which nothing is named.
     pub(crate) free: &'static [&'static str],
     /// Paths below an id whose GET tells of objects. What else stands there may be the caller's own data, in any form.
     pub(super) telling: &'static [&'static str],
+    /// Paths at which an upload begins whose parts go to an address in the answer.
+    pub(super) uploads: &'static [&'static str],
+    /// The site and version of the addresses that answers about a collection tell, and its path: SDKs go on there.
+    pub(super) links: Option<(&'static str, &'static str)>,
     /// The parameters of a query that name an object.
     pub(super) parameters: &'static [&'static str],
     /// The parameters that name the object at which a page of a collection begins or ends.
@@ -44,7 +54,7 @@ pub(crate) struct Objects {
     pub(crate) lists: MemberPaths,
     /// The number of arrays among them.
     pub(crate) arrays: usize,
-    /// Set where the last two paths lead to the ids of the first and the last element.
+    /// Set where the last three paths lead to the ids of the first and the last element, and to the word on further ones.
     pub(crate) has_edges: bool,
 }
 
@@ -81,6 +91,7 @@ pub(crate) struct Collection {
     pub(super) also: &'static [&'static str],
     /// The beginning of ids: what has another is no object of a caller.
     pub(crate) begins: &'static str,
+    pub(super) pages: Pages,
 }
 
 /// The condition under which a POST to a collection makes an object.
@@ -105,21 +116,31 @@ pub(crate) struct Member {
     pub(crate) form: Form,
 }
 
-/// The form of a text that names an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// An id.
-    Id,
-    /// An id, but for these words.
-    IdOr(&'static [&'static str]),
-    /// An id with this beginning; another text names no object of a caller.
-    Begins(&'static str),
-    /// A name such as `cachedContents/abc`.
-    Name,
-    /// A name behind this beginning, wherever it stands.
-    NameIn(&'static str),
-    /// An address of a file at the API, or a name of one. Other addresses name no object.
-    File,
+/// The members of a text that are sought.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sought {
+    pub(crate) table: &'static Objects,
+    /// Set where items name what is kept. Those of a session are gone with it.
+    pub(crate) has_items: bool,
+    /// The kind that the request makes; empty: none.
+    pub(crate) makes: &'static str,
+}
+
+impl Sought {
+    /// Returns whether the request brings a file, which may be that of a batch.
+    pub(crate) fn brings_file(self) -> bool {
+        matches!(self.makes, "file" | "upload")
+    }
+
+    /// Returns whether the request makes a batch.
+    pub(crate) fn makes_batch(self) -> bool {
+        self.makes == "batch"
+    }
+}
+
+/// Returns whether a file of this purpose has the requests of a batch.
+pub(crate) fn is_batch_purpose(text: &str) -> bool {
+    text.trim().eq_ignore_ascii_case("batch")
 }
 
 /// The members of answers that have ids.
@@ -132,6 +153,7 @@ pub(crate) struct Made {
 
 /// The objects that a path names and makes.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct Place {
     /// The collection in which an object is made.
     pub(crate) makes: Option<&'static Collection>,
@@ -143,11 +165,37 @@ pub(crate) struct Place {
     pub(crate) is_member: bool,
     /// Set where an answer to GET is the provider's own word on objects.
     pub(crate) is_telling: bool,
+    /// Set where the answer tells the ids of items.
+    pub(crate) tells_items: bool,
+    /// Set where an upload may begin or go on.
+    pub(crate) is_upload: bool,
+    /// The addresses that the answer may tell.
+    pub(crate) links: Option<(&'static str, &'static str)>,
+    /// Set where the prefix of the API stands in front of the path.
+    is_prefixed: bool,
 }
 
 impl Collection {
     pub(super) const fn new(path: &'static str, kind: &'static str) -> Self {
-        Self { path, kind, makes: Makes::Always, also: &[], begins: "" }
+        Self { path, kind, makes: Makes::Always, also: &[], begins: "", pages: Pages::Other }
+    }
+
+    pub(super) const fn paged(path: &'static str, kind: &'static str) -> Self {
+        Self { pages: Pages::ById, ..Self::new(path, kind) }
+    }
+
+    pub(super) const fn paged_by_token(path: &'static str, kind: &'static str, most: u32) -> Self {
+        Self { pages: Pages::ByToken(most), ..Self::new(path, kind) }
+    }
+}
+
+impl Place {
+    /// Returns the page that a query asks for, where upstream is asked for a greater one. Below a prefix the API of another
+    /// provider may be spoken, which knows no tokens.
+    pub(crate) fn page(&self, query: Option<&[u8]>) -> Option<Page> {
+        let pages = self.lists?.pages;
+        let is_its = !(self.is_prefixed && matches!(pages, Pages::ByToken(_)));
+        Page::of(pages, query).filter(|_| is_its)
     }
 }
 
@@ -163,7 +211,14 @@ impl Member {
     pub(super) const fn within(parent: &'static str, name: &'static str) -> Self {
         Self { name, parent, form: Form::Id }
     }
+
+    pub(super) const fn of_item(parent: &'static str, name: &'static str, form: Form) -> Self {
+        Self { name, parent, form }
+    }
 }
+
+/// The kind of the parts of a conversation.
+pub(crate) const ITEM: &str = "item";
 
 /// The classes of endpoints at which callers find what is kept.
 pub(crate) const KEEPING: [Class; 4] = [Class::Files, Class::Batches, Class::FineTuning, Class::Stateful];
@@ -177,7 +232,8 @@ impl Objects {
     /// Finds the collections that a path leads to, which has no version in front; `None` where it is none that is known.
     pub(crate) fn find(&self, method: &[u8], is_upgrade: bool, path: &[u8]) -> Option<Place> {
         let path = without_slash(path);
-        let path = below(self.prefix, path).unwrap_or(path);
+        let behind = below(self.prefix, path);
+        let (is_prefixed, path) = (behind.is_some(), behind.unwrap_or(path));
         let is_made = method == b"POST" || is_upgrade;
         let also = |all: &'static [&'static str]| all.iter().find(|row| fits(row, path));
         let made = self.collections.iter().filter(|_| is_made).find_map(|collection| {
@@ -186,7 +242,12 @@ impl Objects {
             is_its.then_some((collection, row))
         });
         let is_plain = also(self.plain).is_some() || made.is_some_and(|(_, row)| has_no_id(row));
-        let mut place = Place { makes: made.map(|(collection, _)| collection), ..Place::default() };
+        let tells_items = also(self.items).is_some();
+        let makes = made.map(|(collection, _)| collection);
+        let is_upload = is_made && also(self.uploads).is_some();
+        let is_own_data = path.ends_with(b"/results");
+        let links = self.links.filter(|(_, row)| below(row, path).is_some() && !is_own_data);
+        let mut place = Place { makes, tells_items, is_upload, links, is_prefixed, ..Place::default() };
         if is_plain {
             return Some(place);
         }
@@ -232,40 +293,6 @@ impl Objects {
     }
 }
 
-impl Form {
-    /// Returns the id that a text names; `None` where it names no object.
-    pub(crate) fn id_in(self, text: &str) -> Option<&[u8]> {
-        match self {
-            Self::Id => Some(text.as_bytes()),
-            Self::IdOr(words) => (!words.contains(&text)).then_some(text.as_bytes()),
-            Self::Begins(begin) => find_ignoring_case(text, begin).map(str::as_bytes),
-            Self::Name => Some(last_segment(text.as_bytes())),
-            Self::NameIn(begin) => find_ignoring_case(text, begin).map(|name| last_segment(name.as_bytes())),
-            Self::File => {
-                let is_of_api = !text.contains("://") || find_ignoring_case(text, "googleapis").is_some();
-                let name = find_ignoring_case(text, "files/").or_else(|| text.contains('%').then_some(text));
-                name.filter(|_| is_of_api).map(|name| last_segment(name.as_bytes()))
-            }
-        }
-    }
-}
-
-/// Returns the text from the place on where it has `part`, whatever the case of letters.
-fn find_ignoring_case<'t>(text: &'t str, part: &str) -> Option<&'t str> {
-    let at = text.as_bytes().windows(part.len()).position(|it| it.eq_ignore_ascii_case(part.as_bytes()))?;
-    // What is not at the beginning stands behind a segment's end, or within one.
-    let is_begun = at == 0 || text.as_bytes().get(at.wrapping_sub(1)).is_some_and(|byte| *byte == b'/');
-    let is_word = part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    text.get(at..).filter(|_| is_begun || is_word)
-}
-
-/// Returns the last segment of a name, without a verb or a query behind it.
-fn last_segment(name: &[u8]) -> &[u8] {
-    let name = name.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
-    let name = without_slash(name).rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    name.split(|byte| *byte == b':').next().unwrap_or_default()
-}
-
 /// Returns whether a row has no segment that may be an id.
 fn has_no_id(row: Option<&&'static str>) -> bool {
     row.is_some_and(|row| !row.contains("{}") && !row.contains("{model}"))
@@ -273,6 +300,9 @@ fn has_no_id(row: Option<&&'static str>) -> bool {
 
 /// Returns the rest of a path behind the segments of a row; it is empty, or begins with a slash.
 fn below<'p>(row: &str, path: &'p [u8]) -> Option<&'p [u8]> {
+    if !row.is_empty() && !begin_alike(row, path) {
+        return None;
+    }
     let mut rest = path;
     for part in row.split('/').skip(1) {
         rest = rest.strip_prefix(b"/")?;

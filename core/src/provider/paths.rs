@@ -45,7 +45,7 @@ impl PathMapping {
         let below = path.strip_prefix(native).filter(|below| below.is_empty() || below.starts_with('/'));
         let pinned = below.unwrap_or(path);
         // An address that ends inside of the API pins the beginning of its paths.
-        let inside = if provider.endpoints.begin_with(pinned) { pinned.len() } else { 0 };
+        let inside = provider.endpoints.length_inside(pinned);
         Self::new(provider, path.to_owned(), inside, realtime)
     }
 
@@ -147,6 +147,28 @@ mod tests {
     use crate::identity::Class;
     use crate::provider::pattern::POST;
     use crate::provider::table::BUILT_IN;
+
+    #[test]
+    fn the_end_of_an_address_is_the_beginning_of_an_apis_paths_also_behind_a_prefix() {
+        for (id, path, expect) in [
+            ("azure-openai", "/openai/v1", "/openai/v1"),
+            ("azure-openai", "/prefix/openai/v1", "/openai/v1"),
+            ("azure-openai", "/a/b/openai/v1", "/openai/v1"),
+            ("azure-openai", "/prefix", ""),
+            ("azure-openai", "/prefix/openai/deployments", ""),
+            ("azure-openai", "/prefix/openai", ""),
+            ("openai", "/prefix/v1", ""),
+            ("openai", "/prefix/chat", ""),
+            ("openai", "/proxy/models/openai", ""),
+            ("groq", "/prefix/openai/v1", ""),
+            ("gemini", "/prefix/v1beta", ""),
+            ("gemini", "/prefix/v1beta/openai", "/v1beta/openai"),
+            ("anthropic", "/prefix/v1", ""),
+        ] {
+            let builtin = BUILT_IN.iter().find(|row| row.id == id).unwrap();
+            assert_eq!(builtin.endpoints().length_inside(path), expect.len(), "{id} {path}");
+        }
+    }
 
     /// Every path that is brokered is of the class `mint`, so that no scope opens it by accident; every path that a
     /// minted secret is for is known, and mints nothing that is brokered.

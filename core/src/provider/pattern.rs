@@ -103,15 +103,18 @@ pub(crate) fn read_row(text: &str) -> Option<&str> {
     str::from_utf8(without_version(text.as_bytes())).ok()
 }
 
-/// Returns whether a row has a path.
-pub(super) fn fits(row: &str, path: &[u8]) -> bool {
-    // Nearly every path is spelled as its row, and nearly every row begins with another letter than the path.
+/// Returns whether a row and a path may have the same first segment: nearly every row begins with another letter than the
+/// path.
+pub(super) fn begin_alike(row: &str, path: &[u8]) -> bool {
     let letter = |text: &[u8]| text.get(1).map_or(0, |byte| byte | 0x20);
     let (of_row, of_path) = (letter(row.as_bytes()), letter(path));
-    if of_row != of_path && of_row != b'{' && of_path != b'%' {
-        return false;
-    }
-    path == row.as_bytes() || fits_by_parts(row, path)
+    of_row == of_path || of_row == b'{' || of_path == b'%'
+}
+
+/// Returns whether a row has a path.
+pub(super) fn fits(row: &str, path: &[u8]) -> bool {
+    // Nearly every path is spelled as its row.
+    begin_alike(row, path) && (path == row.as_bytes() || fits_by_parts(row, path))
 }
 
 fn fits_by_parts(row: &str, path: &[u8]) -> bool {

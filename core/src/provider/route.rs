@@ -62,6 +62,21 @@ const PATHS: [(&str, &str, Dialect); 6] = [
     (table::GEMINI_LIVE[1], table::GEMINI, Dialect::Google),
 ];
 
+/// The fifth bytes of those paths, as bits.
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const FIFTH_BYTES: u32 = {
+    let (mut bytes, mut at) = (0, 0);
+    while at < PATHS.len() {
+        bytes |= bit(PATHS[at].0.as_bytes()[4]);
+        at += 1;
+    }
+    bytes
+};
+
+const fn bit(byte: u8) -> u32 {
+    1 << (byte & 0x1f)
+}
+
 /// The header that Anthropic's API requires of every request. Its SDKs send their key as Bearer like all others, also
 /// where the path is one that others have too (`/v1/models`, `/v1/files`).
 const ANTHROPIC_HEADER: &str = "anthropic-version";
@@ -152,8 +167,8 @@ fn unnamed(
 }
 
 fn by_path(path: &RequestPath<'_>) -> Option<(&'static str, Dialect)> {
-    PATHS
-        .iter()
-        .find(|(prefix, ..)| path.is_under(prefix))
-        .map(|(_, provider, dialect)| (*provider, *dialect))
+    // The fifth byte rules out nearly every other path.
+    let fifth = path.path.get(4).filter(|byte| FIFTH_BYTES & bit(**byte) != 0)?;
+    let is_it = |prefix: &str| prefix.as_bytes().get(4) == Some(fifth) && path.is_under(prefix);
+    PATHS.iter().find(|(prefix, ..)| is_it(prefix)).map(|(_, provider, dialect)| (*provider, *dialect))
 }

@@ -376,7 +376,7 @@ impl AuthStyle {
 pub(crate) const fn of_slot(slot: Slot) -> &'static str {
     match slot {
         Slot::XApiKey => ANTHROPIC,
-        Slot::XGoogApiKey | Slot::QueryKey => GEMINI,
+        Slot::XGoogApiKey | Slot::QueryKey | Slot::UploadId => GEMINI,
         Slot::ApiKey | Slot::Authorization | Slot::Subprotocol => OPENAI,
     }
 }

@@ -10,6 +10,7 @@ pub struct HeadFields<'a> {
     method: &'a [u8],
     path: &'a [u8],
     authority: &'a [u8],
+    scheme: &'a [u8],
     headers: Vec<Header<'a>>,
 }
 
@@ -34,7 +35,8 @@ impl<'a> HeadFields<'a> {
         count: usize,
         pairs: impl Iterator<Item = Result<(&'a [u8], &'a [u8]), E>>,
     ) -> Result<Self, E> {
-        let mut fields = Self { method: b"", path: b"", authority: b"", headers: Vec::with_capacity(count) };
+        let mut fields =
+            Self { method: b"", path: b"", authority: b"", scheme: b"", headers: Vec::with_capacity(count) };
         for pair in pairs {
             let (name, value) = pair?;
             match name {
@@ -42,6 +44,7 @@ impl<'a> HeadFields<'a> {
                 b":method" => fields.method = value,
                 b":path" => fields.path = value,
                 b":authority" => fields.authority = value,
+                b":scheme" => fields.scheme = value,
                 [b':', ..] => {}
                 _ => fields.headers.push(Header { name, value }),
             }
@@ -51,8 +54,8 @@ impl<'a> HeadFields<'a> {
 
     /// Returns the head. `peer` asks the host for the address of the connection's other end.
     pub fn head(&self, peer: fn() -> Option<IpAddr>) -> RequestHead<'_> {
-        let Self { method, path, authority, headers } = self;
-        RequestHead { method, path, authority, headers, peer }
+        let Self { method, path, authority, scheme, headers } = self;
+        RequestHead { method, path, authority, scheme, headers, peer }
     }
 }
 
@@ -71,8 +74,8 @@ mod tests {
         let fields = HeadFields::read(4, [method, path, other, header].into_iter()).ok().unwrap();
         let head = fields.head(|| None);
         assert_eq!(
-            (head.method, head.path, head.authority, head.headers.len()),
-            (&b"GET"[..], &b"/v1"[..], &b""[..], 1)
+            (head.method, head.path, head.authority, head.scheme, head.headers.len()),
+            (&b"GET"[..], &b"/v1"[..], &b""[..], &b"http"[..], 1)
         );
         assert!(HeadFields::read(3, [method, header, path].into_iter()).is_err());
         assert!(HeadFields::read(2, [method, header, other].into_iter()).is_err());

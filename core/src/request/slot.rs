@@ -17,10 +17,13 @@ pub enum Slot {
     QueryKey,
     /// The WebSocket subprotocol `openai-insecure-api-key.…`: browsers.
     Subprotocol,
+    /// The sealed id of an upload, in an address that an answer told. SDKs send nothing else there. It is no slot of a
+    /// policy, and counts where all of those are empty.
+    UploadId,
 }
 
 impl Slot {
-    /// Every slot, in the order in which they are judged unless the policy says otherwise.
+    /// Every slot of a policy, in the order in which they are judged unless the policy says otherwise.
     pub const ALL: [Self; 6] = [
         Self::XApiKey,
         Self::XGoogApiKey,
@@ -39,6 +42,7 @@ impl Slot {
             Self::Authorization => "authorization",
             Self::QueryKey => "query:key",
             Self::Subprotocol => "subprotocol",
+            Self::UploadId => "query:upload_id",
         }
     }
 }

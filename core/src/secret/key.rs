@@ -41,6 +41,11 @@ impl Key {
         Self { plain, bearer: OnceCell::new(), token: OnceCell::new(), query: OnceCell::new() }
     }
 
+    /// Tells whether this is the key of the secret.
+    pub(crate) fn is_of(&self, secret: &Secret) -> bool {
+        self.plain.is(secret)
+    }
+
     /// Returns the bytes, for a request that was admitted.
     pub(crate) fn reveal(&self, form: Form, proof: &impl Proof) -> &[u8] {
         self.form(form).reveal(proof)

@@ -11,6 +11,6 @@ pub use self::error::SecretError;
 pub use self::key::OpenKey;
 pub(crate) use self::key::{BEARER, Form, Key, TOKEN};
 pub(crate) use self::proof::Proof;
-pub(crate) use self::seal::{Claims, PREFIX as SEALED_PREFIX, SealKey};
+pub(crate) use self::seal::{Claims, SealKey};
 pub(crate) use self::sealed::Secret;
 pub(crate) use self::service::ServiceSecret;

@@ -12,10 +12,9 @@ use zeroize::Zeroizing;
 
 use super::sealed::Secret;
 use crate::base::{Digest, UnixTime};
+use crate::request::credential::SEALED_PREFIX as PREFIX;
 use crate::syntax::base64url;
 
-/// The beginning of a sealed token. No other token of Keyswap's has it.
-pub(crate) const PREFIX: &str = "ksb_";
 /// The longest secret that is sealed, in bytes: the token has to fit into a header. The JWTs of providers are shorter.
 pub(crate) const MAX_SECRET_BYTES: usize = 4096;
 

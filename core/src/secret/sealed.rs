@@ -23,6 +23,19 @@ impl Secret {
         visible_ascii(value).map(Self)
     }
 
+    /// Takes the content of a file: a credential, and at most one line break behind it.
+    pub(crate) fn of_file(content: Vec<u8>) -> Result<Self, SecretError> {
+        let content = Zeroizing::new(content);
+        let line = content.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        // A copy, since the room of the original is that for the longest file.
+        Self::new(line.unwrap_or(&content).to_vec())
+    }
+
+    /// Tells whether the other secret is the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+
     /// Puts the secret behind an authentication scheme: `Bearer <secret>`.
     pub(super) fn with_scheme(&self, scheme: &str) -> Self {
         Self(with_scheme(scheme, &self.0))
@@ -66,6 +79,24 @@ mod tests {
     fn in_a_query_every_byte_that_means_something_there_is_escaped() {
         let secret = Secret::new(b"AIza-_.~09&k=v#%+/?".to_vec()).unwrap();
         assert_eq!(secret.percent_encoded().0.as_slice(), b"AIza-_.~09%26k%3Dv%23%25%2B%2F%3F");
+    }
+
+    #[test]
+    fn of_a_file_one_line_break_at_the_end_is_left_out() {
+        for (content, expect) in [
+            (&b"sk-1"[..], Some(&b"sk-1"[..])),
+            (b"sk-1\n", Some(b"sk-1")),
+            (b"sk-1\r\n", Some(b"sk-1")),
+            (b"sk-1\n\n", None),
+            (b"sk-1\r", None),
+            (b"sk-1\nsk-2\n", None),
+            (b"\xef\xbb\xbfsk-1", None),
+            (b"\n", None),
+            (b"", None),
+        ] {
+            let secret = Secret::of_file(content.to_vec());
+            assert_eq!(secret.as_ref().map(Secret::shown).ok(), expect, "{content:?}");
+        }
     }
 
     #[test]

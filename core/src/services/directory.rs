@@ -1,4 +1,4 @@
-//! The services that a worker asks, and their caches: token registries, the keys of issuers, agents, sources of
+//! The services that a worker asks, and their caches: token registries, the keys of issuers, agents, files, sources of
 //! policies.
 //!
 //! A cache belongs to the service and not to a policy. Policies that ask the same service in the same way share it, so
@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 
 use super::agent::Agent;
 use super::bundle::Bundles;
+use super::credential_file::CredentialFile;
 use super::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, ServiceId};
 use super::keyring::KeyRing;
 use super::registry::Registry;
@@ -33,6 +34,7 @@ struct Directory {
     registries: Vec<Weak<Registry>>,
     key_rings: Vec<Weak<KeyRing>>,
     agents: Vec<Weak<Agent>>,
+    files: Vec<Weak<CredentialFile>>,
     bundles: Vec<Weak<Bundles>>,
 }
 
@@ -106,6 +108,30 @@ impl Services {
         let agent = Rc::new(Agent::new(asked.next(), source, path, environment)?);
         asked.agents.push(Rc::downgrade(&agent));
         Ok(agent)
+    }
+
+    /// Returns the credential in a file; `place` is the source's place in the policy.
+    pub(crate) fn file(
+        &self,
+        path: &str,
+        place: &str,
+        environment: &dyn Environment,
+    ) -> Result<Rc<CredentialFile>, PolicyError> {
+        let mut asked = self.asked.borrow_mut();
+        let known = living(&asked.files).find(|file| file.is_at(path));
+        let file = known.unwrap_or_else(|| {
+            let file = Rc::new(CredentialFile::new(path, place));
+            asked.files.push(Rc::downgrade(&file));
+            file
+        });
+        file.open(environment)?;
+        Ok(file)
+    }
+
+    /// Reads every file again. Returns notes for the log.
+    pub(crate) fn read_files(&self, environment: &dyn Environment, now: Moment) -> Vec<String> {
+        let Ok(asked) = self.asked.try_borrow() else { return Vec::new() };
+        living(&asked.files).flat_map(|file| file.look(environment, now)).collect()
     }
 
     /// Returns the source that a policy is fetched from.
@@ -189,6 +215,7 @@ impl Directory {
         self.registries.retain(|service| service.strong_count() > 0);
         self.key_rings.retain(|service| service.strong_count() > 0);
         self.agents.retain(|service| service.strong_count() > 0);
+        self.files.retain(|service| service.strong_count() > 0);
         self.bundles.retain(|service| service.strong_count() > 0);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod base64url;
 mod escape;
+pub(crate) mod glob;
 pub(crate) mod json;
 mod path;
 pub(crate) mod query;
@@ -20,4 +21,4 @@ pub use self::text::is_line;
 pub(crate) use self::text::moves_text;
 pub use self::text::{is_email, is_plain_name};
 pub use self::url::BaseUrl;
-pub(crate) use self::url::{is_exposed, site};
+pub(crate) use self::url::{host_of, is_exposed, is_host, site};

@@ -91,8 +91,12 @@ impl<'a> RequestPath<'a> {
     }
 
     /// Returns whether the path is `prefix` or lies below it, compared by whole segments.
+    #[inline]
     pub(crate) fn is_under(&self, prefix: &str) -> bool {
-        self.path.strip_prefix(prefix.as_bytes()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+        let prefix = prefix.as_bytes();
+        // The last byte rules out nearly every other path.
+        self.path.get(prefix.len().wrapping_sub(1)) == prefix.last()
+            && self.path.strip_prefix(prefix).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
     }
 }
 

@@ -7,9 +7,16 @@ use percent_encoding::percent_decode;
 
 use super::reserved::is_reserved_parameter;
 
-/// Returns the values of `key`, still encoded, in order.
-pub(crate) fn keys(query: &[u8]) -> impl Iterator<Item = &[u8]> {
-    parameters(query).filter(|(_, parameter)| is_key(parameter)).map(|(_, parameter)| value(parameter))
+/// The auth slot of Google's APIs.
+pub(crate) const KEY: &str = "key";
+/// The id of an upload at Google's APIs, whose parts come in requests of their own.
+pub(crate) const UPLOAD_ID: &str = "upload_id";
+
+/// Returns the values of a parameter, still encoded, in order.
+pub(crate) fn values<'q>(query: &'q [u8], own: &'static str) -> impl Iterator<Item = &'q [u8]> {
+    parameters(query)
+        .filter(move |(_, parameter)| is_named(parameter, own))
+        .map(|(_, parameter)| value(parameter))
 }
 
 /// Returns the names and values of all parameters, still encoded, in order.
@@ -17,9 +24,9 @@ pub(crate) fn pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     parameters(query).map(|(_, parameter)| (name(parameter), value(parameter)))
 }
 
-/// Returns the query without its `key` parameters; `None` where nothing is left of it.
-pub(crate) fn without_keys(query: &[u8]) -> Option<Vec<u8>> {
-    without(query, is_key)
+/// Returns the query without the parameters of this name; `None` where nothing is left of it.
+pub(crate) fn without_all(query: &[u8], own: &str) -> Option<Vec<u8>> {
+    without(query, |parameter| is_named(parameter, own))
 }
 
 /// Returns whether a parameter is reserved, see [`super::reserved`].
@@ -30,6 +37,17 @@ pub(crate) fn has_reserved(query: &[u8]) -> bool {
 /// Returns the query without its reserved parameters; `None` where nothing is left of it.
 pub(crate) fn without_reserved(query: &[u8]) -> Option<Vec<u8>> {
     without(query, |parameter| is_reserved_parameter(name(parameter)))
+}
+
+/// Returns the query with this parameter in place of all of its exact name.
+pub(crate) fn with(query: Option<&[u8]>, own: &str, value: &str) -> Vec<u8> {
+    let is_own = |parameter: &[u8]| percent_decode(name(parameter)).eq(own.bytes());
+    let mut with = query.and_then(|query| without(query, is_own)).unwrap_or_default();
+    if !with.is_empty() {
+        with.push(b'&');
+    }
+    with.extend_from_slice(&[own.as_bytes(), b"=", value.as_bytes()].concat());
+    with
 }
 
 fn without(query: &[u8], goes: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
@@ -57,9 +75,9 @@ fn parameters(query: &[u8]) -> impl Iterator<Item = (Option<u8>, &[u8])> {
     })
 }
 
-/// Returns whether this is `key`, whatever its case and escapes.
-fn is_key(parameter: &[u8]) -> bool {
-    percent_decode(name(parameter)).map(|byte| byte.to_ascii_lowercase()).eq(b"key".iter().copied())
+/// Returns whether a parameter has this name, whatever its case and escapes.
+fn is_named(parameter: &[u8], own: &str) -> bool {
+    percent_decode(name(parameter)).map(|byte| byte.to_ascii_lowercase()).eq(own.bytes())
 }
 
 fn name(parameter: &[u8]) -> &[u8] {
@@ -94,7 +112,7 @@ mod tests {
             ("a=key=t", Some("a=key=t")),
             ("", Some("")),
         ] {
-            assert_eq!(without_keys(query.as_bytes()).as_deref(), expect.map(str::as_bytes), "{query}");
+            assert_eq!(without_all(query.as_bytes(), KEY).as_deref(), expect.map(str::as_bytes), "{query}");
         }
     }
 
@@ -109,21 +127,21 @@ mod tests {
     #[test]
     fn values_are_found_in_order() {
         let query = b"key=a&x=y&k%65y=b%20;key";
-        assert_eq!(keys(query).collect::<Vec<_>>(), [&b"a"[..], b"b%20", b""]);
+        assert_eq!(values(query, KEY).collect::<Vec<_>>(), [&b"a"[..], b"b%20", b""]);
     }
 
     proptest! {
         #[test]
         fn a_query_without_a_key_is_untouched(query in "[a-jl-zA-JL-Z0-9%=&;+._~-]{0,60}") {
-            prop_assume!(keys(query.as_bytes()).next().is_none());
-            prop_assert_eq!(without_keys(query.as_bytes()), Some(query.into_bytes()));
+            prop_assume!(values(query.as_bytes(), KEY).next().is_none());
+            prop_assert_eq!(without_all(query.as_bytes(), KEY), Some(query.into_bytes()));
         }
 
         #[test]
         fn no_key_is_left_and_the_rest_is_in_order(parts in prop::collection::vec("(key|k%65y|KEY|a|b%20)(=[a-z%0-9+]{0,5})?", 0..8)) {
-            let kept: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !is_key(part.as_bytes())).collect();
+            let kept: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !is_named(part.as_bytes(), KEY)).collect();
             let expect = (!kept.is_empty() || parts.is_empty()).then(|| kept.join("&").into_bytes());
-            prop_assert_eq!(without_keys(parts.join("&").as_bytes()), expect);
+            prop_assert_eq!(without_all(parts.join("&").as_bytes(), KEY), expect);
         }
     }
 }

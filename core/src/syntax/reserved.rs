@@ -118,6 +118,26 @@ const HASHES: usize = 256;
 const FIRST: [u8; HASHES] = first(&ROWS);
 const NONE: u8 = u8::MAX;
 
+/// The last letters that names of headers in the table have, by the length of the name: one bit each, by the letter's lowest
+/// bits. Nearly every name of every request has a length and a last letter that no row has.
+const LAST_LETTERS: [u32; 32] = last_letters(&ROWS);
+
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+const fn last_letters<const N: usize>(rows: &[Row; N]) -> [u32; 32] {
+    let mut letters = [0; 32];
+    let mut at = 0;
+    while at < N {
+        let Row { name, places, .. } = rows[at];
+        if places & !(QUERY | SUBPROTOCOL) != 0 {
+            // A longer name would have no place of its own.
+            assert!(name.len() < letters.len());
+            letters[name.len()] |= 1 << (name.as_bytes()[name.len() - 1] & 0x1f);
+        }
+        at += 1;
+    }
+    letters
+}
+
 /// Returns the hash of a name, the same for all spellings.
 #[allow(clippy::cast_possible_truncation, reason = "the low bits of a length are enough")]
 #[inline]
@@ -177,7 +197,12 @@ fn has_prefix(name: &[u8]) -> bool {
 /// Returns whether a name may begin with one of the prefixes. Many headers begin with `x-`, and few go on as these do.
 #[inline]
 fn may_have_prefix(name: &[u8]) -> bool {
-    matches!(name, [b'c' | b'C', b'f' | b'F', ..] | [b'x' | b'X', _, b'k' | b'K', ..])
+    let [first, second, third, ..] = name else { return false };
+    match first | 0x20 {
+        b'c' => second | 0x20 == b'f',
+        b'x' => third | 0x20 == b'k',
+        _ => false,
+    }
 }
 
 /// Facts about the name of a header.
@@ -190,18 +215,16 @@ pub(crate) struct HeaderName {
 }
 
 impl HeaderName {
-    /// Looks a name up, in any spelling.
+    /// Returns whether a name may be reserved or read. Nearly every other name is seen not to be.
     #[inline]
-    pub(crate) fn of(name: &[u8]) -> Self {
-        // Nearly every header is neither reserved nor read, and its hash says so.
-        if FIRST.get(usize::from(hash(name))) == Some(&NONE) && !may_have_prefix(name) {
-            return Self { is_reserved: false, read: 0 };
-        }
-        Self::look_up(name)
+    pub(crate) fn is_noted(name: &[u8]) -> bool {
+        let Some(last) = name.last() else { return false };
+        let letters = LAST_LETTERS.get(name.len()).copied().unwrap_or_default();
+        letters.wrapping_shr(u32::from(*last)) & 1 == 1 || may_have_prefix(name)
     }
 
-    #[inline(never)]
-    fn look_up(name: &[u8]) -> Self {
+    /// Looks a name up, in any spelling.
+    pub(crate) fn of(name: &[u8]) -> Self {
         let places = find(name).map_or(0, |row| row.places);
         Self {
             is_reserved: places & HEADER != 0 || has_prefix(name),
@@ -275,6 +298,57 @@ mod tests {
             assert_eq!(is_reserved_parameter(escaped.as_bytes()), row.places & QUERY != 0, "{escaped}");
             let entry = format!("a \"{loud}.x\"");
             assert!(row.places & SUBPROTOCOL == 0 || is_reserved_subprotocol(entry.as_bytes()), "{entry}");
+        }
+    }
+
+    #[test]
+    fn every_name_that_is_reserved_or_read_is_noted_in_every_spelling_and_common_names_are_not() {
+        for row in &ROWS {
+            let loud = row.name.to_ascii_uppercase();
+            for name in [row.name, &loud, &loud.replace('-', "_"), &row.name.replace('-', ".")] {
+                let found = HeaderName::of(name.as_bytes());
+                assert!(
+                    HeaderName::is_noted(name.as_bytes()) || (!found.is_reserved && found.read == 0),
+                    "{name}"
+                );
+            }
+        }
+        for prefix in PREFIXES {
+            for name in
+                [format!("{prefix}a"), prefix.to_ascii_uppercase(), prefix.replace('-', "_") + "some-more"]
+            {
+                assert!(HeaderName::is_noted(name.as_bytes()), "{name}");
+            }
+        }
+        let long = "x".repeat(1000);
+        for name in [
+            "",
+            "accept",
+            "accept-encoding",
+            "connection",
+            "content-length",
+            "content-type",
+            "host",
+            "user-agent",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-request-id",
+            "x-stainless-arch",
+            "x-stainless-async",
+            "x-stainless-lang",
+            "x-stainless-os",
+            "x-stainless-package-version",
+            "x-stainless-raw-response",
+            "x-stainless-read-timeout",
+            "x-stainless-retry-count",
+            "x-stainless-runtime",
+            "x-stainless-runtime-version",
+            "anthropic-beta",
+            "openai-beta",
+            "traceparent",
+            &long,
+        ] {
+            assert!(!HeaderName::is_noted(name.as_bytes()), "{name}");
         }
     }
 

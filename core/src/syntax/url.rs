@@ -57,6 +57,16 @@ pub(crate) fn site(https: bool, authority: &str) -> String {
     format!("{scheme}://{authority}")
 }
 
+/// Returns the host of an authority, without the port.
+pub(crate) fn host_of(authority: &[u8]) -> &[u8] {
+    match authority.iter().rposition(|byte| *byte == b':') {
+        Some(at) if authority.get(at + 1..).is_some_and(|port| port.iter().all(u8::is_ascii_digit)) => {
+            authority.get(..at).unwrap_or_default()
+        }
+        _ => authority,
+    }
+}
+
 /// Returns true if requests to a host leave the machine without TLS. The metadata servers of clouds, which speak no TLS,
 /// answer on a link of the machine's own.
 pub(crate) fn is_exposed(https: bool, host: &str) -> bool {
@@ -86,7 +96,8 @@ fn parse_authority(text: &str, default_port: &str) -> Result<String, &'static st
     }
 }
 
-fn is_host(host: &str) -> bool {
+/// Tells whether a text is a host name or an address, in any case.
+pub(crate) fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<std::net::Ipv6Addr>().is_ok();
     }

@@ -11,7 +11,8 @@ use crate::answer::CheckError;
 use crate::base::{Digest, UnixTime};
 use crate::host::Environment;
 use crate::policy::{BrokerPolicy, PolicyError};
-use crate::secret::{Claims, Key, SEALED_PREFIX, SealKey};
+use crate::request::credential::SEALED_PREFIX;
+use crate::secret::{Claims, Key, SealKey};
 use crate::syntax::site;
 
 /// The broker of one policy.
@@ -35,7 +36,12 @@ pub(crate) struct Session {
 impl Session {
     /// Returns the credential, for a request to the upstream that it came from; `None` for any other.
     pub(crate) fn key_for(&self, upstream: &Upstream) -> Option<Rc<Key>> {
-        (self.audience == audience(upstream)).then(|| Rc::clone(&self.key))
+        self.key_at(&audience(upstream))
+    }
+
+    /// Returns what was sealed, for this audience; `None` for any other.
+    pub(super) fn key_at(&self, audience: &str) -> Option<Rc<Key>> {
+        (self.audience == audience).then(|| Rc::clone(&self.key))
     }
 }
 
@@ -48,7 +54,11 @@ pub(super) fn audience(upstream: &Upstream) -> String {
 impl Broker {
     /// Reads the key of a policy's broker.
     pub(crate) fn new(policy: &BrokerPolicy, environment: &dyn Environment) -> Result<Self, PolicyError> {
-        Ok(Self { key: policy.seal_key(environment)?, max_ttl: policy.max_ttl })
+        Ok(Self::of(policy.seal_key(environment)?, policy.max_ttl))
+    }
+
+    pub(super) fn of(key: SealKey, max_ttl: Duration) -> Self {
+        Self { key, max_ttl }
     }
 
     /// Returns whether a token is judged as a brokered one, and as nothing else.

@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::base::{Digest, Moment};
-use crate::host::{SharedValue, SlotKind, Store, Update};
+use crate::host::{SharedValue, SlotKey, SlotKind, Store, Update};
 
 /// The longest cooldown, whatever an upstream says.
 pub(crate) const MAX_COOLDOWN: Duration = Duration::from_hours(1);
@@ -112,7 +112,7 @@ impl Cooldown {
         }
     }
 
-    fn place(&self) -> String {
+    fn place(&self) -> SlotKey {
         SlotKind::Cooldown.key(&self.digest)
     }
 

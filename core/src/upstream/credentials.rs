@@ -8,12 +8,12 @@ use std::rc::Rc;
 
 use super::cooldown::Cooldown;
 use crate::base::{Digest, Moment};
-use crate::host::Environment;
+use crate::host::{Environment, SecretFileError};
 use crate::identity::jwt;
 use crate::policy::{CredentialPolicy, PolicyError, PolicyErrors, Source};
 use crate::secret::{Key, Secret};
 use crate::services::agent::{Agent, Freshness};
-use crate::services::{FetchResults, Lookup, Services};
+use crate::services::{CredentialFile, FetchResults, FileValue, Lookup, Services};
 
 /// Every credential of a policy.
 #[derive(Default)]
@@ -33,6 +33,8 @@ pub(crate) struct UpstreamCredential {
 enum SourceState {
     /// A value that was there from the beginning, and the name of its variable.
     Value(Rc<Key>, String),
+    /// A file, and its path.
+    File(Rc<CredentialFile>, String),
     /// The request's own header, if it held the verified identity.
     RequestHeader(String),
     Agent(Rc<Agent>),
@@ -57,7 +59,7 @@ pub(crate) struct UsedKey {
     pub(crate) credential: CredentialId,
     /// The place of its source in the chain.
     source: usize,
-    /// The moment at which it was fetched; `None` where it was not fetched.
+    /// The moment at which it was fetched, or read from its file; `None` where it was there from the beginning.
     fetched_at: Option<Moment>,
 }
 
@@ -70,7 +72,7 @@ pub(crate) struct CallerJwt<'r> {
 /// A source, for the status.
 pub(crate) struct SourceInUse<'c> {
     pub(crate) kind: &'static str,
-    /// The variable or the header.
+    /// The variable, the file or the header.
     pub(crate) name: Option<&'c str>,
     pub(crate) freshness: Option<Freshness>,
     /// Set where requests carry the source's value now; `None` where that depends on the request.
@@ -120,6 +122,11 @@ impl Credentials {
                 |key, fetched_at| KeyInHand::Key(key, UsedKey { credential: id, source, fetched_at });
             match state {
                 SourceState::Value(key, _) => return Lookup::Ready(in_hand(Rc::clone(key), None), None),
+                SourceState::File(file, _) => {
+                    if let Some(FileValue { key, read_at }) = file.value() {
+                        return Lookup::Ready(in_hand(key, read_at), None);
+                    }
+                }
                 SourceState::Host => return Lookup::Ready(KeyInHand::ByHost, None),
                 SourceState::RequestHeader(header) => {
                     let caller = caller.filter(|caller| caller.header == header);
@@ -137,6 +144,14 @@ impl Credentials {
             }
         }
         Lookup::Unavailable
+    }
+
+    /// Returns the name and the value of a credential whose first source is a value that was there from the beginning.
+    pub(crate) fn constant(&self, id: CredentialId) -> Option<(&str, KeyInHand)> {
+        let credential = self.get(id)?;
+        let Some(SourceState::Value(key, _)) = credential.sources.first() else { return None };
+        let used = UsedKey { credential: id, source: 0, fetched_at: None };
+        Some((&credential.name, KeyInHand::Key(Rc::clone(key), used)))
     }
 
     /// Returns whether the host writes the credential.
@@ -159,6 +174,7 @@ impl Credentials {
     pub(crate) fn is_current(&self, used: UsedKey) -> bool {
         match (self.source(used), used.fetched_at) {
             (Some(SourceState::Agent(agent)), Some(at)) => agent.is_current(at),
+            (Some(SourceState::File(file, _)), at) => file.value().is_some_and(|value| value.read_at == at),
             _ => true,
         }
     }
@@ -199,6 +215,9 @@ impl UpstreamCredential {
                     Some(secret) => SourceState::Value(Rc::new(Key::new(secret)), variable.name().to_owned()),
                     None => continue,
                 },
+                Source::File(file) => {
+                    SourceState::File(services.file(file, &path, environment)?, file.clone())
+                }
                 Source::RequestHeader(header) => SourceState::RequestHeader(header.clone()),
                 Source::Http(source) => match environment.fetched(name) {
                     Some(value) => {
@@ -211,11 +230,13 @@ impl UpstreamCredential {
                 Source::Host => SourceState::Host,
             });
             // A source behind a value that is always there is never asked.
-            if matches!(sources.last(), Some(SourceState::Value(..))) {
+            if sources.last().is_some_and(SourceState::always_has_value) {
                 break;
             }
         }
-        if sources.is_empty() {
+        let is_missing =
+            |source: &SourceState| matches!(source, SourceState::File(..)) && !source.always_has_value();
+        if sources.iter().all(is_missing) {
             return Err(nothing_set(name, chain));
         }
         Ok(Self { name: name.to_owned(), sources, cooldown: Cooldown::new(name) })
@@ -237,10 +258,11 @@ impl UpstreamCredential {
         cooldown.is_some_and(|(since, _)| !self.is_newer_than(since, now))
     }
 
-    /// Tells whether the value was fetched since a cooldown began: it has not been refused yet.
+    /// Tells whether the value was fetched or read since a cooldown began: it has not been refused yet.
     fn is_newer_than(&self, since: Moment, now: Moment) -> bool {
         let newest = self.sources.iter().find_map(|source| match source {
             SourceState::Agent(agent) => agent.freshness(now).filter(|fresh| fresh.is_usable)?.fetched_at,
+            SourceState::File(file, _) => file.value()?.read_at,
             _ => None,
         });
         newest.is_some_and(|at| at > since)
@@ -261,11 +283,24 @@ impl UpstreamCredential {
 }
 
 impl SourceState {
+    /// Tells whether the source has a value now, and has one as long as it is there.
+    fn always_has_value(&self) -> bool {
+        match self {
+            Self::Value(..) => true,
+            Self::File(file, _) => file.value().is_some(),
+            Self::RequestHeader(_) | Self::Agent(_) | Self::Host => false,
+        }
+    }
+
     /// Returns the source by itself, as if no other stood before it.
     fn seen(&self, now: Moment) -> SourceInUse<'_> {
         let of = |kind, name, in_use| SourceInUse { kind, name, freshness: None, in_use };
         match self {
             Self::Value(_, variable) => of("env", Some(variable.as_str()), Some(true)),
+            Self::File(file, path) => SourceInUse {
+                freshness: file.freshness(),
+                ..of("file", Some(path.as_str()), Some(self.always_has_value()))
+            },
             Self::RequestHeader(header) => of("request_header", Some(header.as_str()), None),
             Self::Host => of("host", None, Some(true)),
             Self::Agent(agent) => {
@@ -278,16 +313,25 @@ impl SourceState {
 }
 
 fn nothing_set(name: &str, chain: &[Source]) -> PolicyError {
-    let variables: Vec<String> = chain
-        .iter()
-        .filter_map(|source| match source {
-            Source::Env(variable) => Some(format!("`{}`", variable.name())),
-            _ => None,
-        })
-        .collect();
-    let message = match variables.as_slice() {
-        [variable] => format!("the environment variable {variable} is not set"),
-        _ => format!("none of the environment variables {} is set", variables.join(", ")),
+    let all = |quoted: fn(&Source) -> Option<String>| chain.iter().filter_map(quoted).collect::<Vec<_>>();
+    let variables = all(|source| match source {
+        Source::Env(variable) => Some(format!("`{}`", variable.name())),
+        _ => None,
+    });
+    let files = all(|source| match source {
+        Source::File(path) => Some(format!("`{path}`")),
+        _ => None,
+    });
+    let message = match (variables.as_slice(), files.as_slice()) {
+        ([variable], []) => format!("the environment variable {variable} is not set"),
+        ([], [file]) => format!("the file {file} {}", SecretFileError::Missing),
+        (_, []) => format!("none of the environment variables {} is set", variables.join(", ")),
+        ([], _) => format!("none of the files {} is there", files.join(", ")),
+        _ => format!(
+            "none of the environment variables {} is set, and none of the files {} is there",
+            variables.join(", "),
+            files.join(", ")
+        ),
     };
     PolicyError { path: format!("credentials.{name}"), message }
 }

@@ -7,6 +7,7 @@ mod credentials;
 mod minted;
 mod pool;
 mod provider_keys;
+mod uploads;
 
 pub(crate) use self::bound::{Upstream, build_all};
 pub(crate) use self::broker::{Broker, Session};
@@ -18,3 +19,4 @@ pub use self::minted::MintFault;
 pub(crate) use self::minted::{MAX_MINTED_BYTES, Minting};
 pub(crate) use self::pool::{Member, Pool};
 pub(crate) use self::provider_keys::{Bound, ProviderKeys};
+pub(crate) use self::uploads::{Running, UploadAddress, Uploads};

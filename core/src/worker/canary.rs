@@ -8,7 +8,7 @@
 use std::cell::Cell;
 
 use crate::base::{Digest, Moment};
-use crate::host::{SharedValue, SlotKind, Store, Update};
+use crate::host::{SharedValue, SlotKey, SlotKind, Store, Update};
 use crate::judge::Share;
 use crate::policy::Fallback;
 
@@ -88,7 +88,7 @@ impl Canary {
         }
     }
 
-    fn place(&self) -> String {
+    fn place(&self) -> SlotKey {
         SlotKind::Rollout.key(&self.digest)
     }
 

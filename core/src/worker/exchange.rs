@@ -5,16 +5,16 @@ use std::rc::{Rc, Weak};
 
 use super::rollout::Rollout;
 use super::slice::{AnswerBody, AnswerFault, AnswerSlice, Ended, RequestSlice};
-use crate::answer::{CheckError, LocalReply, ResponseHeaders, Withheld};
+use crate::answer::{CheckError, LocalReply, ResponseHeaders, UPLOAD_ADDRESS, Withheld};
 use crate::base::Moment;
-use crate::body::{self, Edit, TOKEN_COUNT_HEADERS};
+use crate::body::{self, Edit, Relink, TOKEN_COUNT_HEADERS};
 use crate::host::Store;
 use crate::judge::{
     Admitted, AnswerFate, AnswerHead, Decision, JudgedSlice, ListJudge, Meter, ObjectWatch, Pending, Refusal,
     Sent, Slice, Step, Watch, logged, usage,
 };
 use crate::services::Fetch;
-use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting};
+use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting, UploadAddress};
 
 /// A forwarded request whose answer is still to come. An exchange does not keep its policies in force.
 #[derive(Default)]
@@ -23,6 +23,10 @@ pub struct Exchange {
     sent: Cell<Sent>,
     response: ResponseHeaders,
     minting: Option<Box<Minting>>,
+    /// The address of an upload that the answer may tell.
+    upload: Option<Box<UploadAddress>>,
+    /// The change of addresses in the answer.
+    relink: Option<Box<Relink>>,
     /// The judge of the request's body, until it holds.
     pending: Option<Box<Pending>>,
     /// The judges of the body whose policies do not decide.
@@ -52,6 +56,8 @@ impl Exchange {
             sent: Cell::new(std::mem::take(&mut decision.follow_up.sent)),
             response: std::mem::take(&mut decision.response),
             minting: decision.follow_up.minting.take(),
+            upload: decision.follow_up.upload.take(),
+            relink: decision.follow_up.relink.take(),
             pending: decision.follow_up.pending.take(),
             watch: decision.follow_up.watch.take(),
             meter: decision.follow_up.meter.take(),
@@ -150,8 +156,17 @@ impl Exchange {
     /// An upstream may answer before it has the whole request. Its error goes on. Anything else goes on only where no byte
     /// that is still to come can have the request refused.
     pub fn begin_answer(&mut self, answer: &dyn AnswerHead) -> AnswerBody {
+        if let Some(upload) = self.upload.as_ref().filter(|_| answer.is_of_upstream()) {
+            let address = answer.value(UPLOAD_ADDRESS).and_then(|address| upload.replace(&address));
+            self.response.set.extend(address.map(|address| (UPLOAD_ADDRESS, address.into())));
+        }
         let watched = self.watch(answer);
-        match self.begin_read(answer) {
+        self.relink.take_if(|_| !is_readable(answer));
+        let begun = self.begin_read(answer);
+        match begun {
+            AnswerBody::Same if self.relink.is_some() && watched != AnswerFate::Withheld => {
+                AnswerBody::Edited
+            }
             AnswerBody::Same if watched == AnswerFate::Edited => AnswerBody::Edited,
             _ if watched == AnswerFate::Withheld => {
                 self.withheld = Some(Withheld::Unreadable);
@@ -219,6 +234,7 @@ impl Exchange {
     /// Tells whether the body of the answer is read: each slice of it goes through [`Exchange::answer_body`].
     pub fn reads_answer(&self) -> bool {
         self.list.is_some()
+            || self.relink.is_some()
             || self.meter.as_ref().is_some_and(|meter| meter.reads_answer())
             || self.objects.as_ref().is_some_and(|objects| objects.reads_answer())
     }
@@ -234,7 +250,9 @@ impl Exchange {
         now: Moment,
         store: &dyn Store,
     ) -> Result<AnswerSlice, AnswerFault> {
-        let bytes = self.read(slice, is_last)?;
+        let relinked = self.relink.as_mut().map(|relink| relink.take(slice, is_last));
+        let slice = relinked.as_deref().unwrap_or(slice);
+        let bytes = self.read(slice, is_last)?.or_else(|| relinked.clone());
         let Some(objects) = &mut self.objects else { return Ok(AnswerSlice { bytes, ..Default::default() }) };
         let step = objects.take(bytes.as_deref().unwrap_or(slice), is_last, now, store)?;
         let bytes = step.bytes.or(bytes.filter(|_| !step.waits));
@@ -291,12 +309,14 @@ impl Exchange {
         ended
     }
 
-    /// Returns the calls that tell what the exchange took, once it has ended. [`Worker::due`] has them, too; a host that may
+    /// Returns the calls that tell what the exchange took and made, once it has ended. [`Worker::due`] has them, too; a host that may
     /// not live until then makes them at once.
     ///
     /// [`Worker::due`]: super::Worker::due
     pub fn reports(&self, now: Moment, store: &dyn Store) -> Vec<Fetch> {
-        self.meter.as_ref().map_or_else(Vec::new, |meter| meter.reports(now, store))
+        let objects = self.objects.iter().flat_map(|objects| objects.reports(now));
+        let meter = self.meter.iter().flat_map(|meter| meter.reports(now, store));
+        objects.chain(meter).collect()
     }
 
     /// Tells whether [`Exchange::end`] has something to charge or to tell.
@@ -359,4 +379,11 @@ impl Exchange {
             .map_or_else(|| LocalReply::not_brokered(502), LocalReply::not_passed_on)
             .with(&self.response)
     }
+}
+
+/// Returns whether an answer is an upstream's success, as it is.
+fn is_readable(answer: &dyn AnswerHead) -> bool {
+    let value = |name| answer.value(name).and_then(|value| String::from_utf8(value).ok()).unwrap_or_default();
+    let is_plain = matches!(value("content-encoding").trim(), "" | "identity");
+    answer.is_of_upstream() && value(":status") == "200" && is_plain
 }

@@ -8,7 +8,7 @@ use super::rollout::Rollout;
 use super::ticket::{Entry, Ticket};
 use crate::base::Moment;
 use crate::host::Store;
-use crate::judge::{Decision, Observation, Request};
+use crate::judge::{Decision, Observation, Request, is_live_query};
 use crate::services::bundle::Bundles;
 use crate::services::{Fetch, Resolution};
 
@@ -31,8 +31,13 @@ impl<'w> InForce<'w> {
 
     /// Judges a request: decides, or returns the call to make first.
     ///
-    /// Without a policy a new request waits for the first one; once it has waited, it is refused.
+    /// Without a policy a new request waits for the first one; once it has waited, it is refused. The query for a sign of
+    /// life is answered without one, too.
     pub fn judge<'a>(&'a self, entry: Entry, request: &Request<'a, '_>) -> Next<'a> {
+        let decides_nothing = || self.rollout.as_ref().is_some_and(|rollout| rollout.decides_nothing());
+        if is_live_query(request.head) && !decides_nothing() {
+            return Next::Decide(Box::new(Decision::live()), None);
+        }
         match &self.rollout {
             Some(rollout) => rollout.judge(entry, request),
             None => self.await_first_policy(&entry, request),
@@ -44,7 +49,7 @@ impl<'w> InForce<'w> {
         &'a self,
         request: &Request<'a, '_>,
         fetch: &mut dyn FnMut(Box<Fetch>) -> (Resolution, Moment),
-    ) -> (Decision<'a>, Option<Background>) {
+    ) -> (Box<Decision<'a>>, Option<Background>) {
         let (mut entry, mut request) = (Entry::New, *request);
         loop {
             match self.judge(entry, &request) {
@@ -75,10 +80,10 @@ impl<'w> InForce<'w> {
 
     /// Returns the decision where the host failed before the request could be judged: a refusal, unless no request is
     /// refused.
-    pub fn host_failure(&self) -> Decision<'_> {
+    pub fn host_failure(&self) -> Box<Decision<'_>> {
         match &self.rollout {
             Some(rollout) if rollout.decides_nothing() => rollout.undecided(),
-            _ => Decision::host_failure(),
+            _ => Box::new(Decision::host_failure()),
         }
     }
 
@@ -86,6 +91,11 @@ impl<'w> InForce<'w> {
     /// without a policy no trailer is.
     pub fn is_slot(&self, name: &[u8]) -> bool {
         self.rollout.as_ref().is_none_or(|rollout| rollout.is_slot(name))
+    }
+
+    /// Tells whether access logs get the values of a request: its caller, the provider, the reason and what it took.
+    pub fn tells_access_log(&self) -> bool {
+        self.rollout.as_ref().is_none_or(|rollout| rollout.tells_access_log())
     }
 
     /// Takes from the decision the part that belongs to the exchange with the upstream, which now begins.
@@ -114,7 +124,7 @@ impl<'w> InForce<'w> {
         };
         match first {
             Some(fetch) => Next::Fetch(Box::new(fetch), Ticket::for_first_policy()),
-            None => Next::Decide(Decision::no_policy(), None),
+            None => Next::Decide(Box::new(Decision::no_policy()), None),
         }
     }
 }

@@ -6,10 +6,9 @@ use crate::services::Fetch;
 
 /// The next step of a host with a request.
 #[must_use]
-#[allow(clippy::large_enum_variant, reason = "a decision is what it nearly always is")]
 pub enum Next<'a> {
     /// Carry out the decision. A judgement may go on in the background.
-    Decide(Decision<'a>, Option<Background>),
+    Decide(Box<Decision<'a>>, Option<Background>),
     /// Make the call, and come back with the ticket. Requests that want the same key share one call.
     Fetch(Box<Fetch>, Ticket),
 }

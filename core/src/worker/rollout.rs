@@ -68,6 +68,11 @@ impl Rollout {
         self.digest
     }
 
+    /// Tells whether access logs get the values of a request. A candidate changes no log.
+    pub(super) fn tells_access_log(&self) -> bool {
+        self.stable.tells_access_log()
+    }
+
     /// Tells whether a header of this name can carry a credential, in any spelling.
     pub(super) fn is_slot(&self, name: &[u8]) -> bool {
         self.engines().any(|engine| engine.is_slot(name))
@@ -120,7 +125,8 @@ impl Rollout {
                 match engine.judge(suspended.resolve(resolution), part, &self.facts(), request) {
                     Ok(mut decision) => {
                         let observations = compare(comparison, canary, &mut decision, None, request);
-                        Next::Decide(self.finish(engine, decision, observations, request.head), None)
+                        self.finish(engine, &mut decision, observations, request.head);
+                        Next::Decide(decision, None)
                     }
                     Err((fetch, suspended)) => {
                         Next::Fetch(fetch, self.ticket(Stage::Candidate(suspended, comparison)))
@@ -141,7 +147,13 @@ impl Rollout {
             None => Part::Decides,
         };
         match self.stable.judge(results, part, &self.facts(), request) {
-            Ok(decision) => self.after_stable(decision, request),
+            Ok(mut decision) => match &self.candidate {
+                None => {
+                    self.finish(&self.stable, &mut decision, Vec::new(), request.head);
+                    Next::Decide(decision, None)
+                }
+                Some(candidate) => self.judge_candidate(candidate, decision, request),
+            },
             Err((fetch, suspended)) if self.decides_nothing() => {
                 let ticket = self.ticket(Stage::Stable(suspended));
                 Next::Decide(self.undecided(), Some(Background { fetch, ticket }))
@@ -150,31 +162,35 @@ impl Rollout {
         }
     }
 
-    fn after_stable<'a>(&'a self, decision: Decision<'a>, request: &Request<'a, '_>) -> Next<'a> {
+    fn judge_candidate<'a>(
+        &'a self,
+        (engine, canary): &'a (Engine, Canary),
+        mut decision: Box<Decision<'a>>,
+        request: &Request<'a, '_>,
+    ) -> Next<'a> {
         let head = request.head;
-        let Some((engine, canary)) = &self.candidate else {
-            return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
-        };
         let principal = decision.facts.principal.clone();
         let digest = principal.as_ref().map(Principal::digest);
         let candidate_decides = canary.share().includes(digest.as_ref(), request.now);
         if !candidate_decides && !canary.compares(request.now) {
-            return Next::Decide(self.finish(&self.stable, decision, Vec::new(), head), None);
+            self.finish(&self.stable, &mut decision, Vec::new(), head);
+            return Next::Decide(decision, None);
         }
         let (stable, judge) = (Outcome::of(&decision), decision.another_judge(head).map(Box::new));
         let comparison = Comparison { stable, judge, principal, candidate_decides };
         let part = Part::of(candidate_decides);
         match engine.judge(FetchResults::default(), part, &self.facts(), request) {
             Ok(mut candidate) if candidate_decides => {
-                candidate.follow_up.refresh.extend(decision.follow_up.refresh);
+                candidate.follow_up.refresh.append(&mut decision.follow_up.refresh);
                 let observations = compare(comparison, canary, &mut candidate, None, request);
-                Next::Decide(self.finish(engine, candidate, observations, head), None)
+                self.finish(engine, &mut candidate, observations, head);
+                Next::Decide(candidate, None)
             }
             Ok(mut candidate) => {
-                let mut decision = decision;
                 decision.follow_up.refresh.append(&mut candidate.follow_up.refresh);
                 let observations = compare(comparison, canary, &mut candidate, Some(&mut decision), request);
-                Next::Decide(self.finish(&self.stable, decision, observations, head), None)
+                self.finish(&self.stable, &mut decision, observations, head);
+                Next::Decide(decision, None)
             }
             Err((fetch, suspended)) => {
                 let ticket = |comparison| self.ticket(Stage::Candidate(suspended, comparison));
@@ -183,7 +199,7 @@ impl Rollout {
                 }
                 // The request goes on, and its body with it.
                 let ticket = ticket(Comparison { judge: None, ..comparison });
-                let decision = self.finish(&self.stable, decision, Vec::new(), head);
+                self.finish(&self.stable, &mut decision, Vec::new(), head);
                 Next::Decide(decision, Some(Background { fetch, ticket }))
             }
         }
@@ -193,28 +209,30 @@ impl Rollout {
     fn finish<'a>(
         &'a self,
         engine: &'a Engine,
-        mut decision: Decision<'a>,
+        decision: &mut Decision<'a>,
         mut observations: Vec<Observation>,
         head: &RequestHead<'_>,
-    ) -> Decision<'a> {
+    ) {
         decision.follow_up.sent.by_candidate = !std::ptr::eq(engine, &raw const self.stable);
-        if engine.is_shadow() && !decision.follow_up.tells_status {
+        if engine.is_shadow() && decision.is_for_another_host() {
+            // It is no business of this policy: not reported, and its upstream gets no header.
+            decision.pass(false);
+        } else if engine.is_shadow() && !decision.follow_up.tells_status {
             match decision.another_judge(head) {
                 Some(judge) => {
-                    let (outcome, about) = (Outcome::of(&decision), About::of(&decision, head));
+                    let (outcome, about) = (Outcome::of(decision), About::of(decision, head));
                     decision.follow_up.watch.get_or_insert_default().shadow(outcome, judge, about);
                 }
-                None => observations.push(Observation::shadow(&decision, head)),
+                None => observations.push(Observation::shadow(decision, head)),
             }
-            decision = decision.pass(engine.tells_upstreams());
+            decision.pass(engine.tells_upstreams());
         }
         decision.follow_up.observations = observations;
-        decision
     }
 
     /// Returns the decision about a request that passes before its outcome is known.
-    pub(super) fn undecided(&self) -> Decision<'_> {
-        Decision::undecided(self.stable.tells_upstreams())
+    pub(super) fn undecided(&self) -> Box<Decision<'_>> {
+        Box::new(Decision::undecided(self.stable.tells_upstreams()))
     }
 
     /// Tells whether no request can be refused. Then no request waits, and every request passes whatever goes wrong.

@@ -50,8 +50,22 @@ impl Worker {
         host: Capabilities,
         plane: &str,
     ) -> Result<Self, PolicyErrors> {
+        Self::with(Configuration::from_json(configuration)?, environment, verifier, host, plane)
+    }
+
+    /// Compiles the policy of a configuration that was read already.
+    ///
+    /// # Errors
+    /// Every ability that the host lacks, and every secret that is missing or cannot stand in a header.
+    pub fn with(
+        configuration: Configuration,
+        environment: Box<dyn Environment>,
+        verifier: Box<dyn SignatureVerifier>,
+        host: Capabilities,
+        plane: &str,
+    ) -> Result<Self, PolicyErrors> {
         let services = Services::named(verifier, host, plane);
-        let (bundles, initial) = match Configuration::from_json(configuration)? {
+        let (bundles, initial) = match configuration {
             Configuration::Policy(policy) => (None, Some(policy)),
             Configuration::Bundle(mut source) => {
                 let initial = source.initial.take();
@@ -112,6 +126,7 @@ impl Worker {
         if self.bundles.as_ref().is_some_and(|bundles| bundles.expires(now)) {
             self.note("the policy in force has expired, and stays until the next one".to_owned());
         }
+        self.services.read_files(&*self.environment, now).into_iter().for_each(|note| self.note(note));
         let mut due = Due { notes: self.notes.take(), ..Due::default() };
         due.fetches.extend(self.bundles.as_ref().and_then(|bundles| bundles.due(now, store)));
         due.fetches.extend(match self.rollout() {

@@ -10,7 +10,7 @@ pub struct RequestSlice {
     pub bytes: Option<Vec<u8>>,
     /// Set where the slice must wait: it goes on after [`super::Exchange::resume_request`].
     pub waits: bool,
-    /// The call that has to be made for it.
+    /// A call that has to be made: the slice waits for it, or it is made meanwhile.
     pub fetch: Option<Box<Fetch>>,
     /// The observation of the request, once its body has passed.
     pub observation: Option<Observation>,

@@ -1,6 +1,7 @@
 //! Paths, queries and bodies that name objects, and those that name none.
 
 use keyswap_core::base::Digest;
+use keyswap_core::request::Header;
 use serde_json::{Value, json};
 
 use crate::plane::{A, B, Plane, json_answer};
@@ -63,7 +64,11 @@ fn a_body_is_judged_by_what_it_names_and_by_nothing_that_is_the_callers_own_text
             "object_not_found",
         ),
         ("/openai/v1/responses", r#"{"tools":[{"container":{"type":"auto"}}],"x":["file_id"]}"#, "forward"),
-        ("/openai/v1/responses", r#"{"input":[{"id":"item_1"},["\u0066ile_id",{"\ud800":1}]]}"#, "forward"),
+        (
+            "/openai/v1/responses",
+            r#"{"input":[{"type":"message","id":"item_1"},["\u0066ile_id",{"\ud800":1}]]}"#,
+            "forward",
+        ),
         ("/openai/v1/responses", r#"{"previous_response_id":"a"#, "body_invalid"),
         (
             "/anthropic/v1/messages",
@@ -92,10 +97,20 @@ fn a_body_is_judged_by_what_it_names_and_by_nothing_that_is_the_callers_own_text
         assert_eq!(got.reason(), reason, "{path} {body}");
     }
     let ids = |count: usize| (0..count).map(|id| format!("f{id}")).collect::<Vec<_>>();
-    let body = |count| json!({"file_ids": ids(count)}).to_string();
-    let got = |count| plane.post(A, "/openai/v1/responses", &body(count), &json_answer("{}"));
-    assert_eq!(got(64).reason(), "object_not_found");
-    assert_eq!(got(65).reason(), "body_invalid");
+    let body = |count| json!({"file_ids": ids(count)});
+    let request = ("POST", "/openai/v1/responses");
+    let got = |count| plane.ask(A, request, &body(count), &json_answer("{}"));
+    assert_eq!(got(500).reason(), "object_not_found");
+    assert_eq!(got(501).reason(), "body_invalid");
+    for id in ids(450) {
+        plane.post(A, "/openai/v1/files", "{}", &json_answer(&json!({"id": id}).to_string()));
+    }
+    let elsewhere = Plane::new(&registry, &json!({}));
+    registry.calls();
+    for calls in [3, 0] {
+        let got = elsewhere.ask(A, request, &body(450), &json_answer("{}"));
+        assert_eq!((got.reason(), registry.calls().len()), ("forward", calls));
+    }
     let long = json!({"file_id": "f".repeat(5000)}).to_string();
     assert_eq!(plane.post(A, "/openai/v1/responses", &long, &json_answer("{}")).reason(), "object_not_found");
 }
@@ -149,6 +164,22 @@ fn a_file_is_uploaded_as_it_is() {
         assert_eq!(got.reason(), "forward", "{path} {content_type}");
     }
     assert_eq!(registry.kinds(), ["file f", "file f"]);
+    // A file in parts, each of which is said to be JSON.
+    for (command, content_type, body, reason) in [
+        ("upload", "application/json", "no JSON", "forward"),
+        ("upload, finalize", "application/json", "no JSON", "forward"),
+        ("start", "application/json", "no JSON", "body_invalid"),
+        ("upload", "application/json", r#"{"fileUri":"files/other"}"#, "object_not_found"),
+        ("finalize", "application/json", "no JSON", "body_invalid"),
+    ] {
+        let path = "/google-ai-studio/upload/v1beta/files";
+        let headers = [Header { name: b"x-goog-upload-command", value: command.as_bytes() }];
+        let made = json_answer(r#"{"file":{"name":"files/part"}}"#);
+        let sent = (content_type, &[body.as_bytes()][..]);
+        let got = plane.send_with(A, ("POST", path), sent, &headers, &made);
+        assert_eq!(got.reason(), reason, "{command}");
+    }
+    assert_eq!(registry.kinds(), ["file f", "file f", "file part"]);
 }
 
 #[test]
@@ -172,4 +203,46 @@ fn a_tuned_model_is_its_holders_at_a_gateway_too() {
         let got = plane.post(token, "/compat/chat/completions", body, &json_answer("{}"));
         assert_eq!(got.reason(), reason);
     }
+}
+
+#[test]
+fn the_stateful_paths_of_a_provider_that_is_not_known_are_refused_unless_the_policy_opens_them() {
+    let rows = json!([
+        {"methods": ["POST"], "path": "/generate", "class": "inference"},
+        {"methods": ["POST", "GET"], "path": "/files/{...}", "class": "files"},
+        {"methods": ["POST"], "path": "/jobs", "class": "batches"},
+        {"methods": ["POST"], "path": "/tunings", "class": "fine_tuning"},
+        {"methods": ["GET", "DELETE"], "path": "/results/{...}", "class": "stateful"},
+    ]);
+    let requests = [
+        ("POST", "/files"),
+        ("GET", "/files/f"),
+        ("POST", "/jobs"),
+        ("POST", "/tunings"),
+        ("GET", "/results"),
+        ("DELETE", "/results/r"),
+    ];
+    let registry = Registry::default();
+    for (more, kept) in [
+        (json!({"endpoints": rows}), "objects_unkept"),
+        (json!({"endpoints": rows, "objects": "team"}), "objects_unkept"),
+        (json!({"endpoints": rows, "objects": "shared"}), "forward"),
+        (json!({"endpoints": "any"}), "forward"),
+    ] {
+        let mut lab = json!({"url": "https://lab.example.com"});
+        lab.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let token =
+            json!({"sha256": Digest::of(A.as_bytes()).to_hex(), "label": "t", "providers": ["lab:*"]});
+        let changes =
+            json!({"providers": {"lab": lab}, "credentials": {"lab": [{"env": "A"}]}, "tokens": [token]});
+        let plane = Plane::new(&registry, &changes);
+        for (method, path) in requests {
+            let path = format!("/lab{path}");
+            let body = if method == "POST" { json!({}) } else { Value::Null };
+            let got = plane.ask(A, (method, &path), &body, &json_answer(r#"{"id":"r"}"#));
+            assert_eq!(got.reason(), kept, "{more} {method} {path}");
+        }
+        assert_eq!(plane.post(A, "/lab/generate", "{}", &json_answer("{}")).reason(), "forward", "{more}");
+    }
+    assert!(registry.calls().is_empty(), "nothing of it is known to the registry");
 }

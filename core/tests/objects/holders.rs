@@ -103,22 +103,58 @@ fn an_object_that_an_administrator_gives_away_is_its_old_holders_no_more() {
     assert_eq!(registry.calls(), ["find"]);
 }
 
+/// The requests that may name another caller's object, with `@` for its id.
+const GUESSES: [(&str, &str, &str, &str); 8] = [
+    ("GET", "/openai/v1/files/@", "", ""),
+    ("DELETE", "/openai/v1/files/@", "", ""),
+    ("GET", "/openai/v1/files?after=@", "", ""),
+    ("POST", "/openai/v1/batches", "application/json", r#"{"input_file_id":"@"}"#),
+    ("POST", "/openai/v1/responses", "application/json", r#"{"stream":true,"previous_response_id":"@"}"#),
+    (
+        "POST",
+        "/openai/v1/videos",
+        "multipart/form-data; boundary=b",
+        "--b\r\nContent-Disposition: form-data; name=\"file_ids[]\"\r\n\r\n@\r\n--b--\r\n",
+    ),
+    ("POST", "/openai/v1/chat/completions", "application/json", r#"{"model":"ft:@"}"#),
+    (
+        "POST",
+        "/google-ai-studio/v1beta/models/m:generateContent",
+        "application/json",
+        r#"{"cachedContent":"cachedContents/@"}"#,
+    ),
+];
+
 #[test]
-fn another_callers_object_costs_the_same_calls_as_one_that_never_was() {
-    let registry = Registry::default();
-    let plane = Plane::new(&registry, &json!({}));
-    plane.post(A, "/openai/v1/files", "{}", &json_answer(r#"{"id":"file-1"}"#));
-    for _ in 0..3 {
-        for id in ["file-1", "file-2"] {
+fn another_callers_object_costs_the_same_calls_and_the_same_memory_as_one_that_never_was() {
+    for (method, path, content_type, body) in GUESSES {
+        let registry = Registry::default();
+        let knowing = Plane::new(&registry, &json!({}));
+        for id in ["known", "cold"] {
+            let id = if body.contains("ft:") { format!("ft:{id}") } else { id.to_owned() };
+            for made_at in ["/openai/v1/files", "/google-ai-studio/v1beta/cachedContents"] {
+                let answer = json!({"id": id, "name": format!("cachedContents/{id}")}).to_string();
+                knowing.post(A, made_at, "{}", &json_answer(&answer));
+            }
+        }
+        // Foreign and known, foreign and not yet known to this data plane, and none; each for the first time and again.
+        let planes = [Plane::new(&registry, &json!({})), Plane::new(&registry, &json!({}))];
+        let cost = |plane: &Plane<'_>, id: &str| {
             registry.calls();
-            plane.get(B, &format!("/openai/v1/files/{id}"));
-            plane.post(
-                B,
-                "/openai/v1/batches",
-                &format!(r#"{{"input_file_id":"{id}"}}"#),
-                &json_answer("{}"),
-            );
-            assert_eq!(registry.calls(), ["find", "find"], "{id}");
+            plane.store.counts.take();
+            let (path, body) = (path.replace('@', id), body.replace('@', id));
+            let got = plane.send(B, (method, &path), (content_type, &[body.as_bytes()]), &json_answer("{}"));
+            assert_eq!(got.reason(), "object_not_found", "{method} {path} {body}");
+            (got, registry.calls(), plane.store.counts.take())
+        };
+        let [first, second] = &planes;
+        let expect = cost(first, "never");
+        assert_eq!(expect.1, ["find"], "{method} {path}");
+        assert_eq!(cost(second, "cold"), expect, "{method} {path}: of another, for the first time");
+        assert_eq!(cost(second, "cold"), cost(first, "never"), "{method} {path}: of another, again");
+        for again in [false, true] {
+            let known = cost(&knowing, "known");
+            assert_eq!(known, cost(&knowing, "other"), "{method} {path}: known as another's, again: {again}");
         }
     }
 }
@@ -138,4 +174,67 @@ fn what_a_worker_knows_all_workers_of_the_process_know_and_no_longer_than_the_re
     registry.is_down.set(false);
     other.now.set(at(63));
     assert_eq!(other.get(A, "/openai/v1/files/file-1").reason(), "forward");
+}
+
+#[test]
+fn a_caller_that_guesses_ids_is_slowed_down_and_no_other() {
+    let registry = Registry::default();
+    let plane = Plane::new(&registry, &json!({}));
+    for id in 0..300 {
+        plane.post(A, "/openai/v1/files", "{}", &json_answer(&format!(r#"{{"id":"file-{id}"}}"#)));
+    }
+    let cold = || Plane::new(&registry, &json!({}));
+    let plane = cold();
+    let named = |token: &str, id: &str, plane: &Plane<'_>| {
+        plane.post(token, "/openai/v1/batches", &json!({"input_file_id": id}).to_string(), &json_answer("{}"))
+    };
+    registry.calls();
+    let mut refused = 0;
+    for number in 0..200 {
+        // Another caller's object and one that never was cost the same.
+        let id = if number % 2 == 0 { "file-1" } else { "never-was" };
+        let by_path = plane.get(B, &format!("/openai/v1/files/{id}"));
+        let by_body = named(B, id, &plane);
+        for got in [by_path, by_body] {
+            match got.reason() {
+                "object_not_found" => {}
+                "rate_limited" => refused += 1,
+                other => panic!("{other}"),
+            }
+        }
+    }
+    assert_eq!((refused, registry.calls().len()), (300, 100));
+    for id in 0..150 {
+        assert_eq!(plane.get(A, &format!("/openai/v1/files/file-{id}")).reason(), "forward", "{id}");
+        assert_eq!(named(A, &format!("file-{}", id + 150), &plane).reason(), "forward", "{id}");
+    }
+    // One of them is known since the other caller named it.
+    assert_eq!(registry.calls().len(), 299, "an object of one's own is no guess");
+    let elements: Vec<Value> = (0..50).map(|id| json!({"id": format!("f{id}")})).collect();
+    let list = json!({"data": elements}).to_string();
+    for _ in 0..150 {
+        let got = plane.ask(B, ("GET", "/openai/v1/files"), &Value::Null, &json_answer(&list));
+        assert_eq!(got.reason(), "forward", "a list guesses nothing");
+    }
+    plane.now.set(at(1));
+    for reason in [
+        "object_not_found",
+        "object_not_found",
+        "object_not_found",
+        "object_not_found",
+        "object_not_found",
+        "rate_limited",
+    ] {
+        assert_eq!(plane.get(B, "/openai/v1/files/file-1").reason(), reason);
+    }
+    // While the registry is away nothing is found, and that is no guess of the caller's.
+    let plane = cold();
+    plane.now.set(at(2));
+    registry.is_down.set(true);
+    for _ in 0..150 {
+        assert_eq!(plane.get(B, "/openai/v1/files/never-was").reason(), "registry_unavailable");
+    }
+    registry.is_down.set(false);
+    plane.now.set(at(4));
+    assert_eq!(plane.get(B, "/openai/v1/files/never-was").reason(), "object_not_found");
 }

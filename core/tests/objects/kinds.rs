@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::plane::{A, Answered, B, Got, Plane, json_answer};
+use crate::plane::{A, Answered, B, Got, Plane, json_answer, with_more_providers};
 use crate::registry::Registry;
 
 /// A kind of object: where it is made, with what, and by what answer; paths and bodies that use it; the list that has it.
@@ -97,6 +97,55 @@ fn kinds() -> Vec<Kind> {
             "skill_01A",
             &[(MESSAGES, r#"{"container":{"skills":[{"type":"custom","skill_id":"@"}]},"messages":[]}"#)],
         ),
+        kind(
+            "/azure-openai/files",
+            "file-1",
+            &[("/azure-openai/responses", r#"{"input":[{"file_id":"@"}]}"#)],
+        ),
+        kind("/azure-openai/batches", "batch_1", &[]),
+        kind(
+            "/azure-openai/responses",
+            "resp_1",
+            &[("/azure-openai/responses", r#"{"previous_response_id":"@"}"#)],
+        ),
+        kind("/azure-openai/vector_stores", "vs_1", &[]),
+        kind("/groq/openai/v1/files", "file_1", &[("/groq/openai/v1/batches", r#"{"input_file_id":"@"}"#)]),
+        kind("/groq/openai/v1/batches", "batch_1", &[]),
+        kind(
+            "/mistral/v1/files",
+            "00edaf84",
+            &[
+                ("/mistral/v1/batch/jobs", r#"{"input_files":["@"],"model":"m"}"#),
+                ("/mistral/v1/fine_tuning/jobs", r#"{"model":"m","training_files":[{"file_id":"@"}]}"#),
+                ("/mistral/v1/ocr", r#"{"model":"m","document":{"type":"file","file_id":"@"}}"#),
+            ],
+        ),
+        kind("/mistral/v1/batch/jobs", "b-1", &[]),
+        kind(
+            "/mistral/v1/libraries",
+            "lib-1",
+            &[(
+                "/mistral/v1/chat/completions",
+                r#"{"tools":[{"type":"document_library","library_ids":["@"]}]}"#,
+            )],
+        ),
+        Kind {
+            base: "/google-vertex-ai/v1/projects/p/locations/l/cachedContents",
+            id: "cc1",
+            made: json!({"name": "projects/p/locations/l/cachedContents/cc1"}),
+            uses: &[(
+                "/google-vertex-ai/v1/projects/p/locations/l/publishers/google/models/g:generateContent",
+                r#"{"cachedContent":"projects/p/locations/l/cachedContents/@"}"#,
+            )],
+            list: Some("cachedContents"),
+        },
+        Kind {
+            base: "/google-vertex-ai/v1/projects/p/locations/l/batchPredictionJobs",
+            id: "job7",
+            made: json!({"name": "projects/p/locations/l/batchPredictionJobs/job7"}),
+            uses: &[],
+            list: Some("batchPredictionJobs"),
+        },
         kind("/anthropic/v1/agents", "agent_1", &[("/anthropic/v1/sessions", r#"{"agent":"@"}"#)]),
         Kind {
             base: "/google-ai-studio/v1beta/files",
@@ -108,10 +157,6 @@ fn kinds() -> Vec<Kind> {
                     r#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://generativelanguage.googleapis.com/v1beta/files/@"}}]}]}"#,
                 ),
                 (GENERATE, r#"{"contents":[{"parts":[{"file_data":{"file_uri":"files/@"}}]}]}"#),
-                (
-                    "/google-ai-studio/v1beta/models/gemini-2.5-pro:batchGenerateContent",
-                    r#"{"batch":{"inputConfig":{"fileName":"files/@"}}}"#,
-                ),
             ],
             list: Some("files"),
         },
@@ -140,7 +185,7 @@ fn what_a_caller_made_is_its_own_whatever_the_kind() {
     let found = json_answer("{}");
     for Kind { base, id, made, uses, list } in kinds() {
         let registry = Registry::default();
-        let [first, second] = [(); 2].map(|()| Plane::new(&registry, &json!({})));
+        let [first, second] = [(); 2].map(|()| Plane::new(&registry, &with_more_providers()));
         let made = made.to_string();
         let got = first.ask(A, ("POST", base), &json!({"model": "m"}), &json_answer(&made));
         assert_eq!(got, Got::Answer(made.clone()), "{base}");
@@ -187,12 +232,12 @@ fn what_a_caller_made_is_its_own_whatever_the_kind() {
 fn a_caller_uses_what_is_its_own_in_every_body() {
     for Kind { base, id, made, uses, .. } in kinds() {
         let registry = Registry::default();
-        let plane = Plane::new(&registry, &json!({}));
+        let plane = Plane::new(&registry, &with_more_providers());
         let made = made.to_string();
         plane.ask(A, ("POST", base), &Value::Null, &json_answer(&made));
         plane.ask(A, ("POST", "/openai/v1/files"), &Value::Null, &json_answer(r#"{"id":"x"}"#));
         registry.calls();
-        let elsewhere = Plane::new(&registry, &json!({}));
+        let elsewhere = Plane::new(&registry, &with_more_providers());
         for (path, body) in uses {
             let body = body.replace('@', id);
             assert_eq!(plane.post(A, path, &body, &json_answer("{}")).reason(), "forward", "{path} {body}");

@@ -2,12 +2,20 @@
 
 mod bodies;
 mod claims;
+mod files;
 mod holders;
+mod items;
 mod kinds;
+mod links;
 mod lists;
+mod members;
 mod plane;
 mod registry;
+mod signed;
+mod slices;
 #[path = "../support/mod.rs"]
 mod support;
+mod threads;
+mod uploads;
 #[path = "../support/wire.rs"]
 mod wire;

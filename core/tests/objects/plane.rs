@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use keyswap_core::base::{Digest, Moment};
-use keyswap_core::host::{Capabilities, MemoryStore};
+use keyswap_core::host::{Capabilities, MemoryStore, Store, StoreError, Update};
 use keyswap_core::identity::jwt::PureRust;
 use keyswap_core::judge::{AnswerFields, Request, Verdict};
 use keyswap_core::policy::RolloutPolicy;
@@ -20,10 +20,31 @@ pub(crate) const B: &str = "ptk_token-of-b-0123456789";
 /// A token of A's team.
 pub(crate) const C: &str = "ptk_token-of-c-0123456789";
 
+/// A store that counts how often it is read and changed.
+#[derive(Default)]
+pub(crate) struct Counted {
+    inner: MemoryStore,
+    pub(crate) counts: Cell<(usize, usize)>,
+}
+
+impl Store for Counted {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let (reads, changes) = self.counts.get();
+        self.counts.set((reads + 1, changes));
+        self.inner.get(key)
+    }
+
+    fn update(&self, key: &str, change: &mut dyn FnMut(Option<&[u8]>) -> Update) -> Result<(), StoreError> {
+        let (reads, changes) = self.counts.get();
+        self.counts.set((reads, changes + 1));
+        self.inner.update(key, change)
+    }
+}
+
 /// A data plane, and its registry.
 pub(crate) struct Plane<'r> {
     pub(crate) worker: Worker,
-    pub(crate) store: MemoryStore,
+    pub(crate) store: Counted,
     pub(crate) registry: &'r Registry,
     pub(crate) now: Cell<Moment>,
 }
@@ -76,11 +97,24 @@ pub(crate) fn policy(changes: &Value) -> Value {
     document
 }
 
+/// Returns the changes for a policy that has more providers.
+pub(crate) fn with_more_providers() -> Value {
+    let mut document = policy(&json!({}));
+    for provider in ["groq", "mistral", "azure-openai", "google-vertex-ai"] {
+        document["credentials"][provider] = json!([{"env": "A"}]);
+        for token in document["tokens"].as_array_mut().unwrap() {
+            token["providers"].as_array_mut().unwrap().push(format!("{provider}:*").into());
+        }
+    }
+    document["providers"]["azure-openai"] = json!({"url": "https://acme.openai.azure.com/openai/v1"});
+    document
+}
+
 impl<'r> Plane<'r> {
     pub(crate) fn new(registry: &'r Registry, changes: &Value) -> Self {
         let policy = RolloutPolicy::from_json(policy(changes).to_string().as_bytes()).unwrap();
         let worker = Worker::of(policy, Box::new(Secrets), Box::new(PureRust), Capabilities::ENVOY).unwrap();
-        Self { worker, store: MemoryStore::default(), registry, now: Cell::new(at(0)) }
+        Self { worker, store: Counted::default(), registry, now: Cell::new(at(0)) }
     }
 
     pub(crate) fn fetch(&self, fetch: &Fetch) -> Resolution {
@@ -119,15 +153,27 @@ impl<'r> Plane<'r> {
     pub(crate) fn send(
         &self,
         token: &str,
+        request: (&str, &str),
+        body: (&str, &[&[u8]]),
+        answer: &Answered<'_>,
+    ) -> Got {
+        self.send_with(token, request, body, &[], answer)
+    }
+
+    pub(crate) fn send_with(
+        &self,
+        token: &str,
         (method, path): (&str, &str),
         (content_type, slices): (&str, &[&[u8]]),
+        more: &[Header<'_>],
         answer: &Answered<'_>,
     ) -> Got {
         let authorization = format!("Bearer {token}");
-        let headers = [
+        let mut headers = vec![
             Header { name: b"authorization", value: authorization.as_bytes() },
             Header { name: b"content-type", value: content_type.as_bytes() },
         ];
+        headers.extend_from_slice(more);
         let head = RequestHead::new(method.as_bytes(), path.as_bytes(), &headers);
         let request = Request { head: &head, now: self.now.get(), store: &self.store };
         let in_force = self.worker.in_force(&self.store);
@@ -144,20 +190,48 @@ impl<'r> Plane<'r> {
 
     /// Opens a WebSocket.
     pub(crate) fn open(&self, token: &str, path: &str) -> Exchange {
-        let authorization = format!("Bearer {token}");
-        let headers = [
-            Header { name: b"authorization", value: authorization.as_bytes() },
+        let upgrade = [
             Header { name: b"connection", value: b"upgrade" },
             Header { name: b"upgrade", value: b"websocket" },
         ];
-        let head = RequestHead::new(b"GET", path.as_bytes(), &headers);
+        let mut exchange = self.exchange(token, path, &upgrade);
+        exchange.begin_answer(&AnswerFields { status: 101, fields: &[] });
+        exchange
+    }
+
+    /// Begins a GET with these headers.
+    pub(crate) fn exchange(&self, token: &str, path: &str, headers: &[Header<'_>]) -> Exchange {
+        self.begin(token, ("GET", path), headers)
+    }
+
+    /// Begins a request with these headers.
+    pub(crate) fn begin(
+        &self,
+        token: &str,
+        (method, path): (&str, &str),
+        headers: &[Header<'_>],
+    ) -> Exchange {
+        let authorization = format!("Bearer {token}");
+        let authorization = Header { name: b"authorization", value: authorization.as_bytes() };
+        let headers: Vec<Header<'_>> = [authorization].into_iter().chain(headers.iter().copied()).collect();
+        let head = RequestHead::new(method.as_bytes(), path.as_bytes(), &headers);
         let request = Request { head: &head, now: self.now.get(), store: &self.store };
         let in_force = self.worker.in_force(&self.store);
         let (mut decision, _) = in_force.decide(&request, &mut |fetch| (self.fetch(&fetch), self.now.get()));
         assert!(matches!(decision.verdict, Verdict::Forward(_)), "{}", decision.reason_code());
-        let mut exchange = in_force.exchange(&mut decision);
-        exchange.begin_answer(&AnswerFields { status: 101, fields: &[] });
-        exchange
+        in_force.exchange(&mut decision)
+    }
+
+    /// Returns the target that upstream gets of a GET.
+    pub(crate) fn target(&self, token: &str, path: &str) -> String {
+        let authorization = format!("Bearer {token}");
+        let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+        let head = RequestHead::new(b"GET", path.as_bytes(), &headers);
+        let request = Request { head: &head, now: self.now.get(), store: &self.store };
+        let in_force = self.worker.in_force(&self.store);
+        let (decision, _) = in_force.decide(&request, &mut |fetch| (self.fetch(&fetch), self.now.get()));
+        let Verdict::Forward(rewrite) = &decision.verdict else { panic!("{}", decision.reason_code()) };
+        String::from_utf8(rewrite.path.clone()).unwrap()
     }
 
     /// Sends frames to the upstream.

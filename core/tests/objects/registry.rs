@@ -7,11 +7,15 @@ use keyswap_core::base::Digest;
 use keyswap_core::services::Fetch;
 use serde_json::{Value, json};
 
+pub(crate) type Form = Box<dyn Fn(&[Digest], Value) -> String>;
+
 /// A registry that keeps objects.
 #[derive(Default)]
 pub(crate) struct Registry {
     pub(crate) objects: RefCell<BTreeMap<String, Value>>,
     pub(crate) is_down: Cell<bool>,
+    /// The form of answers about holders, given the objects that were asked for and the answer; `None` as it is.
+    pub(crate) form: RefCell<Option<Form>>,
     calls: RefCell<Vec<String>>,
 }
 
@@ -25,12 +29,17 @@ impl Registry {
             return None;
         }
         let mut objects = self.objects.borrow_mut();
-        let told = |found: Vec<Value>| Some((200, json!({"objects": found}).to_string()));
+        let told = |asked: Vec<Digest>, found: Vec<Value>| {
+            let answer = json!({"objects": found});
+            Some((200, self.form.borrow().as_ref().map_or(answer.to_string(), |form| form(&asked, answer))))
+        };
+        let digest = |text: &Value| Digest::from_hex(text.as_str().unwrap()).unwrap();
         match target.as_str() {
             "/v1/objects/find" => {
                 let asked = body["sha256"].as_array().unwrap();
                 assert!(asked.len() <= 200);
-                told(asked.iter().filter_map(|it| objects.get(it.as_str().unwrap()).cloned()).collect())
+                let found = asked.iter().filter_map(|it| objects.get(it.as_str().unwrap()).cloned());
+                told(asked.iter().map(digest).collect(), found.collect())
             }
             "/v1/objects/claim" => {
                 let claimed = body["objects"].as_array().unwrap();
@@ -47,7 +56,8 @@ impl Registry {
                     object["version"] = 1.into();
                     objects.entry(digest).or_insert(object).clone()
                 };
-                told(claimed.iter().map(claim).collect())
+                let found: Vec<Value> = claimed.iter().map(claim).collect();
+                told(found.iter().map(|it| digest(&it["sha256"])).collect(), found)
             }
             "/v1/objects/remove" => {
                 for digest in body["sha256"].as_array().unwrap() {

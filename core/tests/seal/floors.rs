@@ -6,5 +6,7 @@ mod base;
 mod syntax;
 #[path = "../../src/host/mod.rs"]
 mod host;
+#[path = "../../src/request/mod.rs"]
+mod request;
 #[path = "../../src/secret/mod.rs"]
 mod secret;

@@ -126,7 +126,7 @@ pub(crate) fn verify_in<'p>(
     verifier: &dyn SignatureVerifier,
     now: i64,
 ) -> Result<VerifiedIdentity, JwtError<'p>> {
-    let jwt = UnverifiedJwt::parse(token.as_bytes())?;
+    let jwt = UnverifiedJwt::parse_within(token.as_bytes(), Issuer::longest(policy.issuers()))?;
     let issuer = Issuer::find(policy.issuers(), &jwt, slot)?;
     let KeySource::Inline(keys) = issuer.keys() else { panic!("the keys are inline") };
     issuer.verify(jwt, keys, verifier, UnixTime(now))

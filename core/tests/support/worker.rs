@@ -106,8 +106,11 @@ pub(crate) fn kinds() -> [Kind; 2] {
 pub(crate) struct Secrets;
 
 impl Environment for Secrets {
-    fn variable(&self, _: &str) -> Option<Vec<u8>> {
-        Some(b"secret-value-0123456789".to_vec())
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        Some(match name {
+            "BROKER" => b"5a".repeat(32),
+            _ => b"secret-value-0123456789".to_vec(),
+        })
     }
 }
 

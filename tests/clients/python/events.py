@@ -23,12 +23,17 @@ def emit_error(error: Exception) -> None:
     """Report what a developer would see who catches the SDK's exception."""
     response = getattr(error, "response", None)
     headers = response.headers if response is not None else {}
+    status = getattr(error, "status_code", None)
+    code = getattr(error, "code", None) or getattr(error, "error_code", None)
+    if isinstance(code, int):
+        # google-genai calls the status so.
+        status, code = code, None
     emit(
         "error",
         **{"class": type(error).__name__},
-        status=getattr(error, "status_code", None),
+        status=status,
         message=str(error),
-        code=getattr(error, "code", None) or getattr(error, "error_code", None),
+        code=code,
         type=getattr(error, "type", None),
         headers={name: headers[name] for name in HEADERS if name in headers},
     )

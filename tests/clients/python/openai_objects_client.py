@@ -3,23 +3,17 @@
 `KEYSWAP_BASE_URL` is its base URL, `KEYSWAP_TOKEN` the proxy token.
 """
 
-import os
-import sys
-
 import openai
 
-from events import emit, emit_error
+from objects import run
 
 MODEL = "gpt-5.5"
+BATCH = {"endpoint": "/v1/responses", "completion_window": "24h"}
 
 
-def listed(client: openai.OpenAI) -> list[str]:
-    return [item.id for kind in (client.files, client.batches, client.vector_stores) for item in kind.list(limit=2)]
-
-
-def keep(client: openai.OpenAI) -> None:
+def keep(client: openai.OpenAI) -> tuple[list[str], list[str]]:
     file = client.files.create(file=("f.jsonl", b"{}"), purpose="batch")
-    batch = client.batches.create(input_file_id=file.id, endpoint="/v1/responses", completion_window="24h")
+    batch = client.batches.create(input_file_id=file.id, **BATCH)
     store = client.vector_stores.create(name="v", file_ids=[file.id])
     conversation = client.conversations.create()
     response = client.responses.create(model=MODEL, input="hi", conversation=conversation.id)
@@ -30,43 +24,37 @@ def keep(client: openai.OpenAI) -> None:
     client.batches.retrieve(batch.id)
     client.responses.retrieve(streamed.id)
     client.conversations.retrieve(conversation.id)
-    shown = listed(client)
-    assert {file.id, batch.id, store.id} <= set(shown), shown
-    emit("done", text=" ".join([file.id, batch.id, store.id, conversation.id, response.id, streamed.id]))
+    listed = [file.id, batch.id, store.id]
+    return [*listed, conversation.id, response.id, streamed.id], listed
 
 
-def seek(client: openai.OpenAI) -> None:
-    file, batch, store, conversation, response, streamed = sys.argv[3:]
-    attempts = (
+def attempts(client: openai.OpenAI, file, batch, store, conversation, response, streamed) -> tuple:
+    asked = {"model": MODEL, "input": "hi"}
+    line = ('{"body":{"previous_response_id":"%s"}}' % response).encode()
+    return (
         lambda: client.files.retrieve(file),
         lambda: client.files.content(file),
         lambda: client.files.delete(file),
+        lambda: client.files.create(file=("f.jsonl", line), purpose="batch"),
         lambda: client.batches.retrieve(batch),
         lambda: client.batches.cancel(batch),
-        lambda: client.batches.create(input_file_id=file, endpoint="/v1/responses", completion_window="24h"),
+        lambda: client.batches.create(input_file_id=file, **BATCH),
         lambda: client.vector_stores.delete(store),
         lambda: client.vector_stores.files.create(vector_store_id=store, file_id=file),
-        lambda: client.responses.create(model=MODEL, input="hi", conversation=conversation),
-        lambda: client.responses.create(model=MODEL, input="hi", previous_response_id=response),
-        lambda: client.responses.create(model=MODEL, input="hi", previous_response_id=streamed, stream=True),
+        lambda: client.responses.create(**asked, conversation=conversation),
+        lambda: client.responses.create(**asked, previous_response_id=response),
+        lambda: client.responses.create(**asked, previous_response_id=streamed, stream=True),
+        lambda: client.responses.create(model=MODEL, input=[{"type": "item_reference", "id": "msg_1"}]),
         lambda: client.responses.cancel(response),
         lambda: client.responses.delete(streamed),
         lambda: client.files.list(after=file),
     )
-    for attempt in attempts:
-        try:
-            attempt()
-            emit("chunk", text="an attempt came through")
-        except openai.OpenAIError as error:
-            emit_error(error)
-    emit("done", text=" ".join(listed(client)))
 
 
-def main() -> None:
-    client = openai.OpenAI(
-        base_url=os.environ["KEYSWAP_BASE_URL"], api_key=os.environ["KEYSWAP_TOKEN"], max_retries=0
-    )
-    {"keep": keep, "seek": seek}[sys.argv[1]](client)
-
-
-main()
+run(
+    openai.OpenAIError,
+    openai.OpenAI,
+    keep,
+    attempts,
+    lambda client: [kind.list(limit=2) for kind in (client.files, client.batches, client.vector_stores)],
+)

@@ -11,6 +11,8 @@ pub enum Kind {
     SetUps,
     /// The cost of a request in the component.
     Component,
+    /// The cost of a request in gateways of other projects.
+    Gateways,
     /// The cost of a request with few tokens and with many.
     Tokens,
     /// The cost of a request with one worker and with two.
@@ -25,9 +27,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of measurement.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SetUps,
         Self::Component,
+        Self::Gateways,
         Self::Tokens,
         Self::Workers,
         Self::Bodies,
@@ -40,6 +43,7 @@ impl Kind {
         match self {
             Self::SetUps => "set-ups",
             Self::Component => "component",
+            Self::Gateways => "gateways",
             Self::Tokens => "tokens",
             Self::Workers => "workers",
             Self::Bodies => "bodies",
@@ -55,6 +59,7 @@ impl Kind {
             Self::Tokens | Self::Memory => 3.0,
             Self::Bodies => 2.5,
             Self::Component => 0.7,
+            Self::Gateways => 1.2,
             Self::Workers | Self::Streams => 1.5,
         }
     }

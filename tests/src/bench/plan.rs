@@ -1,6 +1,6 @@
 //! The plan of a run: its tables, with the number and the length of measurements.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::kind::Kind;
 
@@ -15,6 +15,8 @@ pub struct Plan {
     pub rate: Option<u32>,
     /// The set-ups of the first table. Empty for all.
     pub set_ups: Vec<String>,
+    /// The filter of a former release, which the first table then measures too.
+    pub former: Option<PathBuf>,
     /// The tables.
     pub tables: Vec<Kind>,
     /// Set for a run that only checks that everything works: few measurements, whose figures are meaningless.

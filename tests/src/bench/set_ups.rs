@@ -5,6 +5,7 @@
 
 mod authorization;
 mod component;
+mod gateways;
 mod host;
 mod keyswap;
 mod native;
@@ -14,12 +15,10 @@ mod running;
 mod set_up;
 
 pub use component::COMPONENT_SET_UPS;
+pub use gateways::GATEWAY_SET_UPS;
 pub(super) use keyswap::{keyswap, keyswap_with};
 pub use running::Running;
-pub use set_up::SetUp;
-
-/// The name of the baseline of the set-ups on Envoy.
-pub const BARE: &str = "bare";
+pub use set_up::{BARE, SetUp};
 
 /// The set-ups whose policy has rules on bodies.
 pub(super) const RULED_SET_UPS: [SetUp; 2] = [
@@ -37,8 +36,16 @@ pub(super) const RULED_SET_UPS: [SetUp; 2] = [
     },
 ];
 
+/// The filter of a former release, which a run may be given.
+pub const FORMER: SetUp = SetUp {
+    name: "former-token",
+    title: "Keyswap, a former release, a proxy token",
+    baseline: BARE,
+    start: keyswap::former_token,
+};
+
 /// The set-ups on Envoy, in the order of the table. The first is the baseline.
-pub const SET_UPS: [SetUp; 13] = [
+pub const SET_UPS: [SetUp; 18] = [
     SetUp { name: BARE, title: "Envoy alone", baseline: BARE, start: native::bare },
     SetUp {
         name: "empty-filter",
@@ -52,12 +59,42 @@ pub const SET_UPS: [SetUp; 13] = [
         baseline: BARE,
         start: keyswap::token,
     },
+    SetUp {
+        name: "keyswap-objects",
+        title: "**Keyswap**, a proxy token, `objects: own`",
+        baseline: BARE,
+        start: keyswap::objects,
+    },
     SetUp { name: "keyswap-jwt", title: "**Keyswap**, a JWT", baseline: BARE, start: keyswap::jwt },
     SetUp {
         name: "keyswap-jwt-cold",
         title: "**Keyswap**, a new JWT each time",
         baseline: BARE,
         start: keyswap::jwt_cold,
+    },
+    SetUp {
+        name: "module-token",
+        title: "**Keyswap as a module**, a proxy token",
+        baseline: BARE,
+        start: keyswap::module_token,
+    },
+    SetUp {
+        name: "module-jwt",
+        title: "**Keyswap as a module**, a JWT",
+        baseline: BARE,
+        start: keyswap::module_jwt,
+    },
+    SetUp {
+        name: "module-jwt-cold",
+        title: "**Keyswap as a module**, a new JWT each time",
+        baseline: BARE,
+        start: keyswap::module_jwt_cold,
+    },
+    SetUp {
+        name: "refusing",
+        title: "Envoy alone, refusing every request",
+        baseline: BARE,
+        start: native::refusing,
     },
     SetUp {
         name: "keyswap-refused-unknown",

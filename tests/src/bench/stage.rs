@@ -16,11 +16,12 @@ use tempfile::TempDir;
 use super::{
     cores::{self, Cores},
     load::Loader,
+    plan::Plan,
     upstream::Upstream,
 };
 use crate::{
     Bootstrap, Issuer, Registry, SigningKey, build,
-    builds::{EMPTY_FILTER, FILTER, KEYSWAP},
+    builds::{Build, EMPTY_FILTER, FILTER, KEYSWAP, MODULE, RELEASED_MODULE},
     tools, unix_now, with,
 };
 
@@ -49,6 +50,8 @@ pub struct Stage {
     pub upstream: Upstream,
     /// The module of the empty filter.
     pub(super) empty_filter: PathBuf,
+    /// The filter of a former release.
+    pub(super) former: Option<PathBuf>,
     key: OnceCell<SigningKey>,
     is_quick: bool,
     command: OnceCell<PathBuf>,
@@ -58,9 +61,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Prepares the parts that every run needs. With `is_quick` the command is the tests' build, which is not
-    /// optimised.
-    pub fn open(is_quick: bool) -> Result<Self> {
+    /// Prepares the parts that every run needs. In a quick run the command and the dynamic module are the tests'
+    /// builds, which are not optimised.
+    pub fn open(plan: &Plan) -> Result<Self> {
         cores::allow_many_sockets()?;
         let cores = Cores::of_this_machine()?;
         // Built before this thread is pinned, with all cores.
@@ -74,8 +77,9 @@ impl Stage {
             loader,
             upstream,
             empty_filter,
+            former: plan.former.clone(),
             key: OnceCell::new(),
-            is_quick,
+            is_quick: plan.quick,
             command: OnceCell::new(),
             registry: OnceCell::new(),
             issuer: OnceCell::new(),
@@ -91,6 +95,13 @@ impl Stage {
             self.cores
                 .anywhere(|| build(&["--package", "keyswap", "--bin", "keyswap", "--profile", "optimised"]))
         })
+    }
+
+    /// Returns the dynamic module.
+    pub(super) fn module(&self) -> Result<&'static Build> {
+        let module: &Build = if self.is_quick { &MODULE } else { &RELEASED_MODULE };
+        self.cores.anywhere(|| module.path())?;
+        Ok(module)
     }
 
     /// Returns the key of the identity provider.

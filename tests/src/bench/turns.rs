@@ -20,6 +20,10 @@ const SATURATING: usize = 16;
 const AT_A_RATE: usize = 64;
 /// The fraction of a slice before the measurement.
 const WARM_UP: f64 = 0.15;
+/// The largest number of turns before the first round.
+const LONGEST_WARM_UP: usize = 10;
+/// The largest relative difference of two turns that counts as steady.
+const STEADY: f64 = 0.05;
 
 /// A row of a table during the measurement.
 pub(super) struct Entry {
@@ -109,7 +113,7 @@ impl Entry {
     }
 }
 
-/// Measures every entry once a round. The first round is discarded: it warms up.
+/// Measures every entry once a round. The first round is discarded: it warms up until the figures are steady.
 pub(super) fn take_turns(
     table: &str,
     plan: &Plan,
@@ -126,13 +130,26 @@ pub(super) fn take_turns(
                 round => format!("{table}, round {round} of {}: {}", plan.rounds, entry.name()),
             };
             watch.at(&what, fraction(round * entries.len() + place, turns))?;
-            let samples = turn(entry)?;
-            if round > 0 {
-                row.note(samples);
+            match round {
+                0 => warm_up(plan, entry, &mut turn)?,
+                _ => row.note(turn(entry)?),
             }
         }
     }
     Ok(rows)
+}
+
+/// Measures an entry until two turns agree, or the longest warm-up is over.
+fn warm_up(plan: &Plan, entry: &Entry, turn: &mut impl FnMut(&Entry) -> Result<Samples>) -> Result<()> {
+    let mut last: Option<f64> = None;
+    for _ in 0..plan.scale(LONGEST_WARM_UP, 1) {
+        let cost = turn(entry)?.first().map(|(_, value)| *value);
+        if last.zip(cost).is_some_and(|(last, cost)| (cost - last).abs() <= STEADY * last) {
+            break;
+        }
+        last = cost;
+    }
+    Ok(())
 }
 
 impl Entry {

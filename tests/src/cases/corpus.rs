@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use keyswap_cases::Suite;
 use serde_json::Value;
 
-use super::{complete, endpoints, providers};
+use super::{complete, endpoints, providers, unkept::unkept_suite};
 
 /// A suite of the corpus.
 pub struct CorpusSuite {
@@ -34,6 +34,11 @@ impl CorpusSuite {
 /// Returns the suite of endpoints that mint, for the engine alone: a host would wait for answers that can be brokered.
 pub fn minting() -> Result<CorpusSuite> {
     CorpusSuite::of("endpoints.yaml, minting".to_owned(), None, endpoints::minting_suite()?)
+}
+
+/// Returns the suite of what APIs keep whose objects are not known.
+pub fn unkept() -> Result<CorpusSuite> {
+    CorpusSuite::of("endpoints.yaml, unkept".to_owned(), None, unkept_suite()?)
 }
 
 /// Returns all suites of the corpus.

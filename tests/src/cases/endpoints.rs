@@ -13,31 +13,30 @@ use serde_json::{Map, Value, json};
 use super::providers::{HANDSHAKE, Row, header, rows};
 
 /// The classes that a scope can open one by one, each with a token of its own.
-const OPENED: [&str; 4] = ["files", "batches", "fine_tuning", "stateful"];
+pub(super) const OPENED: [&str; 4] = ["files", "batches", "fine_tuning", "stateful"];
 const KEY: &str = "real-key";
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
-    apis: Vec<Api>,
+pub(super) struct Table {
+    pub(super) apis: Vec<Api>,
 }
 
 /// An API: a provider, and where it is.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Api {
-    provider: String,
+pub(super) struct Api {
+    pub(super) provider: String,
     url: Option<String>,
     #[serde(default)]
     base: String,
     /// The rows of `mint` whose answer is brokered.
     #[serde(default)]
     brokered: Vec<String>,
-    classes: BTreeMap<String, Vec<String>>,
+    pub(super) classes: BTreeMap<String, Vec<String>>,
 }
 
 /// The place of an API, as far as it matters to what its upstream sees.
-struct Place {
+pub(super) struct Place {
     slug: String,
     authority: String,
     base: String,
@@ -53,13 +52,13 @@ enum Gateway {
 }
 
 /// A request for an endpoint.
-struct Endpoint<'t> {
+pub(super) struct Endpoint<'t> {
     api: &'t Api,
     method: &'t str,
     path: String,
 }
 
-fn table() -> Result<Table> {
+pub(super) fn table() -> Result<Table> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("endpoints.yaml");
     serde_saphyr::from_str(&fs::read_to_string(&file)?).with_context(|| format!("reading {}", file.display()))
 }
@@ -130,7 +129,7 @@ fn gateway(provider: &str) -> Gateway {
     }
 }
 
-fn suite(apis: &[&Api], rows: &[Row]) -> Result<Value> {
+pub(super) fn suite(apis: &[&Api], rows: &[Row]) -> Result<Value> {
     let names: Vec<&str> = apis.iter().map(|api| api.provider.as_str()).collect();
     let scope = |class: &str| names.iter().map(|name| format!("{name}{class}")).collect::<Vec<_>>();
     let token = |name: &str, class: &str| json!({"sha256": format!("{{{{sha256:{}}}}}", token(name)), "label": name, "providers": scope(class)});
@@ -189,7 +188,7 @@ fn token(name: &str) -> String {
 
 impl Api {
     /// Returns the endpoint of each method of a row.
-    fn endpoints<'t>(&'t self, row: &'t str) -> Result<Vec<Endpoint<'t>>> {
+    pub(super) fn endpoints<'t>(&'t self, row: &'t str) -> Result<Vec<Endpoint<'t>>> {
         let (methods, path) = row.split_once(' ').with_context(|| format!("`{row}` has no path"))?;
         let path = sample(path);
         Ok(methods.split(',').map(|method| Endpoint { api: self, method, path: path.clone() }).collect())
@@ -197,7 +196,7 @@ impl Api {
 }
 
 impl Place {
-    fn of(api: &Api, rows: &[Row]) -> Result<Self> {
+    pub(super) fn of(api: &Api, rows: &[Row]) -> Result<Self> {
         let bearer = [header(("authorization", &format!("Bearer {KEY}")))];
         let gateway_token = header(("cf-aig-authorization", &format!("Bearer {KEY}")));
         let place = |slug: &str, authority: &str, base: &str, headers: &[(String, String)]| Self {
@@ -275,7 +274,7 @@ impl Endpoint<'_> {
         case
     }
 
-    fn refuse(&self, token: &str, reason: &str, place: &Place) -> Value {
+    pub(super) fn refuse(&self, token: &str, reason: &str, place: &Place) -> Value {
         let mut case = self.case(token, place);
         case["reply"] = json!({"status": 403, "reason": reason, "dialect": self.dialect()});
         case

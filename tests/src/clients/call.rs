@@ -21,6 +21,8 @@ pub enum Mode {
     Keep,
     /// Attempts on the objects whose ids follow the mode on the command line.
     Seek,
+    /// The objects of the caller, as the SDK pages through its lists.
+    List,
     /// A WebSocket with the token in a subprotocol, like browsers.
     Subprotocol,
     /// A WebSocket with the token as a bearer token.
@@ -55,6 +57,7 @@ impl Mode {
             Self::Upload => "upload",
             Self::Keep => "keep",
             Self::Seek => "seek",
+            Self::List => "list",
             Self::Subprotocol => "subprotocol",
             Self::Header => "header",
             Self::Query => "query",

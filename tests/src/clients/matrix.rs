@@ -27,6 +27,15 @@ pub const PYTHON_OPENAI_OBJECTS: Library =
 /// anthropic, with a program that keeps objects.
 pub const PYTHON_ANTHROPIC_OBJECTS: Library =
     Library::python("anthropic", "anthropic_objects_client", "requirements.txt");
+/// google-genai, with a program that keeps objects.
+pub const PYTHON_GOOGLE_OBJECTS: Library =
+    Library::python("google-genai", "google_genai_objects_client", "requirements.txt");
+/// openai for Node, with a program that keeps objects.
+pub const NODE_OPENAI_OBJECTS: Library = Library::node("openai", "openai_objects_client");
+/// `@anthropic-ai/sdk`, with a program that keeps objects.
+pub const NODE_ANTHROPIC_OBJECTS: Library = Library::node("@anthropic-ai/sdk", "anthropic_objects_client");
+/// `@google/genai`, with a program that keeps objects.
+pub const NODE_GOOGLE_OBJECTS: Library = Library::node("@google/genai", "google_genai_objects_client");
 /// `ws`.
 pub const WS: Library = Library::node("ws", "websocket_client");
 

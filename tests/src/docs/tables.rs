@@ -10,7 +10,8 @@ use crate::{
     KEYSWAP,
     clients::matrix::{ROWS, WS},
     figures::heading,
-    tools::{ENVOY_VERSION, OLDEST_WASMTIME_VERSION, WASH_VERSION, WASMTIME_VERSION, project_root},
+    releases::RELEASES,
+    tools::project_root,
 };
 
 const PROVIDERS: &str = "tests/providers.yaml";
@@ -73,14 +74,9 @@ pub(super) fn clients() -> Result<String> {
 }
 
 pub(super) fn versions() -> String {
-    let mut table = heading(&["host", "tested release"]);
-    for (host, release) in [
-        ("Envoy", ENVOY_VERSION),
-        ("Wasmtime", WASMTIME_VERSION),
-        ("Wasmtime, the oldest", OLDEST_WASMTIME_VERSION),
-        ("wash", WASH_VERSION),
-    ] {
-        let _ = writeln!(table, "| {host} | {release} |");
+    let mut table = heading(&["host", "release", "tests"]);
+    for release in RELEASES {
+        let _ = writeln!(table, "| {} | {} | {} |", release.host, release.version, release.tests);
     }
     table
 }

@@ -11,10 +11,6 @@ use super::{
 /// The least use of its core, in percent, of a proxy that was not waiting for something slower.
 const SATURATED: f64 = 90.0;
 
-/// The set-ups of the short table: the alternatives, then Keyswap.
-const SHORT: [&str; 6] =
-    ["ext-authz-grpc", "ext-authz-http", "lua", "jwt-authn", "keyswap-token", "keyswap-jwt"];
-
 /// Returns the tables of a report, each under a heading, and the targets that it missed.
 pub fn document(report: &Report) -> String {
     let mut text = conditions(report);
@@ -22,6 +18,7 @@ pub fn document(report: &Report) -> String {
         let (heading, content) = match table.name.as_str() {
             "set-ups" => ("One request", set_ups(table)),
             "component" => ("In Wasmtime", component(table)),
+            "gateways" => ("Beside other gateways", gateways(table)),
             "tokens" => ("With many tokens", growth("tokens", table)),
             "workers" => ("With several workers", growth("workers", table)),
             "bodies" => ("With large bodies", growth("size of request and answer", table)),
@@ -34,20 +31,13 @@ pub fn document(report: &Report) -> String {
     text + &missed(report)
 }
 
-/// Returns a table of one row a set-up, for the first page.
+/// Returns the gateways with their cost as multiples of one, for the first page.
 pub fn summary(report: &Report) -> String {
-    let mut text = heading(&["in front of the provider", "CPU of a request", "added to Envoy alone"]);
-    let Some(table) = report.table("set-ups") else { return text };
-    for row in SHORT.iter().filter_map(|set_up| table.row(set_up, "")) {
-        let added = table.added(row, Metric::ProcessorMicros).map(|spread| spread.median);
-        line(
-            &mut text,
-            &[
-                row.title.clone(),
-                value(row.spread(Metric::ProcessorMicros), "µs"),
-                added.map(|added| format!("{added:+.0} µs")).unwrap_or_default(),
-            ],
-        );
+    let mut text = heading(&["gateway", "CPU of a request", "beside Envoy with Keyswap"]);
+    let Some(table) = report.table("gateways") else { return text };
+    for row in &table.rows {
+        let cells = [row.title.clone(), value(row.spread(Metric::ProcessorMicros), "µs"), beside(table, row)];
+        line(&mut text, &cells);
     }
     text
 }
@@ -158,6 +148,26 @@ fn component(table: &Table) -> String {
     text
 }
 
+fn gateways(table: &Table) -> String {
+    let mut text =
+        heading(&["gateway", "CPU of a request", "beside Envoy with Keyswap", "a second", "memory"]);
+    for row in &table.rows {
+        let rate = row.spread(Metric::RequestsPerSecond);
+        line(
+            &mut text,
+            &[
+                row.title.clone(),
+                value(row.spread(Metric::ProcessorMicros), "µs"),
+                beside(table, row),
+                rate.map(|rate| format!("{:.0}", rate.median)).unwrap_or_default(),
+                value(row.spread(Metric::MemoryMegabytes), "MB"),
+            ],
+        );
+    }
+    text.push_str(&waiting(table));
+    text
+}
+
 fn growth(condition: &str, table: &Table) -> String {
     let has_memory = table.rows.iter().any(|row| row.samples.contains_key(&Metric::MemoryMegabytes));
     let columns = ["set-up", condition, "CPU of a request", "added to Envoy alone", "a second", "memory"];
@@ -223,6 +233,12 @@ fn added(table: &Table, row: &Row, metric: Metric, unit: &str) -> String {
     }
     let Some(Spread { median, low, high }) = table.added(row, metric) else { return String::new() };
     format!("{median:+.1} {unit} ({low:+.1} to {high:+.1})")
+}
+
+/// Returns the median cost of a row as a multiple of that of Envoy with Keyswap.
+fn beside(table: &Table, row: &Row) -> String {
+    let ratio = table.ratio(row, "keyswap-token", Metric::ProcessorMicros);
+    ratio.map(|spread| format!("{:.1} ×", spread.median)).unwrap_or_default()
 }
 
 fn value(spread: Option<Spread>, unit: &str) -> String {

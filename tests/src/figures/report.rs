@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::statistics::{Spread, differences, spread};
+use super::statistics::{Spread, differences, ratios, spread};
 use crate::tools::project_root;
 
 /// The file with the figures of the documents.
@@ -133,6 +133,11 @@ impl Table {
     pub fn added(&self, row: &Row, metric: Metric) -> Option<Spread> {
         let baseline = self.row(&row.baseline, &row.condition).or_else(|| self.row(&row.baseline, ""))?;
         spread(&differences(row.samples.get(&metric)?, baseline.samples.get(&metric)?))
+    }
+
+    /// Returns the quotient of a row and another set-up's, round by round.
+    pub fn ratio(&self, row: &Row, other: &str, metric: Metric) -> Option<Spread> {
+        spread(&ratios(row.samples.get(&metric)?, self.row(other, "")?.samples.get(&metric)?))
     }
 }
 

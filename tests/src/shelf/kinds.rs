@@ -9,6 +9,12 @@ pub struct Kind {
     pub provider: Provider,
     /// The name.
     pub name: &'static str,
+    /// The host of the API; empty: that of the provider.
+    pub at: &'static str,
+    /// The path at the proxy in front of the provider's own paths.
+    pub base: &'static str,
+    /// The beginning of the provider's paths that those at the proxy do not have.
+    pub under: &'static str,
     /// The path of the collection at the provider.
     pub collection: &'static str,
     /// The path at which a POST makes one.
@@ -21,7 +27,7 @@ pub struct Kind {
     pub told: Told,
     /// The member of a list that has the elements.
     pub list: &'static str,
-    /// Further members of an object.
+    /// Further members of an object, with `{id}` for its id.
     pub members: &'static str,
     /// The requests on one object: method, and the path behind its own.
     pub verbs: &'static [(&'static str, &'static str)],
@@ -42,12 +48,14 @@ pub enum Told {
     File,
     /// The name of an operation, which names the object in its metadata.
     Operation,
+    /// `fine_tuned_model` of a job.
+    Tuned,
 }
 
 impl Kind {
     /// Returns the host of the provider.
     pub fn host(&self) -> &'static str {
-        self.provider.host()
+        if self.at.is_empty() { self.provider.host() } else { self.at }
     }
 
     /// Returns whether the object can be made with an event stream for an answer.
@@ -62,6 +70,9 @@ const STREAMED: (&str, &str) = ("GET", "?stream=false");
 const KIND: Kind = Kind {
     provider: OpenAi,
     name: "",
+    at: "",
+    base: "",
+    under: "",
     collection: "",
     made_at: "",
     body: "{}",
@@ -90,12 +101,41 @@ const fn gemini(
     Kind { provider: Gemini, list, told: Told::Name, ..openai(name, collection, begins) }
 }
 
+const fn groq(name: &'static str, collection: &'static str, begins: &'static str) -> Kind {
+    Kind { at: "api.groq.com", base: "/groq", ..openai(name, collection, begins) }
+}
+
+const fn mistral(name: &'static str, collection: &'static str, begins: &'static str) -> Kind {
+    Kind { at: "api.mistral.ai", base: "/mistral", ..openai(name, collection, begins) }
+}
+
+const fn azure(name: &'static str, collection: &'static str, begins: &'static str) -> Kind {
+    let kind = openai(name, collection, begins);
+    Kind { at: "acme.openai.azure.com", base: "/azure-openai", under: "/openai/v1", ..kind }
+}
+
+const fn vertex(
+    name: &'static str,
+    collection: &'static str,
+    begins: &'static str,
+    list: &'static str,
+) -> Kind {
+    let kind = openai(name, collection, begins);
+    Kind { at: "aiplatform.googleapis.com", base: "/google-vertex-ai", told: Told::Name, list, ..kind }
+}
+
 const CHAT: &str = "/v1/chat/completions";
 const RESPONSES: &str = "/v1/responses";
 const GENERATE: &str = "/v1beta/models/gemini-3-flash:generateContent";
 
+/// A message whose conversation is kept. It can be named, and neither read nor listed.
+pub(super) static MESSAGE: Kind = Kind {
+    members: r#"{"role":"assistant","content":[],"model":"m","stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#,
+    ..anthropic("message", "/v1/messages", "msg_")
+};
+
 /// All kinds.
-pub static KINDS: [Kind; 36] = [
+pub static KINDS: [Kind; 46] = [
     Kind {
         verbs: &[("GET", "/content")],
         uses: &[
@@ -226,7 +266,7 @@ pub static KINDS: [Kind; 36] = [
     Kind {
         verbs: &[("POST", "/cancel"), ("GET", "/results")],
         body: r#"{"requests":[{"custom_id":"a","params":{"model":"m","max_tokens":1,"messages":[]}}]}"#,
-        members: r#"{"created_at":"2026-01-01T00:00:00Z","expires_at":"2026-01-01T00:00:00Z","processing_status":"in_progress","request_counts":{"canceled":0,"errored":0,"expired":0,"processing":1,"succeeded":0}}"#,
+        members: r#"{"created_at":"2026-01-01T00:00:00Z","expires_at":"2026-01-01T00:00:00Z","processing_status":"in_progress","request_counts":{"canceled":0,"errored":0,"expired":0,"processing":1,"succeeded":0},"results_url":"https://api.anthropic.com/v1/messages/batches/{id}/results"}"#,
         ..anthropic("message_batch", "/v1/messages/batches", "msgbatch_")
     },
     Kind {
@@ -274,10 +314,6 @@ pub static KINDS: [Kind; 36] = [
                 r#"{"contents":[{"parts":[{"fileData":{"fileUri":"https://generativelanguage.googleapis.com/v1beta/files/{}"}}]}]}"#,
             ),
             (GENERATE, r#"{"contents":[{"parts":[{"file_data":{"file_uri":"files/{}"}}]}]}"#),
-            (
-                "/v1beta/models/gemini-3-flash:batchGenerateContent",
-                r#"{"batch":{"inputConfig":{"fileName":"files/{}"}}}"#,
-            ),
         ],
         ..gemini("file", "/v1beta/files", "f", "files")
     },
@@ -322,4 +358,43 @@ pub static KINDS: [Kind; 36] = [
     gemini("agent", "/v1beta/agents", "ag-", "agents"),
     gemini("environment", "/v1beta/environments", "en-", "environments"),
     Kind { provider: Gemini, ..openai("compatible_file", "/v1beta/openai/files", "of-") },
+    Kind {
+        made_at: "/v1/fine-tunes",
+        told: Told::Tuned,
+        uses: &[(CHAT, r#"{"model":"{}","messages":[]}"#)],
+        ..openai("tuned", "/v1/models", "ft:m:o::")
+    },
+    Kind {
+        uses: &[("/openai/v1/batches", r#"{"input_file_id":"{}"}"#)],
+        ..groq("groq_file", "/openai/v1/files", "groq-")
+    },
+    groq("groq_batch", "/openai/v1/batches", "groq-batch-"),
+    Kind {
+        uses: &[
+            ("/v1/batch/jobs", r#"{"input_files":["{}"],"model":"m"}"#),
+            ("/v1/fine_tuning/jobs", r#"{"model":"m","training_files":[{"file_id":"{}"}]}"#),
+        ],
+        ..mistral("mistral_file", "/v1/files", "mistral-")
+    },
+    mistral("mistral_batch", "/v1/batch/jobs", "mistral-batch-"),
+    Kind {
+        uses: &[("/v1/chat/completions", r#"{"model":"m","tools":[{"library_ids":["{}"]}],"messages":[]}"#)],
+        ..mistral("library", "/v1/libraries", "library-")
+    },
+    Kind {
+        uses: &[("/openai/v1/responses", r#"{"model":"m","input":[{"content":[{"file_id":"{}"}]}]}"#)],
+        ..azure("azure_file", "/openai/v1/files", "assistant-")
+    },
+    Kind {
+        uses: &[("/openai/v1/responses", r#"{"model":"m","previous_response_id":"{}"}"#)],
+        ..azure("azure_response", "/openai/v1/responses", "resp_azure_")
+    },
+    Kind {
+        uses: &[(
+            "/v1/projects/p/locations/l/publishers/google/models/g:generateContent",
+            r#"{"cachedContent":"projects/p/locations/l/cachedContents/{}","contents":[]}"#,
+        )],
+        ..vertex("vertex_cache", "/v1/projects/p/locations/l/cachedContents", "vc", "cachedContents")
+    },
+    vertex("vertex_batch", "/v1/projects/p/locations/l/batchPredictionJobs", "vb", "batchPredictionJobs"),
 ];

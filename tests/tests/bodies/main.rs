@@ -7,12 +7,6 @@ mod memory;
 mod messages;
 mod trailers;
 
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
-    time::Duration,
-};
-
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{Envoy, Request, Setup, Standin};
@@ -45,38 +39,10 @@ fn body(model: &str, size: usize) -> String {
     format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}],"model":"{model}"}}"#)
 }
 
-/// Sends a body in slices of this size, chunked or with its length. Returns the answer; nothing where the connection was
-/// closed without one.
+/// Sends a chat in slices. Returns the bytes of the answer.
 fn send(envoy: &Envoy, body: &str, slice: usize, is_chunked: bool) -> Result<String> {
-    let mut stream = TcpStream::connect(envoy.address())?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-    stream.set_nodelay(true)?;
-    let framing = if is_chunked {
-        "transfer-encoding: chunked".to_owned()
-    } else {
-        format!("content-length: {}", body.len())
-    };
-    let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: keyswap.test\r\nconnection: close\r\n{framing}\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes())?;
-    for part in body.as_bytes().chunks(slice) {
-        let sent = if is_chunked {
-            stream.write_all(&[format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat())
-        } else {
-            stream.write_all(part)
-        };
-        // A refusal may come before all is sent.
-        if sent.is_err() {
-            break;
-        }
-    }
-    if is_chunked {
-        let _ = stream.write_all(b"0\r\n\r\n");
-    }
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    let request = Request::new("POST", "/v1/chat/completions").bearer(TOKEN).body(body);
+    envoy.send_sliced(&request, slice, is_chunked)
 }
 
 #[test]
@@ -124,14 +90,13 @@ fn a_refusal_is_counted_once_with_its_reason_and_what_passes_as_allowed() -> Res
     for model in ["gpt-5", "gpt-5-mini", "gpt-5"] {
         send(&envoy, &body(model, 100), 1000, false)?;
     }
-    let stats = envoy.admin("/stats?filter=keyswap.decisions")?;
-    let count = |verdict: &str, reason: &str| {
-        let line = format!("keyswap.decisions.verdict.{verdict}.reason.{reason}.provider.openai: ");
-        let found = stats.lines().find_map(|it| it.split_once(&line).map(|(_, count)| count.to_owned()));
-        found.unwrap_or_default()
-    };
-    let counts = (count("forward", "allowed"), count("reply", "model_not_allowed"));
-    ensure!(counts == ("1".to_owned(), "2".to_owned()), "{counts:?}\n{stats}");
+    let counts = [
+        "keyswap.decisions.verdict.forward.reason.allowed.provider.openai: 1\n",
+        "keyswap.decisions.verdict.reply.reason.model_not_allowed.provider.openai: 2\n",
+    ];
+    envoy.has_counted("/stats?filter=keyswap.decisions", &counts)?;
+    let logged: Vec<Value> = envoy.access_log(3)?.iter().map(|line| line["reason"].clone()).collect();
+    ensure!(logged == ["model_not_allowed", "allowed", "model_not_allowed"], "{logged:?}");
     Ok(())
 }
 

@@ -19,8 +19,8 @@ use super::{KEY, TOKEN, policy};
 
 const UPLOADS: usize = 100;
 const UPLOAD_BYTES: usize = 20_000_000;
-/// The most that memory may grow beyond Envoy's own: a thirtieth of the uploads.
-const ALLOWED_BYTES: u64 = 64 << 20;
+/// The most that memory may grow: a thirtieth of the uploads.
+const ALLOWED_BYTES: u64 = 60_000_000;
 const SLICE_BYTES: usize = 64 * 1024;
 
 /// An upstream that keeps nothing of its requests but the number of their bytes.
@@ -132,15 +132,12 @@ fn growth(setup: Setup, sink: &Sink) -> Result<u64> {
     Ok(large.saturating_sub(small))
 }
 
-/// Envoy itself has buffers for each connection, which fill where the upstream is slower than the callers.
 #[test]
-fn a_hundred_uploads_of_20_mb_that_are_judged_and_metered_take_no_more_memory_than_in_envoy_alone()
--> Result<()> {
+fn a_hundred_uploads_of_20_mb_that_are_judged_and_metered_take_less_than_60_mb() -> Result<()> {
     let sink = Sink::start()?;
     let mut policy = policy();
     policy["metering"] = json!({});
-    let alone = growth(Envoy::without_keyswap(), &sink)?;
-    let judged = growth(Envoy::with(&policy).env("OPENAI_API_KEY", KEY), &sink)?;
-    ensure!(judged <= alone + ALLOWED_BYTES, "{judged} bytes, and {alone} in Envoy alone");
+    let growth = growth(Envoy::with(&policy).env("OPENAI_API_KEY", KEY), &sink)?;
+    ensure!(growth < ALLOWED_BYTES, "{growth} bytes");
     Ok(())
 }

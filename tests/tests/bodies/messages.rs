@@ -56,12 +56,17 @@ struct Session(TcpStream);
 
 impl Session {
     fn open(envoy: &Envoy) -> Result<Self> {
+        Self::open_with(envoy, "")
+    }
+
+    /// Opens a session with further lines in the head of its request.
+    fn open_with(envoy: &Envoy, lines: &str) -> Result<Self> {
         let mut stream = TcpStream::connect(envoy.address())?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         stream.set_nodelay(true)?;
         let head = format!(
-            "GET /v1/realtime?model=gpt-realtime HTTP/1.1\r\nhost: keyswap.test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+            "GET /v1/realtime?model=gpt-realtime HTTP/1.1\r\nhost: api.openai.com\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{lines}authorization: Bearer {TOKEN}\r\n\r\n"
         );
         stream.write_all(head.as_bytes())?;
         let mut session = Self(stream);
@@ -171,6 +176,42 @@ fn messages_with_allowed_models_sound_and_control_frames_pass_as_they_are() -> R
         session.send(&frame(BINARY, true, &sound), 2);
         session.read_until(|read| read.ends_with(&sound))?;
         standin.take();
+    }
+    Ok(())
+}
+
+const COMPRESSION: &str = "sec-websocket-extensions: permessage-deflate; client_max_window_bits\r\n";
+
+#[test]
+fn a_policy_that_decides_forbids_compression_and_one_in_shadow_mode_says_that_it_could_not_read() -> Result<()>
+{
+    let standin = Standin::start()?;
+    let message = json!({"type": "session.update", "session": {"model": "gpt-realtime"}});
+    let mut compressed = frame(TEXT, true, message.to_string().as_bytes());
+    compressed[0] |= 0x40;
+    for is_shadow in [false, true] {
+        let mut policy = policy();
+        policy["tokens"][0]["models"] = json!(["gpt-realtime"]);
+        if is_shadow {
+            policy["mode"] = json!("shadow");
+        }
+        let envoy = Envoy::with(&policy).env("OPENAI_API_KEY", KEY).upstream(&standin).start()?;
+        let mut session = Session::open_with(&envoy, COMPRESSION)?;
+        let received = standin.take();
+        let extensions = received.first().and_then(|request| request.header("sec-websocket-extensions"));
+        ensure!(extensions.is_some() == is_shadow, "shadow: {is_shadow}: {extensions:?}");
+        if !is_shadow {
+            continue;
+        }
+        session.send(&compressed, compressed.len());
+        until("the frame arrived", || {
+            Ok(standin.wire().windows(compressed.len()).any(|part| part == compressed))
+        })?;
+        drop(session);
+        until("the log says it", || {
+            let log = envoy.log();
+            Ok(log.lines().any(|line| line.contains("would_refuse") && line.contains("body_unreadable")))
+        })?;
     }
     Ok(())
 }

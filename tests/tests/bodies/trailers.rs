@@ -68,8 +68,8 @@ fn the_usage_of_an_answer_with_trailers_is_logged_and_counted_once() -> Result<(
         let line = envoy.access_log(1)?.remove(0);
         let told = [&line["model"], &line["input_tokens"], &line["output_tokens"]].map(ToString::to_string);
         ensure!(told.map(|it| it.replace('"', "")) == ["gpt-5-mini", "8", "12"], "{content_type}: {line}");
-        let stats = envoy.admin("/stats?filter=keyswap.usage.outcome")?;
-        ensure!(stats.contains("outcome.metered.provider.openai.model.gpt-5-mini: 1"), "{stats}");
+        let counted = "outcome.metered.provider.openai.model.gpt-5-mini: 1";
+        envoy.has_counted("/stats?filter=keyswap.usage.outcome", &[counted])?;
         let wasmtime = wasmtime(&upstream)?;
         ensure!(raw(&wasmtime.send(&chat(stream))?) == format!("200 {expected}"), "{content_type}");
     }

@@ -5,7 +5,7 @@ use keyswap_cases::{Answered, Forwarded};
 use keyswap_tests::{Received, Response};
 
 /// The views of the upstream and the caller.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// The upstream's request. `None` if it got none.
     pub(crate) upstream: Option<Forwarded>,
@@ -27,6 +27,15 @@ impl Seen {
         let lines = request.headers.iter().map(|(name, value)| (name, value));
         let upstream = Forwarded::of(&request.method, authority, &request.target, lines);
         Ok(Self { upstream: Some(upstream), caller })
+    }
+
+    /// Returns the views without the lines that `fetch` writes for itself.
+    pub(crate) fn of_fetch(mut self) -> Self {
+        let own = ["accept", "accept-encoding", "accept-language", "sec-fetch-mode", "user-agent"];
+        if let Some(upstream) = &mut self.upstream {
+            upstream.headers.retain(|name, _| !own.contains(&name.as_str()));
+        }
+        self
     }
 }
 

@@ -59,6 +59,16 @@ fn the_command_of_the_book_serves_the_shipped_policy() -> Result<()> {
     let wasmtime = Wasmtime::run(shell)?;
     let answer = wasmtime.send(&Request::get("/v1/models").bearer("ptk_nobody-knows-this-one"))?;
     ensure!(answer.header("x-keyswap-reason") == Some("token_invalid"), "{answer:?} {}", wasmtime.log());
+    // An older proxy in front, and clients that offer another protocol, are judged like any other.
+    for (version, lines) in [("1.0", ""), ("1.1", "connection: upgrade\r\nupgrade: TLS/1.2\r\n")] {
+        let head = format!("GET /v1/models HTTP/{version}\r\nhost: llm.example.com\r\n{lines}\r\n");
+        let answer = wasmtime.open_raw(head.as_bytes())?;
+        ensure!(
+            answer.header("x-keyswap-reason") == Some("credential_missing"),
+            "{head}: {}",
+            answer.status()
+        );
+    }
     Ok(())
 }
 

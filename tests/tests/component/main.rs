@@ -3,6 +3,7 @@
 mod artefact;
 mod carrying;
 mod hosts;
+mod prepared;
 mod rollouts;
 mod sdks;
 mod services;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
-    Call, Issuer, Request, Response, Script, Scripted, SigningKey, Standin, Testbed, Wasmtime, faults,
-    unix_now, until,
+    Call, Issuer, Request, Response, Script, Scripted, SigningKey, Standin, Testbed, Wasmtime, WasmtimeSetup,
+    faults, releases, unix_now, until,
 };
 use serde_json::{Value, json};
 
@@ -36,12 +36,15 @@ fn healthy(call: &Call) -> Script {
 }
 
 fn in_front_of(registry: &Scripted, standin: &Standin) -> Result<Wasmtime> {
+    set_up_for(registry, standin).start()
+}
+
+fn set_up_for(registry: &Scripted, standin: &Standin) -> WasmtimeSetup {
     Wasmtime::with(&Testbed::registry_policy())
         .env("OPENAI_API_KEY", KEY)
         .env("KEYSWAP_REGISTRY_TOKEN", "the-registry-token-of-a-test")
         .upstream(standin)
         .registry(registry.address())
-        .start()
 }
 
 fn models(token: &str) -> Request {
@@ -55,15 +58,31 @@ fn is_unavailable(response: &Response) -> bool {
 /// Cached tokens stay accepted. The number of instances, each with its own cache, is up to the host.
 #[test]
 fn a_registry_that_is_of_no_help_lets_nobody_new_in() -> Result<()> {
+    bears_faults(registry_faults(), |setup| setup)
+}
+
+#[test]
+fn in_the_oldest_wasmtime_too_a_registry_that_is_of_no_help_lets_nobody_new_in() -> Result<()> {
+    bears_faults(faults::of_each_kind(registry_faults()), |setup| setup.on(&releases::OLDEST_WASMTIME))
+}
+
+fn registry_faults() -> Vec<(&'static str, Script)> {
+    faults::of_registry(&digest(GOOD), &record(&digest("ptk_somebody-else")))
+}
+
+fn bears_faults(
+    faults: Vec<(&'static str, Script)>,
+    change: fn(WasmtimeSetup) -> WasmtimeSetup,
+) -> Result<()> {
     let standin = Standin::start()?;
-    for (fault, script) in faults::of_registry(&digest(GOOD), &record(&digest("ptk_somebody-else"))) {
+    for (fault, script) in faults {
         let registry =
             Scripted::start(
                 move |call| {
                     if call.target.contains("/tokens/") { script.clone() } else { healthy(call) }
                 },
             )?;
-        let wasmtime = in_front_of(&registry, &standin)?;
+        let wasmtime = change(set_up_for(&registry, &standin)).start()?;
         standin.take();
         for number in 0..8 {
             let started = Instant::now();

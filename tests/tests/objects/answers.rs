@@ -11,7 +11,7 @@ use keyswap_core::base::Digest;
 use keyswap_tests::{Call, Envoy, Request, Script, Scripted, until};
 use serde_json::{Value, json};
 
-use crate::bed::plane;
+use crate::bed::{plane, quiet_feed};
 
 const TOKEN: &str = "ptk_of-a-caller-with-objects";
 const PAUSE: Duration = Duration::from_millis(700);
@@ -59,15 +59,7 @@ impl Claims {
                         json!({"sha256": sha256, "label": "t", "providers": ["openai:*"], "version": 1});
                     Script::answer(200, record.to_string())
                 }
-                target => {
-                    let nothing = r#"{"sequence":1,"history":"00000000000000aa","reset":false,"changes":[]}"#;
-                    let nothing = Script::answer(200, nothing);
-                    if target.contains("wait=") {
-                        Script::After(Duration::from_secs(4), Box::new(nothing))
-                    } else {
-                        nothing
-                    }
-                }
+                target => quiet_feed(target),
             }
         }
     }

@@ -1,11 +1,11 @@
 //! The bed: callers, data planes, and the requests that callers send.
 
-use std::{net::SocketAddr, process::Command};
+use std::{collections::BTreeSet, net::SocketAddr, ops::Deref, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
-    Envoy, KEYSWAP, Kind, Registry, Request, Response, Setup, Shelf, Testbed, Told,
-    clients::matrix::Provider, tools,
+    Embedding, Envoy, KEYSWAP, KINDS, Kind, Registry, Request, Response, Script, Server, Setup, Shelf,
+    Testbed, Told, Wasmtime, WasmtimeSetup, clients::matrix::Provider, tools,
 };
 use serde_json::{Value, json};
 
@@ -16,42 +16,112 @@ pub(crate) const NEVER: &str = "999999";
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) String);
 
+/// A data plane.
+pub(crate) type Plane = Box<dyn Deref<Target = Server>>;
+
+/// The hosts of two data planes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hosts {
+    Envoys,
+    /// The component in Wasmtime, and the authorizer in Express.
+    ComponentAndExpress,
+    /// The authorizer in Starlette and in Hono.
+    PythonAndHono,
+}
+
+/// Returns the answer of a feed without changes, to a call that may wait for some.
+pub(crate) fn quiet_feed(target: &str) -> Script {
+    let nothing =
+        Script::answer(200, r#"{"sequence":1,"history":"00000000000000aa","reset":false,"changes":[]}"#);
+    if target.contains("wait=") { Script::After(Duration::from_secs(4), Box::new(nothing)) } else { nothing }
+}
+
 /// A shelf behind two data planes that ask one registry.
 pub(crate) struct Bed {
     pub(crate) shelf: Shelf,
     pub(crate) registry: Registry,
-    pub(crate) planes: [Envoy; 2],
+    pub(crate) planes: [Plane; 2],
     pub(crate) alice: Caller,
     pub(crate) bob: Caller,
 }
 
-/// Returns the set-up of a data plane in front of an upstream in plain HTTP.
-pub(crate) fn plane(shelf: SocketAddr, registry: SocketAddr) -> Setup {
+/// The environment of a data plane.
+const ENV: [(&str, &str); 4] = [
+    ("OPENAI_API_KEY", "sk-real-openai"),
+    ("ANTHROPIC_API_KEY", "sk-real-anthropic"),
+    ("GEMINI_API_KEY", "real-gemini-key"),
+    ("KEYSWAP_REGISTRY_TOKEN", Registry::TOKEN),
+];
+
+fn policy() -> Value {
     let mut policy = Testbed::policy();
     policy["tokens"] = json!([]);
     policy["registry"] = Testbed::registry();
     // However slow the machine is, a call is not given up.
     policy["registry"]["timeout"] = json!("30s");
-    Envoy::with(&policy)
-        .env("OPENAI_API_KEY", "sk-real-openai")
-        .env("ANTHROPIC_API_KEY", "sk-real-anthropic")
-        .env("GEMINI_API_KEY", "real-gemini-key")
-        .env("KEYSWAP_REGISTRY_TOKEN", Registry::TOKEN)
-        .plain_upstream(shelf)
-        .registry(registry)
+    policy["registry"]["cache"] = json!({"positive": "10m"});
+    for provider in ["groq", "mistral", "azure-openai", "google-vertex-ai"] {
+        policy["credentials"][provider] = json!([{"env": "OPENAI_API_KEY"}]);
+    }
+    policy["providers"]["azure-openai"] = json!({"url": "https://acme.openai.azure.com/openai/v1"});
+    policy
+}
+
+/// Returns the set-up of a data plane in front of an upstream in plain HTTP.
+pub(crate) fn plane(shelf: SocketAddr, registry: SocketAddr) -> Setup {
+    let hosts: BTreeSet<&str> = KINDS.iter().map(Kind::host).collect();
+    let setup = Envoy::with(&policy()).upstream_hosts(hosts).plain_upstream(shelf).registry(registry);
+    ENV.into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+}
+
+/// Returns the set-up of a data plane without Envoy.
+fn component(shelf: &Shelf, registry: SocketAddr) -> WasmtimeSetup {
+    let mut policy = policy();
+    for provider in [Provider::OpenAi, Provider::Anthropic, Provider::Gemini] {
+        policy["providers"][name(provider)] = json!({"url": shelf.url(provider.host())});
+    }
+    for kind in KINDS.iter().filter(|kind| !kind.at.is_empty()) {
+        // A URL of one's own stands for the beginning of Groq's paths, too.
+        let prefix = if kind.base == "/groq" { "/openai/v1" } else { "" };
+        let url = format!("{}{prefix}", shelf.url_of(kind));
+        policy["providers"][kind.base.trim_start_matches('/')] = json!({"url": url});
+    }
+    let setup = Wasmtime::with(&policy).registry(registry);
+    ENV.into_iter().fold(setup, |setup, (name, value)| setup.env(name, value))
+}
+
+fn embedded(shelf: &Shelf, registry: SocketAddr, embedding: Embedding) -> Result<Plane> {
+    Ok(Box::new(Box::new(component(shelf, registry).start_embedded(embedding)?)))
+}
+
+impl Hosts {
+    pub(crate) const ALL: [Self; 3] = [Self::Envoys, Self::ComponentAndExpress, Self::PythonAndHono];
+
+    fn start(self, upstream: &Shelf, registry: SocketAddr) -> Result<[Plane; 2]> {
+        let embedded = |embedding| embedded(upstream, registry, embedding);
+        Ok(match self {
+            Self::Envoys => {
+                let plane = || plane(upstream.address(), registry).start();
+                [Box::new(plane()?), Box::new(plane()?)]
+            }
+            Self::ComponentAndExpress => {
+                [Box::new(component(upstream, registry).start()?), embedded(Embedding::Express)?]
+            }
+            Self::PythonAndHono => [embedded(Embedding::Python)?, embedded(Embedding::Hono)?],
+        })
+    }
 }
 
 impl Bed {
     pub(crate) fn start() -> Result<Self> {
+        Self::on(Hosts::Envoys)
+    }
+
+    /// Starts the data planes on these hosts.
+    pub(crate) fn on(hosts: Hosts) -> Result<Self> {
         let (shelf, registry) = (Shelf::start()?, Registry::start()?);
-        let caller = |label: &str| {
-            let scope = json!({"label": label, "providers": ["openai:*", "anthropic:*", "gemini:*"]});
-            let made = registry.create_token(&scope)?;
-            anyhow::Ok(Caller(made["token"].as_str().context("no token")?.to_owned()))
-        };
-        let (alice, bob) = (caller("alice")?, caller("bob")?);
-        let plane = || plane(shelf.address(), registry.address()).start();
-        let planes = [plane()?, plane()?];
+        let (alice, bob) = (Caller::new(&registry, "alice")?, Caller::new(&registry, "bob")?);
+        let planes = hosts.start(&shelf, registry.address())?;
         Ok(Self { shelf, registry, planes, alice, bob })
     }
 
@@ -106,6 +176,15 @@ impl Bed {
 }
 
 impl Caller {
+    /// Makes a caller that may call every provider of the shelf.
+    pub(crate) fn new(registry: &Registry, label: &str) -> Result<Self> {
+        let providers =
+            ["openai", "anthropic", "gemini", "groq", "mistral", "azure-openai", "google-vertex-ai"];
+        let scope = json!({"label": label, "providers": providers.map(|it| format!("{it}:*"))});
+        let made = registry.create_token(&scope)?;
+        Ok(Self(made["token"].as_str().context("no token")?.to_owned()))
+    }
+
     /// Returns a request of the caller at a path of the provider.
     pub(crate) fn send(&self, kind: &Kind, method: &str, path: &str) -> Request {
         match kind.provider {
@@ -113,7 +192,10 @@ impl Caller {
                 Request::new(method, format!("/anthropic{path}")).header("x-api-key", &self.0)
             }
             Provider::Gemini => Request::new(method, path).header("x-goog-api-key", &self.0),
-            Provider::OpenAi | Provider::GeminiOpenAi => Request::new(method, path).bearer(&self.0),
+            Provider::OpenAi | Provider::GeminiOpenAi => {
+                let path = path.strip_prefix(kind.under).unwrap_or(path);
+                Request::new(method, format!("{}{path}", kind.base)).bearer(&self.0)
+            }
         }
     }
 
@@ -127,29 +209,45 @@ impl Caller {
 
     /// Returns all requests of the caller that name an object, but for its deletion.
     pub(crate) fn requests(&self, kind: &Kind, id: &str) -> Vec<Request> {
+        let named = |(path, body): &(&str, &str)| self.post(kind, path, &body.replace("{}", id));
+        let mut requests = self.verbs(kind, id);
+        requests.extend(kind.uses.iter().map(named));
+        requests
+    }
+
+    /// Returns the requests of the caller on one object, but for its deletion.
+    pub(crate) fn verbs(&self, kind: &Kind, id: &str) -> Vec<Request> {
         let path = format!("{}/{id}", kind.collection);
         let verb = |(method, behind): &(&str, &str)| match *method {
             "GET" => self.get(kind, &format!("{path}{behind}")),
             _ => self.post(kind, &format!("{path}{behind}"), "{}"),
         };
-        let named = |(path, body): &(&str, &str)| self.post(kind, path, &body.replace("{}", id));
         let mut requests = vec![self.get(kind, &path)];
         requests.extend(kind.verbs.iter().map(verb));
-        requests.extend(kind.uses.iter().map(named));
         requests
+    }
+}
+
+/// Returns the name of a provider in the policy.
+pub(crate) fn name(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Anthropic => "anthropic",
+        Provider::Gemini | Provider::GeminiOpenAi => "gemini",
+        Provider::OpenAi => "openai",
     }
 }
 
 /// Returns the kind of a provider with this name.
 pub(crate) fn kind(provider: Provider, name: &str) -> Result<&'static Kind> {
-    let found = keyswap_tests::KINDS.iter().find(|kind| kind.provider == provider && kind.name == name);
+    let found = KINDS.iter().find(|kind| kind.provider == provider && kind.name == name);
     found.with_context(|| format!("no kind `{name}`"))
 }
 
 /// Returns the id that an object or an answer tells.
 pub(crate) fn id_in(kind: &Kind, object: &Value) -> Result<String> {
     let name = match kind.told {
-        Told::Id | Told::Chunks => &object["id"],
+        Told::Tuned if object.get("fine_tuned_model").is_some() => &object["fine_tuned_model"],
+        Told::Id | Told::Chunks | Told::Tuned => &object["id"],
         Told::File if object.get("file").is_some() => &object["file"]["name"],
         Told::Operation if object.get("metadata").is_some() => &object["metadata"]["tunedModel"],
         Told::Name | Told::File | Told::Operation => &object["name"],

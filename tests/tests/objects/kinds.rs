@@ -1,22 +1,22 @@
-//! Every kind of object, on two data planes.
+//! Every kind of object, on two data planes, in every host.
 
 use anyhow::{Result, ensure};
 use keyswap_tests::{KINDS, Kind};
 
-use crate::bed::{Bed, NEVER, ensure_same};
+use crate::bed::{Bed, Caller, Hosts, NEVER, ensure_same};
 
 const NONE: &str = "404 object_not_found";
 
-/// Checks every kind. The error lists all failures.
+/// Checks every kind in every host. The error lists all failures.
 fn check(check: fn(&Bed, &'static Kind) -> Result<()>) -> Result<()> {
-    let bed = Bed::start()?;
-    let failures: Vec<String> = KINDS
-        .iter()
-        .filter_map(|kind| {
+    let mut failures = Vec::new();
+    for hosts in Hosts::ALL {
+        let bed = Bed::on(hosts)?;
+        failures.extend(KINDS.iter().filter_map(|kind| {
             let failure = check(&bed, kind).err()?;
-            Some(format!("{:?} {}: {failure:#}", kind.provider, kind.name))
-        })
-        .collect();
+            Some(format!("{hosts:?}, {:?} {}: {failure:#}", kind.provider, kind.name))
+        }));
+    }
     ensure!(failures.is_empty(), "{}", failures.join("\n\n"));
     Ok(())
 }
@@ -52,9 +52,11 @@ fn what_another_caller_made_is_answered_byte_for_byte_as_if_it_had_never_been() 
             made.push(bed.stream(1, kind, &bed.alice)?);
         }
         let never = format!("{}{NEVER}", kind.begins);
+        // One caller would have guessed too often.
+        let other = Caller::new(&bed.registry, &format!("{:?}-{}", kind.provider, kind.name))?;
         let requests = |id: &str| {
-            let delete = bed.bob.send(kind, "DELETE", &format!("{}/{id}", kind.collection));
-            let mut requests = bed.bob.requests(kind, id);
+            let delete = other.send(kind, "DELETE", &format!("{}/{id}", kind.collection));
+            let mut requests = other.requests(kind, id);
             requests.push(delete);
             requests
         };

@@ -6,5 +6,7 @@ mod answers;
 mod attacks;
 mod bed;
 mod kinds;
+mod long;
 mod outages;
 mod sdks;
+mod slices;

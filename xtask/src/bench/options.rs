@@ -12,10 +12,10 @@ const QUICK: Duration = Duration::from_millis(50);
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Number of rounds. Many short rounds tell more than few long ones: the machine changes less within each
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rounds: u32,
     /// Length of each measurement of a round, in milliseconds
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(20..))]
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(20..))]
     pub(super) slice: u32,
     /// Rate for latencies, in requests a second [default: half of what Keyswap can do]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -23,9 +23,12 @@ pub(crate) struct Options {
     /// Set-ups to compare with Envoy alone; `--list` prints their names. Implies `--table set-ups`
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub(super) set_up: Vec<String>,
-    /// Tables to measure: set-ups, component, tokens, workers, bodies, streams, memory [default: all]
+    /// Tables to measure: set-ups, component, gateways, tokens, workers, bodies, streams, memory [default: all]
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub(super) table: Vec<Kind>,
+    /// Filter of a former release, measured beside this one
+    #[arg(long, value_name = "FILE")]
+    pub(super) former: Option<PathBuf>,
     /// Run one short round, only to see that everything works: the figures mean nothing
     #[arg(long)]
     pub(super) quick: bool,
@@ -58,6 +61,7 @@ impl Options {
             slice: if self.quick { QUICK } else { Duration::from_millis(self.slice.into()) },
             rate: self.rate,
             set_ups: self.set_up.clone(),
+            former: self.former.clone(),
             tables,
             quick: self.quick,
         })

@@ -1,41 +1,101 @@
-//! The Wasm modules of a release, one row each.
+//! The files of a release that are built, one row each.
 
-use anyhow::Result;
 use keyswap_tests::wasm_opt;
 
-/// A Wasm module of a release.
+/// A file of a release that is built.
 #[derive(Debug)]
 pub(crate) struct Artefact {
-    /// The package of the module.
+    /// The package of the file.
     pub(crate) package: &'static str,
     /// The compilation target.
     pub(crate) target: &'static str,
-    /// The optimisation after the build.
-    pub(crate) finish: fn(&[u8]) -> Result<Vec<u8>>,
-    /// Set if the release has images of the module for Istio and Envoy Gateway.
-    pub(crate) has_images: bool,
+    pub(crate) form: Form,
 }
 
-/// All modules of a release.
-pub(crate) const ARTEFACTS: [Artefact; 2] = [
-    Artefact {
-        package: "keyswap-filter",
-        target: "wasm32-wasip1",
-        finish: wasm_opt::filter,
-        has_images: true,
-    },
-    Artefact {
-        package: "keyswap-component",
-        target: "wasm32-wasip2",
-        finish: wasm_opt::component,
-        has_images: false,
-    },
+/// An optimisation of a Wasm module.
+pub(crate) type Finish = fn(&[u8]) -> anyhow::Result<Vec<u8>>;
+
+/// The form of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A Wasm module for Envoy, of which the release has images for Istio and Envoy Gateway.
+    Filter,
+    /// A Wasm component: the proxy.
+    Component,
+    /// A Wasm component: the engine for programs that embed it.
+    Authorizer,
+    /// A dynamic module for Envoy.
+    Module,
+    /// A command.
+    Command,
+}
+
+/// The packages that are built natively. A release builds them in one go for each target.
+pub(crate) const NATIVE: [&str; 2] = ["keyswap", "keyswap-module"];
+
+const X86_64: &str = "x86_64-unknown-linux-gnu";
+const ARM64: &str = "aarch64-unknown-linux-gnu";
+
+/// All files of a release that are built.
+pub(crate) const ARTEFACTS: [Artefact; 7] = [
+    Artefact { package: "keyswap-filter", target: "wasm32-wasip1", form: Form::Filter },
+    Artefact { package: "keyswap-component", target: "wasm32-wasip2", form: Form::Component },
+    Artefact { package: "keyswap-component", target: "wasm32-wasip1", form: Form::Authorizer },
+    Artefact { package: "keyswap-module", target: X86_64, form: Form::Module },
+    Artefact { package: "keyswap-module", target: ARM64, form: Form::Module },
+    Artefact { package: "keyswap", target: X86_64, form: Form::Command },
+    Artefact { package: "keyswap", target: ARM64, form: Form::Command },
 ];
 
 impl Artefact {
-    /// Returns the name of the module's file.
+    /// Returns the name of the file. A native file names its machine, and is renamed where it is installed.
     pub(crate) fn file(&self) -> String {
-        format!("{}.wasm", self.package.replace('-', "_"))
+        match self.form {
+            Form::Filter | Form::Component => format!("{}.wasm", self.package.replace('-', "_")),
+            Form::Authorizer => format!("{}.wasm", self.name()),
+            Form::Module => format!("libkeyswap-{}.so", self.machine()),
+            Form::Command => format!("keyswap-{}", self.machine()),
+        }
+    }
+
+    /// Returns the name in lists and registries: that of the package, which has the authorizer beside the component.
+    pub(crate) fn name(&self) -> &'static str {
+        if self.form == Form::Authorizer { "keyswap-authorizer" } else { self.package }
+    }
+
+    /// Returns the name of the file's bill of materials.
+    pub(crate) fn sbom_file(&self) -> String {
+        match self.form {
+            Form::Filter | Form::Component | Form::Authorizer => format!("{}.cdx.json", self.name()),
+            Form::Module | Form::Command => format!("{}-{}.cdx.json", self.name(), self.machine()),
+        }
+    }
+
+    /// Returns the optimisation after the build, for a Wasm module.
+    pub(crate) fn finish(&self) -> Option<Finish> {
+        match self.form {
+            Form::Filter => Some(wasm_opt::filter),
+            Form::Component => Some(wasm_opt::component),
+            // The build of the authorizer has it.
+            Form::Authorizer | Form::Module | Form::Command => None,
+        }
+    }
+
+    /// Tells if the command on a machine has the file beside it. Wasm runs on all machines; the authorizer is for other programs.
+    pub(crate) fn is_for(&self, machine: &str) -> bool {
+        match self.form {
+            Form::Filter | Form::Component => true,
+            Form::Authorizer => false,
+            Form::Module | Form::Command => self.machine() == machine,
+        }
+    }
+
+    /// Returns the machine of a native file, and the target of another.
+    pub(crate) fn machine(&self) -> &'static str {
+        match self.target.split_once('-') {
+            Some((machine, _)) => machine,
+            None => self.target,
+        }
     }
 }
 
@@ -43,6 +103,7 @@ impl Artefact {
 mod tests {
     use std::{collections::BTreeSet, process::Command};
 
+    use anyhow::Result;
     use keyswap_tests::tools;
     use serde_json::Value;
 
@@ -63,8 +124,23 @@ mod tests {
         };
         let modules = metadata["packages"].as_array().into_iter().flatten().filter(is_module);
         let modules: BTreeSet<&str> = modules.filter_map(|package| package["name"].as_str()).collect();
-        let shipped = ARTEFACTS.iter().map(|artefact| artefact.package).chain(OF_TESTS).collect();
+        let shipped = ARTEFACTS.iter().filter(|artefact| artefact.form != Form::Command);
+        let shipped = shipped.map(|artefact| artefact.package).chain(OF_TESTS).collect();
         assert_eq!(modules, shipped);
         Ok(())
+    }
+
+    #[test]
+    fn no_two_files_have_one_name_and_each_native_one_is_for_both_machines() {
+        let names = |name: fn(&Artefact) -> String| ARTEFACTS.iter().map(name).collect::<BTreeSet<_>>();
+        assert_eq!(names(Artefact::file).len(), ARTEFACTS.len());
+        assert_eq!(names(Artefact::sbom_file).len(), ARTEFACTS.len());
+        for package in NATIVE {
+            let targets = ARTEFACTS.iter().filter(|artefact| artefact.package == package);
+            assert_eq!(
+                targets.map(|artefact| artefact.target).collect::<BTreeSet<_>>(),
+                [ARM64, X86_64].into()
+            );
+        }
     }
 }

@@ -1,23 +1,45 @@
-//! The build of a release's module: the same as for the tests, and with the same bytes on every machine.
+//! The build of a release's file: the same as for the tests, and with the same bytes on every machine.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result};
-use keyswap_tests::build_module;
+use keyswap_tests::{AUTHORIZER, build_module, build_native, check_native};
 
-use super::artefact::Artefact;
+use super::artefact::{Artefact, Form, NATIVE};
 
-/// Builds a module from the workspace in `root`.
+/// Builds a file from the workspace in `root`.
 pub(crate) fn build(artefact: &Artefact, root: &Path) -> Result<Vec<u8>> {
-    let module = build_module(root, artefact.package, artefact.target)?;
-    let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-    (artefact.finish)(&module)
+    if artefact.form == Form::Authorizer {
+        return read(&AUTHORIZER.path()?);
+    }
+    match artefact.finish() {
+        Some(finish) => finish(&read(&build_module(root, artefact.package, artefact.target)?)?),
+        None => read(&native(artefact, root)?),
+    }
+}
+
+/// Builds all native packages for the machine, and returns the file of this one. A second build finds the first.
+fn native(artefact: &Artefact, root: &Path) -> Result<PathBuf> {
+    let stem = match artefact.package {
+        "keyswap-module" => "libkeyswap_module",
+        package => package,
+    };
+    let files = build_native(root, &NATIVE, artefact.target)?;
+    let mut found = files.into_iter().filter(|file| file.file_stem().is_some_and(|name| name == stem));
+    let file = found.next_back().with_context(|| format!("cargo built no `{stem}`"))?;
+    check_native(&file, artefact.target)?;
+    Ok(file)
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use anyhow::ensure;
     use keyswap_tests::{FILTER, tools};
 
@@ -53,7 +75,7 @@ mod tests {
         let elsewhere = folder.path().join("a-folder-with-another-name/keyswap");
         sources(&elsewhere)?;
         // One module suffices: the builds differ in names only. The build in this folder is the one that the tests run.
-        for artefact in ARTEFACTS.iter().filter(|artefact| artefact.has_images) {
+        for artefact in ARTEFACTS.iter().filter(|artefact| artefact.form == Form::Filter) {
             let here = fs::read(FILTER.path()?)?;
             let there = build(artefact, &elsewhere)?;
             ensure!(here == there, "`{}` is another elsewhere", artefact.package);

@@ -1,6 +1,6 @@
 //! Pushing images to a registry, over TLS unless the registry is on this machine.
 
-use std::{env, net::IpAddr};
+use std::{env, net::IpAddr, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use oci_client::{
@@ -9,36 +9,66 @@ use oci_client::{
     secrets::RegistryAuth,
 };
 
-use super::image::{Image, MANIFEST};
+use super::{
+    attached::is_beside,
+    image::INDEX,
+    layout::{Layout, Stored},
+};
 
-/// Pushes images below `registry`, and checks that the registry reports the same digests.
-pub(crate) fn push(registry: &str, images: &[Image]) -> Result<()> {
-    // An error means that a provider is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+/// Pushes all images of a folder below `registry`, and checks that the registry reports the same digests.
+pub(crate) fn push(registry: &str, folder: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        for image in images {
-            let name = format!("{}/{}:{}", registry.trim_end_matches('/'), image.name, image.tag);
-            let reference: Reference = name.parse().with_context(|| format!("`{name}` is no image"))?;
-            push_image(&reference, image).await.with_context(|| format!("cannot push {name}"))?;
-            println!("pushed {name}@{}", image.manifest.digest);
+        for layout in Layout::all(folder)? {
+            for (tag, manifest) in layout.tags()? {
+                let name = format!("{}/{}:{tag}", registry.trim_end_matches('/'), layout.name);
+                let reference: Reference = name.parse().with_context(|| format!("`{name}` is no image"))?;
+                push_image(&layout, &reference, &manifest)
+                    .await
+                    .with_context(|| format!("cannot push {name}"))?;
+                if !is_beside(&tag) {
+                    println!("pushed {name}@{}", manifest.digest);
+                }
+            }
         }
         Ok(())
     })
 }
 
-async fn push_image(reference: &Reference, image: &Image) -> Result<()> {
-    let protocol = if is_here(reference.registry()) { ClientProtocol::Http } else { ClientProtocol::Https };
-    let client = Client::try_from(ClientConfig { protocol, ..ClientConfig::default() })?;
+async fn push_image(layout: &Layout, reference: &Reference, manifest: &Stored) -> Result<()> {
+    let client = client(reference)?;
     client.auth(reference, &authentication(), RegistryOperation::Push).await?;
-    for blob in &image.blobs {
-        client.push_blob(reference, blob.bytes.clone(), &blob.digest).await?;
+    if manifest.media_type == INDEX {
+        for of_machine in layout.named_by(manifest, &["manifests"])? {
+            let reference = reference.clone_with_digest(of_machine.digest.clone());
+            push_one(&client, layout, &reference, &of_machine).await?;
+        }
+        return push_manifest(&client, reference, manifest).await;
     }
-    let media_type = MANIFEST.parse().context("a media type is a header's value")?;
-    client.push_manifest_raw(reference, image.manifest.bytes.clone(), media_type).await?;
+    push_one(&client, layout, reference, manifest).await
+}
+
+async fn push_one(client: &Client, layout: &Layout, reference: &Reference, manifest: &Stored) -> Result<()> {
+    for blob in layout.named_by(manifest, &["config", "layers"])? {
+        client.push_blob(reference, blob.bytes, &blob.digest).await?;
+    }
+    push_manifest(client, reference, manifest).await
+}
+
+async fn push_manifest(client: &Client, reference: &Reference, manifest: &Stored) -> Result<()> {
+    let media_type = manifest.media_type.parse().context("a media type is a header's value")?;
+    client.push_manifest_raw(reference, manifest.bytes.clone(), media_type).await?;
     let kept = client.fetch_manifest_digest(reference, &authentication()).await?;
-    ensure!(kept == image.manifest.digest, "the registry has {kept} instead of {}", image.manifest.digest);
+    ensure!(kept == manifest.digest, "the registry has {kept} instead of {}", manifest.digest);
     Ok(())
+}
+
+/// Returns a client for the registry of an image.
+pub(crate) fn client(image: &Reference) -> Result<Client> {
+    // An error means that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let protocol = if is_here(image.registry()) { ClientProtocol::Http } else { ClientProtocol::Https };
+    Ok(Client::try_from(ClientConfig { protocol, ..ClientConfig::default() })?)
 }
 
 fn authentication() -> RegistryAuth {

@@ -30,9 +30,11 @@ pub(in crate::command) struct Target {
 /// The registry: a database or a server.
 #[derive(Args)]
 pub(in crate::command) struct RegistryArgs {
-    /// Database of the registry: `sqlite://FILE` or `postgres://…` (default: `KEYSWAP_DATABASE`)
+    /// Database of the registry: `sqlite://FILE` or `postgres://…` (default: `KEYSWAP_DATABASE`, or the content of the file
+    /// that `KEYSWAP_DATABASE_FILE` names)
     ///
-    /// Other users of a machine can read the arguments of a process. Pass a URL with a password in the environment.
+    /// Other users of a machine can read the arguments of a process. Pass a URL with a password in the environment
+    /// or in a file.
     #[arg(long, value_name = "URL", conflicts_with = "server")]
     database: Option<String>,
     /// Address of the registry's server, such as `https://keyswap.example.com` (default: `KEYSWAP_SERVER`)
@@ -106,7 +108,7 @@ impl RegistryArgs {
     /// Returns the place, `None` if none is named. Arguments override the environment.
     fn place(&self) -> anyhow::Result<Option<Place>> {
         let (database, server) = match (&self.database, &self.server) {
-            (None, None) => (variable(DATABASE)?, variable(SERVER)?),
+            (None, None) => (database()?, variable(SERVER)?),
             (database, server) => (database.clone(), server.clone()),
         };
         ensure!(
@@ -115,6 +117,12 @@ impl RegistryArgs {
         );
         Ok(database.map(Place::Database).or(server.map(Place::Server)))
     }
+}
+
+/// Returns the database that the environment names, `None` if it names none.
+fn database() -> anyhow::Result<Option<String>> {
+    let named = secret_variable::DATABASE.read()?;
+    Ok(named.map(|url| url.expose().to_owned()).filter(|url| !url.is_empty()))
 }
 
 /// Returns the value of a variable, `None` if it is unset or empty.

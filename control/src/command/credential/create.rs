@@ -7,11 +7,11 @@ use super::view;
 use crate::command::connection::target::Target;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format};
-use crate::registry::Role;
+use crate::registry::{NewCredential, Role};
 
 /// Create a credential and print it once
 ///
-/// A name may have two credentials at a time: give the second to the holder, then revoke the first. Standard output has
+/// A name may have two credentials at a time; `keyswap credential rotate` makes the second. Standard output has
 /// the credential alone; `--format json` prints `{"credential", "sha256", "record"}`.
 #[derive(Args)]
 #[command(after_help = exit::help(
@@ -52,17 +52,25 @@ impl From<RoleName> for Role {
 impl Create {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let created = self.target.open_or_make()?.create_credential(&self.name, self.role.into())?;
-        let (credential, record) = (created.credential.expose(), created.record);
-        match self.target.format {
-            Format::Human => {
-                output::note("# The credential is shown only once: store it now.");
-                output::print(credential)?;
-                output::note(&view::table(std::slice::from_ref(&record)).as_paragraphs());
-            }
-            Format::Json => output::print_json(
-                &json!({"credential": credential, "sha256": record.digest.to_hex(), "record": record}),
-            )?,
-        }
-        Ok(Exit::Ok)
+        show(&created, self.target.format)
     }
+}
+
+/// Prints a new credential, which nothing shows again.
+pub(super) fn show(
+    NewCredential { credential, record }: &NewCredential,
+    format: Format,
+) -> anyhow::Result<Exit> {
+    let credential = credential.expose();
+    match format {
+        Format::Human => {
+            output::note("# The credential is shown only once: store it now.");
+            output::print(credential)?;
+            output::note(&view::table(std::slice::from_ref(record)).as_paragraphs());
+        }
+        Format::Json => output::print_json(
+            &json!({"credential": credential, "sha256": record.digest.to_hex(), "record": record}),
+        )?,
+    }
+    Ok(Exit::Ok)
 }

@@ -2,6 +2,7 @@
 mod create;
 mod list;
 mod revoke;
+mod rotate;
 mod view;
 
 mod subcommand;

@@ -1,6 +1,6 @@
 //! `keyswap credential revoke`: ends a credential of a registry permanently.
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Args;
 use serde_json::json;
 
@@ -23,6 +23,9 @@ pub(crate) struct Revoke {
     /// Name of the credential, or the first 8 or more digits of its SHA-256
     #[arg(value_name = "CREDENTIAL")]
     selector: String,
+    /// Select the older one of two credentials of this name
+    #[arg(long)]
+    older: bool,
     /// Revoke without asking for confirmation
     #[arg(long)]
     yes: bool,
@@ -35,7 +38,8 @@ impl Revoke {
         let registry = self.target.open()?;
         let credential = self.select(registry.credentials()?)?;
         let name = format!("{} {}", credential.id(), credential.name);
-        confirm(&format!("Revoke the credential {name}?"), self.yes)?;
+        let seen = credential.last_seen.map_or_else(|| "never".to_owned(), |at| format!("at {at}"));
+        confirm(&format!("Revoke the credential {name}, last seen {seen}?"), self.yes)?;
         registry.revoke_credential(&credential.digest)?;
         match self.target.format {
             Format::Human => output::print(&format!("revoked {name}"))?,
@@ -51,10 +55,15 @@ impl Revoke {
         let is_digest = |credential: &Credential| {
             digits.len() >= MIN_DIGITS && credential.digest.to_hex().starts_with(&digits)
         };
-        let mut matches: Vec<Credential> = all
-            .into_iter()
-            .filter(|credential| credential.name == self.selector || is_digest(credential))
-            .collect();
+        let is_named = |credential: &Credential| credential.name == self.selector;
+        if self.older {
+            // A registry lists older ones first.
+            let of_name: Vec<Credential> = all.into_iter().filter(is_named).collect();
+            ensure!(of_name.len() != 1, "the name has one credential only, which no other replaces");
+            return Ok(of_name.into_iter().next().ok_or(RegistryError::UnknownCredential)?);
+        }
+        let mut matches: Vec<Credential> =
+            all.into_iter().filter(|credential| is_named(credential) || is_digest(credential)).collect();
         match (matches.pop(), matches.len()) {
             (None, _) => Err(RegistryError::UnknownCredential.into()),
             (Some(credential), 0) => Ok(credential),

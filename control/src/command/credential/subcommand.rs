@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{create, list, revoke};
+use super::{create, list, revoke, rotate};
 use crate::command::terminal::exit::{self, Exit};
 
 /// Manage the credentials with which data planes and introspection clients authenticate to a registry
@@ -14,6 +14,7 @@ use crate::command::terminal::exit::{self, Exit};
 pub(in crate::command) enum Command {
     Create(create::Create),
     List(list::List),
+    Rotate(rotate::Rotate),
     Revoke(revoke::Revoke),
 }
 
@@ -22,6 +23,7 @@ impl Command {
         match self {
             Self::Create(command) => command.run(),
             Self::List(command) => command.run(),
+            Self::Rotate(command) => command.run(),
             Self::Revoke(command) => command.run(),
         }
     }

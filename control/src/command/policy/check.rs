@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use keyswap_core::host::{Capabilities, Environment};
-use keyswap_core::identity::jwt::{Issuer, PureRust};
-use keyswap_core::policy::{Configuration, Policy, PolicyError, PolicyErrors, RolloutPolicy};
+use keyswap_cases::Placeholders;
+use keyswap_core::host::{Capabilities, Environment, SecretFile, SecretFileError};
+use keyswap_core::identity::jwt::{Issuer, JwkError, KeySource, PureRust};
+use keyswap_core::policy::{Configuration, Policy, PolicyErrors, RolloutPolicy};
 use keyswap_core::worker::Worker;
 use serde_json::{Map, Value, json};
 
+use super::judged::judge;
 use super::report::{error_lines, note_count, print_errors_as_json};
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::{self, Exit};
@@ -30,6 +32,8 @@ pub(crate) struct Check {
     #[arg(value_name = "FILE")]
     policy: PathBuf,
     /// Also check that the environment has a usable value for every variable that the policy names
+    ///
+    /// Files are not read: they are on the machines of the data planes.
     #[arg(long)]
     with_env: bool,
     /// Host that runs the policy
@@ -46,6 +50,8 @@ enum Host {
     /// Envoy with the filter
     #[default]
     Envoy,
+    /// Envoy with the dynamic module
+    Module,
     /// The component in Wasmtime, Spin or another host of `wasi:http`
     Component,
 }
@@ -54,6 +60,7 @@ impl Host {
     fn capabilities(self) -> Capabilities {
         match self {
             Self::Envoy => Capabilities::ENVOY,
+            Self::Module => Capabilities::MODULE,
             Self::Component => Capabilities::COMPONENT,
         }
     }
@@ -70,12 +77,8 @@ impl Check {
 
     fn judge(&self, file: &PolicyFile) -> Result<Configuration, PolicyErrors> {
         let json = file.json()?;
-        let configuration = Configuration::from_json(&json)?;
         let host = self.host.capabilities();
-        configuration.fits(host)?;
-        for (place, policy) in configuration.policies() {
-            check_timezones(policy).map_err(|errors| errors.within(place))?;
-        }
+        let configuration = judge(&json, host)?;
         if self.with_env {
             Worker::start(&json, Box::new(ProcessEnvironment), Box::new(PureRust), host, "")?;
         }
@@ -84,7 +87,12 @@ impl Check {
 
     fn report_valid(&self, name: &str, configuration: &Configuration) -> anyhow::Result<Exit> {
         match self.format {
-            Format::Human => output::print(&format!("{name}: ok: {}", summary(configuration)))?,
+            Format::Human => {
+                output::print(&format!("{name}: ok: {}", summary(configuration)))?;
+                for key in passed_over(configuration) {
+                    output::note(&format!("{name}: note: {key}"));
+                }
+            }
             Format::Json => output::print_json(&as_json(configuration))?,
         }
         Ok(Exit::Ok)
@@ -102,15 +110,20 @@ impl Check {
     }
 }
 
-/// Checks that the time zones of budgets are known.
-fn check_timezones(policy: &Policy) -> Result<(), PolicyErrors> {
-    let is_unknown = |(_, name): &(String, &str)| jiff::tz::TimeZone::get(name).is_err();
-    let error = |(path, _)| PolicyError {
-        path,
-        message: "no such time zone: expected an IANA name such as `Europe/Berlin`".to_owned(),
+/// Returns the keys of issuers that the policy holds and that are never used, each with its place and the reason.
+fn passed_over(configuration: &Configuration) -> Vec<String> {
+    let of_issuer = |place: &str, (index, issuer): (usize, &Issuer)| -> Vec<String> {
+        let KeySource::Inline(set) = issuer.keys() else { return Vec::new() };
+        let at = if place.is_empty() { String::new() } else { format!("{place}.") };
+        let line = |(key, fault): &(usize, JwkError)| {
+            format!("`{at}issuers[{index}].jwks.inline.keys[{key}]` is passed over: {fault}")
+        };
+        set.dropped().iter().map(line).collect()
     };
-    let errors: Vec<PolicyError> = policy.timezones().into_iter().filter(is_unknown).map(error).collect();
-    if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
+    let of_policy = |(place, policy): (&str, &Policy)| -> Vec<String> {
+        policy.issuers().iter().enumerate().flat_map(|issuer| of_issuer(place, issuer)).collect()
+    };
+    configuration.policies().into_iter().flat_map(of_policy).collect()
 }
 
 fn summary(configuration: &Configuration) -> String {
@@ -165,7 +178,11 @@ fn as_json(configuration: &Configuration) -> Value {
             members
         }
     };
-    let verdict = [("valid".to_owned(), true.into()), ("errors".to_owned(), json!([]))];
+    let verdict = [
+        ("valid".to_owned(), true.into()),
+        ("errors".to_owned(), json!([])),
+        ("passed_over".to_owned(), passed_over(configuration).into()),
+    ];
     verdict.into_iter().chain(members).collect()
 }
 
@@ -198,5 +215,9 @@ struct ProcessEnvironment;
 impl Environment for ProcessEnvironment {
     fn variable(&self, name: &str) -> Option<Vec<u8>> {
         std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes)
+    }
+
+    fn file(&self, path: &str) -> Result<SecretFile, SecretFileError> {
+        Placeholders.file(path)
     }
 }

@@ -8,6 +8,7 @@ use anyhow::bail;
 use clap::Args;
 use keyswap_cases::{Placeholders, parse_head};
 use keyswap_core::base::Moment;
+use keyswap_core::body::Asked;
 use keyswap_core::host::{Capabilities, MemoryStore};
 use keyswap_core::identity::jwt::PureRust;
 use keyswap_core::judge::Request;
@@ -43,6 +44,12 @@ pub(crate) struct Explain {
     /// Time to judge as of, such as `2027-06-30T00:00:00Z` (default: now)
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// Model that the body names: it is judged, and what the request reserves has its price
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Output tokens that the body allows (default: those of the model or the policy)
+    #[arg(long, value_name = "NUMBER")]
+    max_tokens: Option<u64>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -59,7 +66,7 @@ impl Explain {
         let compile = |policy: Policy| {
             // A policy in shadow mode is explained as if it were enforced.
             let policy = RolloutPolicy::of(policy.enforced());
-            Worker::of(policy, Box::new(Placeholders), Box::new(PureRust), Capabilities::ENVOY)
+            Worker::of(policy, Box::new(Placeholders), Box::new(PureRust), Capabilities::MODULE)
         };
         match file.policy().and_then(compile) {
             Ok(worker) => self.explain(&worker, &text, now),
@@ -77,8 +84,10 @@ impl Explain {
         let in_force = worker.in_force(&store);
         let mask = Mask::of(&head, |name| in_force.is_slot(name));
         let request = Request { head: &head, now, store: &store };
-        let (decision, _) = in_force.decide(&request, &mut |fetch| (fetch.without_call(), now));
-        let explanation = Explanation::of(&decision, now.unix(), &mask);
+        let (mut decision, _) = in_force.decide(&request, &mut |fetch| (fetch.without_call(), now));
+        let asked = Asked { output: self.max_tokens, count: 1, ..Asked::default() };
+        let reserves = decision.with_model(self.model.as_deref(), &asked, now);
+        let explanation = Explanation::of(&decision, reserves, now.unix(), &mask);
         match self.format {
             Format::Human => output::print(explanation.to_string().trim_end())?,
             Format::Json => output::print_json(&explanation)?,

@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use keyswap_core::answer::{LocalReply, ResponseHeader};
 use keyswap_core::base::UnixTime;
 use keyswap_core::identity::{Class, Principal};
-use keyswap_core::judge::{Check, Decision, FieldValue, Rewrite, Verdict};
+use keyswap_core::judge::{Check, Decision, FieldValue, Rewrite, Verdict, WouldReserve};
+use keyswap_core::limit::TokenLimit;
 use serde::Serialize;
 
 use crate::command::terminal::output::visible;
@@ -22,8 +23,29 @@ pub(super) struct Explanation {
     class: Option<&'static str>,
     principal: Option<Caller>,
     checks: Vec<CheckMade>,
+    /// The amount that the request reserves, where its usage is metered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserves: Option<Reserves>,
     #[serde(flatten)]
     outcome: Outcome,
+}
+
+/// The amount that a request reserves, as far as it is known without its body.
+#[derive(Serialize)]
+struct Reserves {
+    tokens: u64,
+    /// The cost in dollars; `None` where the model has no price or is not known.
+    usd: Option<String>,
+    /// The model's name in the table of prices.
+    model: Option<String>,
+    token_limit: Option<Limit>,
+}
+
+/// A rate limit in tokens.
+#[derive(Serialize)]
+struct Limit {
+    tokens: u32,
+    per_seconds: u32,
 }
 
 /// The principal of the request.
@@ -70,7 +92,12 @@ struct Field {
 }
 
 impl Explanation {
-    pub(super) fn of(decision: &Decision<'_>, judged_at: UnixTime, mask: &Mask) -> Self {
+    pub(super) fn of(
+        decision: &Decision<'_>,
+        reserves: Option<WouldReserve>,
+        judged_at: UnixTime,
+        mask: &Mask,
+    ) -> Self {
         Self {
             verdict: decision.verdict_name(),
             reason: decision.reason_code(),
@@ -79,6 +106,7 @@ impl Explanation {
             class: decision.facts.class.map(Class::name),
             principal: decision.facts.principal.as_ref().map(Caller::of),
             checks: decision.facts.checks.iter().map(CheckMade::of).collect(),
+            reserves: reserves.map(Reserves::of),
             outcome: match &decision.verdict {
                 Verdict::Forward(rewrite) => Outcome::forward(rewrite, mask),
                 Verdict::Reply(_, reply) | Verdict::Answer(reply) => Outcome::reply(reply),
@@ -89,6 +117,18 @@ impl Explanation {
 
     pub(super) fn is_forward(&self) -> bool {
         matches!(self.outcome, Outcome::Forward { .. })
+    }
+}
+
+impl Reserves {
+    fn of(reserves: WouldReserve) -> Self {
+        let limit = |limit: TokenLimit| Limit { tokens: limit.tokens(), per_seconds: limit.seconds() };
+        Self {
+            tokens: reserves.tokens,
+            usd: reserves.cost.map(|cost| cost.to_string()),
+            model: reserves.model,
+            token_limit: reserves.limit.map(limit),
+        }
     }
 }
 
@@ -127,7 +167,7 @@ impl Outcome {
     fn reply(reply: &LocalReply) -> Self {
         let header = |(name, value): &ResponseHeader| Field {
             name: (*name).to_owned(),
-            value: Some(value.clone().into_owned()),
+            value: Some(value.to_string()),
         };
         Self::Reply {
             status: reply.status,
@@ -150,7 +190,21 @@ impl Display for Explanation {
             writeln!(f, "principal: {caller}")?;
         }
         writeln!(f, "judged at: {}", self.judged_at)?;
+        self.reserves.iter().try_for_each(|reserves| reserves.fmt(f))?;
         self.outcome.fmt(f)
+    }
+}
+
+impl Display for Reserves {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(Limit { tokens, per_seconds }) = self.token_limit {
+            writeln!(f, "token limit: {tokens} in {per_seconds} seconds")?;
+        }
+        write!(f, "reserves: {} tokens, ", self.tokens)?;
+        match (&self.usd, &self.model) {
+            (Some(usd), Some(model)) => writeln!(f, "{usd} USD at the price of `{}`", visible(model)),
+            _ => writeln!(f, "at no price that is known"),
+        }
     }
 }
 

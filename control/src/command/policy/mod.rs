@@ -1,4 +1,5 @@
 //! `keyswap policy`: checking, explaining, testing and comparing policies, and publishing them to data planes.
+mod judged;
 mod report;
 mod time;
 mod variables;
@@ -15,6 +16,7 @@ mod test;
 
 mod subcommand;
 
-pub(super) use report::report_invalid;
+pub(super) use judged::judge;
+pub(super) use report::{error_lines, report_invalid};
 pub(super) use subcommand::Command;
 pub(super) use variables::variables;

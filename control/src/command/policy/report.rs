@@ -25,7 +25,7 @@ pub(in crate::command) fn report_invalid(
 
 /// Returns the errors, one a line, in the words that the filter logs. Control characters are escaped: a parser's
 /// message may quote one.
-pub(super) fn error_lines(errors: &PolicyErrors) -> String {
+pub(in crate::command) fn error_lines(errors: &PolicyErrors) -> String {
     let lines: Vec<String> = errors.0.iter().map(|error| output::visible(&error.to_string())).collect();
     lines.join("\n")
 }

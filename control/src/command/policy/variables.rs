@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use keyswap_core::host::{Capabilities, Environment};
+use keyswap_core::host::{Capabilities, Environment, SecretFile, SecretFileError};
 use keyswap_core::identity::jwt::PureRust;
 use keyswap_core::worker::Worker;
 
@@ -20,6 +20,11 @@ impl Environment for Asked {
         self.now.borrow_mut().insert(name.to_owned());
         self.before.contains(name).then(|| b"value".to_vec())
     }
+
+    /// Has no file, so that the variables behind it are read.
+    fn file(&self, _: &str) -> Result<SecretFile, SecretFileError> {
+        Err(SecretFileError::Missing)
+    }
 }
 
 /// Returns the variables that the configuration, in JSON, reads secrets from.
@@ -31,7 +36,7 @@ pub(crate) fn variables(configuration: &[u8]) -> BTreeSet<String> {
     loop {
         let asked = Asked { before: known.clone(), now: Rc::default() };
         let environment = Box::new(asked.clone());
-        let _ = Worker::start(configuration, environment, Box::new(PureRust), Capabilities::ENVOY, "");
+        let _ = Worker::start(configuration, environment, Box::new(PureRust), Capabilities::MODULE, "");
         let count = known.len();
         known.append(&mut asked.now.take());
         if known.len() == count {

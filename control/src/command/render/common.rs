@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::Args;
+use keyswap_core::host::Capabilities;
 use keyswap_core::policy::Configuration;
 
 use super::plan::Plan;
@@ -49,13 +50,17 @@ pub(super) struct Remote {
 }
 
 impl Common {
-    /// Reads the configuration and writes the files that `files` renders. An invalid configuration is reported.
+    /// Reads the configuration and writes the files that `files` renders. A configuration that is invalid, or that the filter
+    /// or the module would refuse, is reported.
     pub(super) fn render(
         &self,
+        is_native: bool,
         files: impl FnOnce(Plan) -> anyhow::Result<Vec<File>>,
     ) -> anyhow::Result<Exit> {
         let file = PolicyFile::read(&self.policy)?;
-        let configuration = match file.json().and_then(|json| Configuration::from_json(&json)) {
+        let host = if is_native { Capabilities::MODULE } else { Capabilities::ENVOY };
+        let read = file.json().and_then(|json| Configuration::from_json(&json));
+        let configuration = match read.and_then(|it| it.fits(host).map(|()| it)) {
             Ok(configuration) => configuration,
             Err(errors) => return report_invalid(&file.name, &errors, Format::Human),
         };

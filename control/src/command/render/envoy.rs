@@ -1,9 +1,12 @@
 //! `keyswap render envoy`: a complete bootstrap for a standalone Envoy.
 
-use std::net::IpAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Args;
+use keyswap_core::policy::Configuration;
+use serde_json::Value;
 
 use super::common::{Common, File, Remote};
 use super::parts;
@@ -11,6 +14,7 @@ use super::plan::Plan;
 use super::site::Named;
 use super::text::{self, fill, quoted, scalar};
 use crate::command::terminal::exit::{self, Exit};
+use crate::text::yaml;
 
 /// Write a bootstrap configuration for Envoy
 ///
@@ -24,6 +28,12 @@ use crate::command::terminal::exit::{self, Exit};
 pub(crate) struct RenderEnvoy {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    envoy: Envoy,
+}
+
+#[derive(Args)]
+struct Envoy {
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     listen: IpAddr,
@@ -33,6 +43,9 @@ pub(crate) struct RenderEnvoy {
     /// Port of the admin interface, on the loopback address
     #[arg(long, value_name = "PORT", default_value_t = 9901)]
     admin_port: u16,
+    /// Run the dynamic module in place of the filter: faster, and without a sandbox
+    #[arg(long, conflicts_with_all = ["module_file", "module_url"])]
+    native: bool,
     /// File of the filter
     #[arg(long, value_name = "PATH", default_value = "/etc/keyswap/keyswap_filter.wasm")]
     module_file: PathBuf,
@@ -52,30 +65,87 @@ struct RemoteModule {
 
 impl RenderEnvoy {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        self.common.render(|plan| Ok(vec![self.bootstrap(&plan)?]))
+        self.common.render(self.envoy.native, |plan| {
+            Ok(vec![File { name: "bootstrap.yaml", text: self.envoy.bootstrap(&plan)? }])
+        })
     }
+}
 
-    fn bootstrap(&self, plan: &Plan) -> anyhow::Result<File> {
+/// The addresses and the code of an Envoy that is started here.
+pub(in crate::command) struct Local<'l> {
+    /// The address that callers reach.
+    pub(in crate::command) listen: SocketAddr,
+    /// The port of the admin interface.
+    pub(in crate::command) admin_port: u16,
+    /// The file of the filter, `None` for the dynamic module.
+    pub(in crate::command) filter: Option<&'l Path>,
+}
+
+/// Returns the bootstrap of an Envoy that is started here, with all that the configuration needs. `document` is the configuration as JSON.
+pub(in crate::command) fn bootstrap(
+    configuration: &Configuration,
+    document: Value,
+    local: &Local<'_>,
+) -> anyhow::Result<Value> {
+    let plan = Plan::of(configuration, document, &[], &[], &[])?;
+    let envoy = Envoy {
+        listen: local.listen.ip(),
+        port: local.listen.port(),
+        admin_port: local.admin_port,
+        native: local.filter.is_none(),
+        module_file: local.filter.map(Path::to_path_buf).unwrap_or_default(),
+        module: RemoteModule { module_url: None, module_sha256: None },
+    };
+    yaml::parse(envoy.bootstrap(&plan)?.as_bytes()).context("the rendered configuration is not YAML")
+}
+
+impl Envoy {
+    fn bootstrap(&self, plan: &Plan) -> anyhow::Result<String> {
         let (code, module) = self.code();
         let upstreams = plan.upstreams.iter().chain(&module).map(parts::upstream);
         let clusters: String = plan.callouts.iter().map(parts::callout).chain(upstreams).collect();
-        let text = fill(
+        Ok(fill(
             include_str!("templates/envoy.yaml"),
             &[
-                ("stats_tags", parts::STATS_TAGS),
-                ("http_manager", &parts::http_manager()),
+                ("steps", &self.steps(plan)),
+                ("metrics", &self.metrics()),
+                ("runtime", if self.native { parts::COUNTERS_AS_NAMED } else { "" }),
+                ("http_manager", &parts::http_manager(plan)),
                 ("private_headers", parts::PRIVATE_HEADERS),
                 ("admin_port", &self.admin_port.to_string()),
                 ("listener_address", &quoted(&self.listen.to_string())),
                 ("listener_port", &self.port.to_string()),
-                ("code", &code),
-                ("variables", &parts::names(&plan.variables)),
-                ("policy", &text::json(&plan.document)?),
+                ("filter", &self.filter(plan, &code)?),
                 ("virtual_hosts", &plan.upstreams.iter().map(virtual_host).collect::<String>()),
                 ("clusters", &clusters),
             ],
-        );
-        Ok(File { name: "bootstrap.yaml", text })
+        ))
+    }
+
+    fn steps(&self, plan: &Plan) -> String {
+        let steps = if self.native {
+            include_str!("templates/envoy_module_steps.yaml")
+        } else {
+            include_str!("templates/envoy_filter_steps.yaml")
+        };
+        fill(steps, &[("variables", &parts::names(&plan.variables))])
+    }
+
+    /// Returns the rules for metrics. The module's have labels without them.
+    fn metrics(&self) -> String {
+        if self.native {
+            return include_str!("templates/envoy_module_metrics.yaml").to_owned();
+        }
+        fill(include_str!("templates/envoy_metrics.yaml"), &[("stats_tags", parts::STATS_TAGS)])
+    }
+
+    fn filter(&self, plan: &Plan, code: &str) -> anyhow::Result<String> {
+        if self.native {
+            return parts::module(plan);
+        }
+        let (variables, policy) = (parts::names(&plan.variables), text::json(&plan.document)?);
+        let values = [("code", code), ("variables", &variables), ("policy", &policy)];
+        Ok(fill(include_str!("templates/envoy_filter.yaml"), &values))
     }
 
     /// Returns the source of the filter's code, and the cluster to fetch it from, if it is fetched.

@@ -7,11 +7,11 @@ use anyhow::ensure;
 use clap::Args;
 
 use super::common::{Common, File};
-use super::kubernetes::{Code, Kubernetes};
-use super::parts::{self, ACCESS_LOG, PRIVATE_HEADERS, STATS_TAGS};
+use super::kubernetes::{Code, Kubernetes, spread};
+use super::parts::{self, COUNTERS_AS_NAMED, PRIVATE_HEADERS, STATS_TAGS};
 use super::plan::{Callout, Plan};
 use super::site::Named;
-use super::text::{self, fill, quoted};
+use super::text::{self, fill, quoted, scalar};
 use crate::command::terminal::exit::{self, Exit};
 
 /// Write manifests for Envoy Gateway
@@ -42,57 +42,111 @@ pub(crate) struct RenderEnvoyGateway {
     proxy_namespace: String,
 }
 
+/// The oldest Envoy Gateway that takes the manifests: the source and the header of `responseOverride` are of this one.
+const OLDEST: &str = "1.9";
+
 impl RenderEnvoyGateway {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
-        self.common.render(|plan| {
+        self.common.render(self.kubernetes.native, |plan| {
             let upstreams = self.upstreams(&plan)?;
-            let mut files = vec![self.filter(&plan)?, self.gateway(&plan), upstreams];
+            let mut files = vec![self.filter(&plan)?, self.gateway(&plan)?, upstreams];
             let peer = fill(
                 include_str!("templates/gateway_peer.yaml"),
                 &[("proxy_namespace", &self.proxy_namespace), ("namespace", &self.kubernetes.namespace)],
             );
-            files.extend(self.kubernetes.registry("", &peer));
+            files.extend(self.kubernetes.registry("", &peer, ""));
             Ok(files)
         })
     }
 
     fn filter(&self, plan: &Plan) -> anyhow::Result<File> {
-        let module = match self.kubernetes.code() {
-            Code::Image { name, digest } => {
-                format!("type: Image\nimage: {{url: {}}}\n", quoted(&format!("{name}@{digest}")))
-            }
-            Code::Http { url, sha256 } => {
-                format!("type: HTTP\nhttp: {{url: {}, sha256: \"{sha256}\"}}\n", quoted(url))
-            }
-        };
         let text = fill(
             include_str!("templates/gateway_filter.yaml"),
             &[
                 ("namespace", &self.kubernetes.namespace),
-                ("module", &module),
-                ("variables", &parts::names(&plan.variables)),
-                ("policy", &text::yaml(&plan.document)?),
+                ("version", OLDEST),
+                ("extension", &self.extension(plan)?),
             ],
         );
         Ok(File { name: "filter.yaml", text })
     }
 
-    fn gateway(&self, plan: &Plan) -> File {
+    fn extension(&self, plan: &Plan) -> anyhow::Result<String> {
+        let policy = text::yaml(&plan.document)?;
+        if self.kubernetes.native {
+            return Ok(fill(include_str!("templates/gateway_module.yaml"), &[("policy", &policy)]));
+        }
+        let module = match self.kubernetes.code() {
+            Code::Image { name, digest } => {
+                let secret = self.kubernetes.pull_secret();
+                let secret = secret.map(|name| format!(", pullSecretRef: {{name: {}}}", scalar(name)));
+                let image = quoted(&format!("{name}@{digest}"));
+                format!("type: Image\nimage: {{url: {image}{}}}\n", secret.unwrap_or_default())
+            }
+            Code::Http { url, sha256 } => {
+                format!("type: HTTP\nhttp: {{url: {}, sha256: \"{sha256}\"}}\n", quoted(url))
+            }
+        };
+        let variables = parts::names(&plan.variables);
+        let values = [("module", module.as_str()), ("variables", &variables), ("policy", &policy)];
+        Ok(fill(include_str!("templates/gateway_wasm.yaml"), &values))
+    }
+
+    fn gateway(&self, plan: &Plan) -> anyhow::Result<File> {
+        let kubernetes = &self.kubernetes;
+        let (volume, mount) = kubernetes.library();
+        let of_library = |template: &str| {
+            if kubernetes.native {
+                fill(template, &[("volume", &volume), ("mount", mount)])
+            } else {
+                String::new()
+            }
+        };
+        let metrics = if kubernetes.native {
+            fill(include_str!("templates/gateway_runtime.yaml"), &[("runtime", COUNTERS_AS_NAMED)])
+        } else {
+            fill(include_str!("templates/gateway_labels.yaml"), &[("stats_tags", &labels())])
+        };
+        // A panic of the module is caught.
+        let (concurrency, liveness) = if kubernetes.native {
+            ("", String::new())
+        } else {
+            (include_str!("templates/gateway_concurrency.yaml"), self.liveness())
+        };
+        let pods = fill(include_str!("templates/gateway_pods.yaml"), &[("namespace", &kubernetes.namespace)]);
         let text = fill(
             include_str!("templates/gateway_gateway.yaml"),
             &[
-                ("namespace", &self.kubernetes.namespace),
-                ("replicas", &self.kubernetes.replicas.to_string()),
-                ("environment", &self.kubernetes.environment(plan)),
-                ("access_log", ACCESS_LOG),
-                ("stats_tags", STATS_TAGS),
+                ("namespace", &kubernetes.namespace),
+                ("version", OLDEST),
+                ("concurrency", concurrency),
+                ("replicas", &kubernetes.replicas()),
+                ("pull_secrets", &kubernetes.pull_secrets()),
+                ("spread", &spread(&pods)),
+                ("volumes", &of_library(include_str!("templates/gateway_volumes.yaml"))),
+                ("environment", &kubernetes.environment(plan)),
+                ("mounts", &of_library(include_str!("templates/gateway_mounts.yaml"))),
+                ("liveness", &liveness),
+                ("autoscaler", &kubernetes.autoscaler(include_str!("templates/gateway_autoscaler.yaml"))?),
+                ("drain", &format!("{}s", kubernetes.drain)),
+                ("library", &of_library(include_str!("templates/gateway_library.yaml"))),
+                ("access_log", &parts::access_log(plan)),
+                ("metrics", &metrics),
                 ("clusters", &plan.callouts.iter().map(cluster_patch).collect::<String>()),
                 ("gateway_class", &self.gateway_class),
-                ("port", &self.kubernetes.port.to_string()),
-                ("tls_secret", &self.kubernetes.tls_secret),
+                ("port", &kubernetes.port.to_string()),
+                ("tls_secret", &kubernetes.tls_secret),
+                ("no_websocket", &parts::no_websocket()),
             ],
         );
-        File { name: "gateway.yaml", text }
+        Ok(File { name: "gateway.yaml", text })
+    }
+
+    /// Returns the probe that asks the filter. Envoy Gateway gives a container no port below 1024.
+    fn liveness(&self) -> String {
+        let port = self.kubernetes.port;
+        let port = if port < 1024 { port.saturating_add(10000) } else { port };
+        fill(include_str!("templates/gateway_liveness.yaml"), &[("container_port", &port.to_string())])
     }
 
     fn upstreams(&self, plan: &Plan) -> anyhow::Result<File> {
@@ -122,6 +176,12 @@ impl RenderEnvoyGateway {
         }
         text
     }
+}
+
+/// Returns patches that add the rules for labels to those that are there.
+fn labels() -> String {
+    let rules = STATS_TAGS.lines().filter_map(|line| line.strip_prefix("- "));
+    rules.map(|rule| fill(include_str!("templates/gateway_label.yaml"), &[("stats_tag", rule)])).collect()
 }
 
 /// Returns a patch that adds a callout's cluster to a bootstrap.

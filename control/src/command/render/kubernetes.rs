@@ -1,4 +1,4 @@
-//! The parts that Istio and Envoy Gateway share: names, the filter's code, references to Secrets, the registry.
+//! The parts that Istio and Envoy Gateway share: names, the code to run, references to Secrets, the registry.
 
 use std::str::FromStr;
 
@@ -18,6 +18,10 @@ pub(super) struct Kubernetes {
     pub(super) namespace: String,
     #[command(flatten)]
     module: Module,
+    /// Run the dynamic module in place of the filter: faster, and without a sandbox. `--image` is then an image with
+    /// `libkeyswap.so` in its root
+    #[arg(long, requires = "image", conflicts_with = "url")]
+    pub(super) native: bool,
     /// Secret that holds the credentials, each under the name of its variable
     #[arg(long, value_name = "NAME", default_value = "keyswap-credentials", value_parser = label)]
     credentials_secret: String,
@@ -30,9 +34,22 @@ pub(super) struct Kubernetes {
     /// Number of proxies, and of registry servers
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub(super) replicas: u16,
+    /// Greatest number of proxies: they are then as many as their load takes, from `--replicas` on
+    #[arg(long, value_name = "N")]
+    max_replicas: Option<u16>,
+    /// Seconds that the streams of a proxy have to end when the proxy has to go
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u32).range(10..=86_400))]
+    pub(super) drain: u32,
+    /// Secret for pulling images; repeatable
+    #[arg(long = "pull-secret", value_name = "NAME", value_parser = label)]
+    pull_secrets: Vec<String>,
     /// Image of the registry to deploy as well, pinned by its digest
     #[arg(long, value_name = "IMAGE")]
     registry_image: Option<Image>,
+    /// Namespace of the registry (default: that of all objects). With one of its own, accounts of the gateway's namespace
+    /// have no way to the registry's Secret
+    #[arg(long, value_name = "NAME", requires = "registry_image", value_parser = label)]
+    registry_namespace: Option<String>,
     /// Time for which the registry keeps hourly usage, from `1d` to `4000d`; `400d` if absent
     #[arg(long, value_name = "TIME", requires = "registry_image", value_parser = retention)]
     usage_retention: Option<String>,
@@ -75,6 +92,23 @@ impl Kubernetes {
         }
     }
 
+    /// Returns the namespace of the registry.
+    pub(super) fn registry_namespace(&self) -> &str {
+        self.registry_namespace.as_ref().unwrap_or(&self.namespace)
+    }
+
+    /// Returns the volume that has the dynamic module, with its place in the proxy's container; nothing for the filter.
+    pub(super) fn library(&self) -> (String, &'static str) {
+        let Some(image) = self.module.image.as_ref().filter(|_| self.native) else {
+            return (String::new(), "");
+        };
+        let reference = quoted(&format!("{}@{}", image.name, image.digest));
+        (
+            fill(include_str!("templates/library_volume.yaml"), &[("image", &reference)]),
+            include_str!("templates/library_mount.yaml"),
+        )
+    }
+
     /// Returns the variables of the proxy's container, as references to the Secret.
     pub(super) fn environment(&self, plan: &Plan) -> String {
         let variable = |name: &String| {
@@ -84,9 +118,41 @@ impl Kubernetes {
         plan.variables.iter().map(variable).collect()
     }
 
+    /// Returns the number of proxies in a manifest, unless an autoscaler says it: then each change of the manifest would set it
+    /// back.
+    pub(super) fn replicas(&self) -> String {
+        if self.max_replicas.is_some() { String::new() } else { format!("replicas: {}\n", self.replicas) }
+    }
+
+    /// Returns the fields of an autoscaler that both meshes have, in a template; nothing without `--max-replicas`.
+    pub(super) fn autoscaler(&self, template: &str) -> anyhow::Result<String> {
+        let Some(most) = self.max_replicas else { return Ok(String::new()) };
+        ensure!(most >= self.replicas, "`--max-replicas` is less than `--replicas`");
+        let (least, most) = (self.replicas.to_string(), most.to_string());
+        let fields = [("replicas", least.as_str()), ("max_replicas", &most)];
+        let autoscaling = fill(include_str!("templates/autoscaling.yaml"), &fields);
+        Ok(fill(template, &[("namespace", &self.namespace), ("autoscaling", &autoscaling)]))
+    }
+
+    /// Returns the Secrets for pulling images, as a field of a pod.
+    pub(super) fn pull_secrets(&self) -> String {
+        let secrets: Vec<String> =
+            self.pull_secrets.iter().map(|name| format!("{{name: {}}}", scalar(name))).collect();
+        if secrets.is_empty() {
+            String::new()
+        } else {
+            format!("imagePullSecrets: [{}]\n", secrets.join(", "))
+        }
+    }
+
+    /// Returns the Secret for pulling the filter, for which meshes take one only.
+    pub(super) fn pull_secret(&self) -> Option<&str> {
+        self.pull_secrets.first().filter(|_| self.module.image.is_some()).map(String::as_str)
+    }
+
     /// Returns the manifest of the registry, `None` without `--registry-image`. `labels` are the labels of its pods,
-    /// `peer` selects the pods that may call it.
-    pub(super) fn registry(&self, labels: &str, peer: &str) -> Option<File> {
+    /// `peer` selects the pods that may call it, `tunnel` are the ports of the mesh by which they do.
+    pub(super) fn registry(&self, labels: &str, peer: &str, tunnel: &str) -> Option<File> {
         let image = self.registry_image.as_ref()?;
         let retention = self
             .usage_retention
@@ -95,8 +161,11 @@ impl Kubernetes {
         let text = fill(
             include_str!("templates/registry.yaml"),
             &[
-                ("namespace", &self.namespace),
+                ("namespace", self.registry_namespace()),
                 ("replicas", &self.replicas.to_string()),
+                ("pull_secrets", &self.pull_secrets()),
+                ("spread", &spread("app.kubernetes.io/name: keyswap-registry")),
+                ("tunnel", tunnel),
                 ("image", &quoted(&format!("{}@{}", image.name, image.digest))),
                 ("labels", labels),
                 ("retention", &retention.unwrap_or_default()),
@@ -105,6 +174,11 @@ impl Kubernetes {
         );
         Some(File { name: "registry.yaml", text })
     }
+}
+
+/// Returns the constraints that spread pods with these labels over nodes and zones, as far as there are any.
+pub(super) fn spread(labels: &str) -> String {
+    fill(include_str!("templates/spread.yaml"), &[("labels", labels)])
 }
 
 impl FromStr for Image {

@@ -14,4 +14,5 @@ mod text;
 
 mod subcommand;
 
+pub(super) use envoy::{Local, bootstrap};
 pub(super) use subcommand::Command;

@@ -18,6 +18,8 @@ pub(super) struct Plan {
     pub(super) callouts: Vec<Callout>,
     /// The variables that the filter reads.
     pub(super) variables: BTreeSet<String>,
+    /// Set where no request has values for the access log.
+    pub(super) leaves_values_out: bool,
 }
 
 /// A cluster that the filter makes callouts to, and its server.
@@ -46,7 +48,13 @@ impl Plan {
         variables: &[String],
     ) -> anyhow::Result<Self> {
         let variables = all_variables(&document, variables);
-        let mut plan = Self { document, upstreams: Vec::new(), callouts: Vec::new(), variables };
+        let mut plan = Self {
+            document,
+            upstreams: Vec::new(),
+            callouts: Vec::new(),
+            variables,
+            leaves_values_out: configuration.leaves_values_out(),
+        };
         if let Configuration::Bundle(source) = configuration {
             plan.add_callout("", &source.callout())?;
         }

@@ -25,9 +25,15 @@ pub(super) struct Named {
 }
 
 impl Site {
-    /// Returns true if the host is a Kubernetes service, which needs no `ServiceEntry`.
-    pub(super) fn is_of_kubernetes(&self) -> bool {
-        [".svc", ".svc.cluster.local"].iter().any(|suffix| self.host.ends_with(suffix))
+    /// Returns the full name of the host if it is a Kubernetes service, in a cluster with this domain. Meshes know services by
+    /// these names only.
+    pub(super) fn service(&self, domain: &str) -> Option<String> {
+        let host = self.host.to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(&host);
+        let name = host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.')).unwrap_or(host);
+        let parts: Vec<&str> = name.split('.').collect();
+        let is_service = parts.len() >= 3 && parts.last() == Some(&"svc");
+        is_service.then(|| format!("{name}.{domain}"))
     }
 
     /// Returns true if the host is an IP address.
@@ -79,6 +85,29 @@ impl fmt::Display for Site {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_has_its_full_name() {
+        for (host, domain, expect) in [
+            ("registry.keyswap.svc", "cluster.local", Some("registry.keyswap.svc.cluster.local")),
+            (
+                "registry.keyswap.svc.cluster.local",
+                "cluster.local",
+                Some("registry.keyswap.svc.cluster.local"),
+            ),
+            ("Registry.keyswap.SVC", "cluster.local", Some("registry.keyswap.svc.cluster.local")),
+            ("registry.keyswap.svc.corp.example", "corp.example", Some("registry.keyswap.svc.corp.example")),
+            ("pod.registry.keyswap.svc", "corp.example", Some("pod.registry.keyswap.svc.corp.example")),
+            ("registry.keyswap.svc.cluster.local", "corp.example", None),
+            ("registry.keyswap", "cluster.local", None),
+            ("api.openai.com", "cluster.local", None),
+            ("svc", "cluster.local", None),
+            ("keyswap.svc", "cluster.local", None),
+        ] {
+            let site: Site = format!("http://{host}:7070").parse().unwrap();
+            assert_eq!(site.service(domain).as_deref(), expect, "{host} in {domain}");
+        }
+    }
 
     #[test]
     fn a_url_tells_where_to_connect() {

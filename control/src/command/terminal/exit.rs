@@ -11,7 +11,8 @@ pub(crate) enum Exit {
     Failure,
     /// `policy explain`: the request is refused.
     Refused,
-    /// `policy test`, `policy diff`, `policy lint`: a case differs, policies differ, or there is a finding.
+    /// `policy test`, `policy diff`, `policy lint`, `version --check`: a case differs, policies differ, there is a finding, or
+    /// a change between releases concerns the policy.
     Differs,
     /// The policy, or a file with its cases, is invalid.
     Invalid,
@@ -22,7 +23,7 @@ Exit codes:
   0  success; `policy explain`: the request is forwarded
   1  failure: wrong usage, an unreadable file, a malformed request
   2  `policy explain`: the request is refused; `policy test`: a case differs; `policy diff`: something changes;
-     `policy lint --deny-warnings`: there is a finding
+     `policy lint --deny-warnings`: there is a finding; `version --check`: a change concerns the policy
   3  the policy, or a file with its cases, is invalid";
 
 /// Returns the end of a command's help: examples and exit codes.

@@ -73,6 +73,8 @@ pub enum RegistryError {
     DatabaseUrl(&'static str),
     /// A failed query or connection.
     Database(sqlx::Error),
+    /// A connection whose TLS failed.
+    DatabaseTls(String),
     /// A failed migration of the tables.
     Migration(sqlx::migrate::MigrateError),
     /// A file of the database that cannot be created or locked.
@@ -129,9 +131,11 @@ impl RegistryError {
             Self::OutdatedSigners => "outdated_signers",
             Self::UnknownPolicy => "unknown_policy",
             Self::DatabaseUrl(_) => "invalid_database_url",
-            Self::Database(_) | Self::Migration(_) | Self::File(_) | Self::Corrupt(_) => {
-                "database_unavailable"
-            }
+            Self::Database(_)
+            | Self::DatabaseTls(_)
+            | Self::Migration(_)
+            | Self::File(_)
+            | Self::Corrupt(_) => "database_unavailable",
             Self::Randomness(_) => "no_randomness",
         }
     }
@@ -166,6 +170,7 @@ impl RegistryError {
             | Self::StaleProposal
             | Self::TokenExpired => Kind::Conflict,
             Self::Database(_)
+            | Self::DatabaseTls(_)
             | Self::Migration(_)
             | Self::File(_)
             | Self::TooManySubjects
@@ -225,6 +230,12 @@ impl fmt::Display for RegistryError {
             Self::UnknownPolicy => f.write_str("no such policy"),
             Self::DatabaseUrl(why) => write!(f, "invalid database URL: {why}"),
             Self::Database(error) => write!(f, "the database does not answer: {error}"),
+            Self::DatabaseTls(why) => write!(
+                f,
+                "no safe connection to the database: {why}. Say in its address which authority signed the server's \
+                 certificate (`sslrootcert=FILE`), or what else is enough: `sslmode=require`, or `sslmode=disable` where \
+                 something else encrypts the way"
+            ),
             Self::Migration(error) => write!(f, "cannot migrate the database: {error}"),
             Self::File(error) => write!(f, "cannot use the database's files: {error}"),
             Self::Randomness(error) => write!(f, "no random numbers: {error}"),

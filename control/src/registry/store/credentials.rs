@@ -8,8 +8,8 @@ use super::write::Write;
 use crate::registry::record::credential::{Credential, Role};
 use crate::registry::record::error::RegistryError;
 
-const ALL: &str =
-    "SELECT digest, name, role, created_at, last_seen FROM credentials ORDER BY name, created_at, digest";
+const ALL: &str = "SELECT digest, name, role, created_at, last_seen FROM credentials
+     ORDER BY name, created_at, ordinal, digest";
 
 const FIND: &str = "SELECT digest, name, role, created_at, last_seen FROM credentials WHERE digest = $1";
 
@@ -67,7 +67,8 @@ impl Write {
         credential: &Credential,
     ) -> Result<(), RegistryError> {
         sqlx::query::<Any>(
-            "INSERT INTO credentials (digest, name, role, created_at) VALUES ($1, $2, $3, $4)",
+            "INSERT INTO credentials (digest, name, role, created_at, ordinal)
+             VALUES ($1, $2, $3, $4, (SELECT coalesce(max(ordinal), 0) + 1 FROM credentials))",
         )
         .bind(credential.digest.to_hex())
         .bind(&credential.name)

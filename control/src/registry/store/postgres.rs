@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use sqlx::Executor as _;
 use sqlx::any::AnyPoolOptions;
-use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgPoolOptions, PgSslMode};
 use tokio::sync::Semaphore;
 
 use super::database::{Background, Store};
 use super::dialect::Dialect;
+use super::url;
 use super::wake::Wake;
 use crate::registry::record::error::RegistryError;
 
@@ -33,7 +34,8 @@ const CONNECTIONS: u32 = 16;
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
-    let once = PgPoolOptions::new().max_connections(1).connect(url).await?;
+    tell_if_readable(url)?;
+    let once = PgPoolOptions::new().max_connections(1).connect(url).await.map_err(with_remedy)?;
     sqlx::migrate!("migrations/postgres").run(&once).await?;
     once.close().await;
 
@@ -65,6 +67,31 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
         noting: Arc::new(Semaphore::new(1)),
         _listener: Background(tokio::spawn(listen(listener, wake))),
     })
+}
+
+/// Warns of a connection that others on the network may read.
+fn tell_if_readable(url: &str) -> Result<(), RegistryError> {
+    let options = url::options(url)?;
+    let may_be_plain =
+        matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer);
+    if may_be_plain && !url::is_local(&options) {
+        tracing::warn!(
+            "the connection to the database may be without TLS: say `sslmode=verify-full` in its address"
+        );
+    }
+    Ok(())
+}
+
+/// Returns the error of a connection, with a remedy where TLS failed. A handshake fails as an error of the socket.
+fn with_remedy(error: sqlx::Error) -> RegistryError {
+    let of_handshake = |error: &std::io::Error| {
+        error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
+    };
+    match error {
+        sqlx::Error::Tls(error) => RegistryError::DatabaseTls(error.to_string()),
+        sqlx::Error::Io(error) if of_handshake(&error) => RegistryError::DatabaseTls(error.to_string()),
+        error => error.into(),
+    }
 }
 
 /// Announces every notification, and every lost connection, during which notifications may have been missed.

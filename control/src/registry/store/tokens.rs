@@ -61,6 +61,23 @@ impl Store {
         self.page(&PAGES, listing, |row: &Row| row.ordinal).await
     }
 
+    /// Returns the number of active tokens without a successor that expire after `from` and not after `until`.
+    pub(in crate::registry) async fn expiring_tokens(
+        &self,
+        from: UnixTime,
+        until: UnixTime,
+    ) -> Result<i64, RegistryError> {
+        let count = sqlx::query_scalar(
+            "SELECT count(*) FROM tokens
+             WHERE status = 'active' AND successor IS NULL AND expires_at > $1 AND expires_at <= $2",
+        )
+        .bind(from.0)
+        .bind(until.0)
+        .fetch_one(&self.reader)
+        .await?;
+        Ok(count)
+    }
+
     /// Advances the last use of tokens to the marks' days. A later last use stays, and unknown tokens are ignored.
     pub(in crate::registry) async fn mark_used(&self, marks: &[Mark]) -> Result<(), RegistryError> {
         let mut transaction = self.writer.begin_with(self.dialect.begin).await?;

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::pace::{Pace, Start};
 use super::settings;
+use crate::http;
 
 /// The keys of one issuer.
 #[derive(Clone, Debug)]
@@ -149,14 +150,10 @@ impl Shared {
 }
 
 fn client(url: &Url, timeout: Duration) -> anyhow::Result<Client> {
-    // An error means that this provider is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut client = Client::builder()
+    http::client(url.scheme() == "https")
         .redirect(redirect::Policy::none())
         .timeout(timeout)
-        .user_agent(concat!("keyswap/", env!("CARGO_PKG_VERSION")));
-    if url.scheme() != "https" {
-        client = client.no_proxy();
-    }
-    client.build().context("cannot use TLS")
+        .user_agent(concat!("keyswap/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .context("cannot use TLS")
 }

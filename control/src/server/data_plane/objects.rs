@@ -2,16 +2,21 @@
 //! the principals that hold them.
 //!
 //! A claim is answered after it is stored. The first claim of an object wins, and the answer names the holder: a data plane
-//! that sent a claim again reads its own principal there, another one reads the other.
+//! that sent a claim again reads its own principal there, another one reads the other. Data planes that pin the registry's keys
+//! get both answers signed, for exactly the objects that they asked for.
 
 use axum::Json as Answer;
 use axum::extract::State as Extract;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use keyswap_core::base::{Digest, UnixTime};
+use keyswap_core::services::objects_name;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
 
 use super::refused::{BodyRefused, Misfit, Refused};
-use crate::registry::{KeptObject, ObjectClaim, ObjectKey};
+use super::signed::Signer;
+use crate::registry::{KeptObject, ObjectClaim, ObjectKey, RegistryError};
 use crate::server::digest::read_digest;
 use crate::server::extract::Json;
 use crate::server::problem::Problem;
@@ -109,7 +114,7 @@ struct Held {
     request_body = Find,
     security(("registry_token" = [])),
     responses(
-        (status = 200, description = "The objects that are known", body = Objects),
+        (status = 200, description = "The objects that are known; signed where the client accepts `application/jose` and the registry has a key for records", content((Objects = "application/json"), (String = "application/jose"))),
         Refused,
         BodyRefused,
         Misfit,
@@ -117,9 +122,11 @@ struct Held {
 )]
 pub(super) async fn find(
     Extract(state): Extract<State>,
+    headers: HeaderMap,
     Json(Find { sha256 }): Json<Find>,
-) -> Result<Answer<Objects>, Problem> {
-    Ok(answer(state.registry().find_objects(&sha256).await?))
+) -> Result<Response, Problem> {
+    let found = state.registry().find_objects(&sha256).await;
+    answer(&state, &headers, &sha256, found)
 }
 
 /// Claim new objects for the principals that made them
@@ -130,7 +137,7 @@ pub(super) async fn find(
     request_body = Claims,
     security(("registry_token" = [])),
     responses(
-        (status = 200, description = "The objects with their holders: the first claim of each", body = Objects),
+        (status = 200, description = "The objects with their holders: the first claim of each; signed like an answer of `find`", content((Objects = "application/json"), (String = "application/jose"))),
         Refused,
         BodyRefused,
         Misfit,
@@ -138,10 +145,14 @@ pub(super) async fn find(
 )]
 pub(super) async fn claim(
     Extract(state): Extract<State>,
+    headers: HeaderMap,
     Json(Claims { objects }): Json<Claims>,
-) -> Result<Answer<Objects>, Problem> {
-    let claims = objects.into_iter().map(|Object(claim)| claim.read()).collect::<Result<_, Problem>>()?;
-    Ok(answer(state.registry().claim_objects(claims).await?))
+) -> Result<Response, Problem> {
+    let claims =
+        objects.into_iter().map(|Object(claim)| claim.read()).collect::<Result<Vec<_>, Problem>>()?;
+    let digests: Vec<Digest> = claims.iter().map(|claim| claim.key.digest()).collect();
+    let claimed = state.registry().claim_objects(claims).await;
+    answer(&state, &headers, &digests, claimed)
 }
 
 /// Remove objects that a provider has deleted
@@ -180,7 +191,13 @@ impl Claim {
     }
 }
 
-fn answer(objects: Vec<KeptObject>) -> Answer<Objects> {
+/// Returns the answer about these objects, signed where the client asks for that.
+fn answer(
+    state: &State,
+    headers: &HeaderMap,
+    asked: &[Digest],
+    found: Result<Vec<KeptObject>, RegistryError>,
+) -> Result<Response, Problem> {
     let held = |object: KeptObject| Held {
         sha256: object.digest.to_hex(),
         kind: object.kind,
@@ -190,7 +207,11 @@ fn answer(objects: Vec<KeptObject>) -> Answer<Objects> {
         version: object.version,
         expires_at: object.expires_at.map(|at| at.0),
     };
-    Answer(Objects { objects: objects.into_iter().map(held).collect() })
+    let objects = Objects { objects: found?.into_iter().map(held).collect() };
+    match Signer::for_request(state, headers) {
+        Some(signer) => signer.answer(&objects_name(asked), Ok(json!(objects))),
+        None => Ok(Answer(objects).into_response()),
+    }
 }
 
 /// Reads a list of digests.

@@ -1,6 +1,7 @@
 //! `GET /v1/openapi.json`: the `OpenAPI` document of this API, generated from the handlers. It needs no credential.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::header;
 use axum::routing::get;
 use utoipa::openapi::OpenApi;
@@ -25,7 +26,8 @@ pub(super) fn document() -> OpenApi {
 
 /// Returns the route of the document, which is constant while the server runs.
 pub(super) fn router(api: &OpenApi) -> Router<State> {
-    let text = serde_json::to_string(api).unwrap_or_default();
+    // Shared by all answers: anyone may ask for many at a time, and not take them.
+    let text = Bytes::from(serde_json::to_string(api).unwrap_or_default());
     let answer = ([(header::CONTENT_TYPE, "application/json")], text);
     Router::new().route("/v1/openapi.json", get(async move || answer))
 }

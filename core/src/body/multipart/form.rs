@@ -26,6 +26,10 @@ pub enum FormEvent<'f> {
     Text(usize, &'f str),
     /// The text of a judged field has more than [`MAX_TEXT_BYTES`].
     Long(usize),
+    /// A part of a file, where objects are told.
+    File(&'f [u8]),
+    /// The end of a file.
+    FileEnd,
     /// The byte at this place of the slice closes the form.
     End(usize),
 }
@@ -43,6 +47,8 @@ pub struct Multipart {
     /// The judged field under way, and its text.
     field: Option<usize>,
     text: Text<MAX_TEXT_BYTES>,
+    /// Set in a file that is told.
+    is_file: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +94,7 @@ impl Multipart {
             seen: 0,
             field: None,
             text: Text::default(),
+            is_file: false,
         })
     }
 
@@ -108,7 +115,7 @@ impl Multipart {
             if matches!(self.state, State::Content { matched: 0, .. }) {
                 let (content, behind) = rest.split_at_checked(line_length(rest)).unwrap_or((rest, &[]));
                 if !content.is_empty() {
-                    self.keep(content);
+                    self.keep(content, tell);
                     rest = behind;
                     continue;
                 }
@@ -177,6 +184,7 @@ impl Multipart {
         let line = self.line.bytes().and_then(|line| str::from_utf8(line).ok()).ok_or(FormError::Head)?;
         if line.is_empty() {
             self.field = self.head.end()?;
+            self.is_file = self.fields.objects.is_some() && self.head.is_of_file();
             if let Some(field) = self.field.filter(|field| *field < self.fields.names.len()) {
                 let bit = u32::try_from(field).ok().and_then(|field| 1u64.checked_shl(field)).unwrap_or(0);
                 if bit == 0 || self.seen & bit != 0 {
@@ -218,14 +226,17 @@ impl Multipart {
             return Ok(());
         }
         // A delimiter holds CR and LF at its beginning only, so no other can have begun within it.
+        let content = delimiter.get(from..matched).unwrap_or_default();
         if self.field.is_some() {
-            self.text.extend(delimiter.get(from..matched).unwrap_or_default());
+            self.text.extend(content);
+        } else if self.is_file && !content.is_empty() {
+            tell(FormEvent::File(content));
         }
         self.state = match byte {
             b'\r' => State::Content { matched: 1, from: 0 },
             b'\n' => State::Content { matched: 2, from: 1 },
             _ => {
-                self.keep(&[byte]);
+                self.keep(&[byte], tell);
                 State::Content { matched: 0, from: 0 }
             }
         };
@@ -233,6 +244,9 @@ impl Multipart {
     }
 
     fn end_part(&mut self, tell: &mut dyn FnMut(FormEvent<'_>)) -> Result<(), FormError> {
+        if std::mem::take(&mut self.is_file) {
+            tell(FormEvent::FileEnd);
+        }
         let Some(field) = self.field.take() else { return Ok(()) };
         match self.text.bytes() {
             Some(text) => {
@@ -243,9 +257,11 @@ impl Multipart {
         Ok(())
     }
 
-    fn keep(&mut self, content: &[u8]) {
+    fn keep(&mut self, content: &[u8], tell: &mut dyn FnMut(FormEvent<'_>)) {
         if self.field.is_some() {
             self.text.extend(content);
+        } else if self.is_file {
+            tell(FormEvent::File(content));
         }
     }
 }

@@ -48,8 +48,12 @@ pub(super) struct Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Judged(usize),
+    File,
     Other,
 }
+
+/// The name of the field that has a file.
+const FILE: &str = "file";
 
 impl Head {
     /// Takes a line of the head.
@@ -79,8 +83,13 @@ impl Head {
         match self.field.ok_or(FormError::Head)? {
             Field::Judged(field) if self.is_file || self.is_encoded => Err(FormError::NoText(field)),
             Field::Judged(field) => Ok(Some(field)),
-            Field::Other => Ok(None),
+            Field::File | Field::Other => Ok(None),
         }
+    }
+
+    /// Returns whether the part has a file, by its name.
+    pub(super) fn is_of_file(self) -> bool {
+        self.field == Some(Field::File)
     }
 
     fn take_disposition(&mut self, value: &str, fields: Fields) -> Result<(), FormError> {
@@ -117,7 +126,8 @@ fn field_of(name: &str, fields: Fields) -> Result<Field, FormError> {
         Some(field) => Err(FormError::Alike(field)),
         None => {
             let member = fields.objects.and_then(|objects| member_of(name, objects));
-            Ok(member.map_or(Field::Other, |member| Field::Judged(names.len().saturating_add(member))))
+            let other = if base.eq_ignore_ascii_case(FILE) { Field::File } else { Field::Other };
+            Ok(member.map_or(other, |member| Field::Judged(names.len().saturating_add(member))))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The closed list of signature algorithms that a policy can accept (RFC 7518 section 3.1, RFC 8037).
+//! The closed list of signature algorithms that a policy can accept (RFC 7518 section 3.1, RFC 8037, RFC 9864).
 //!
 //! The list has neither `none` nor the symmetric algorithms. So no policy can allow them, and no public key can be
 //! taken for the secret of an HMAC.
@@ -40,8 +40,13 @@ impl Algorithm {
         }
     }
 
+    /// Every name with its algorithm. `Ed25519` takes the place of `EdDSA` (RFC 9864 section 2.2); both mean the same here.
+    pub(crate) fn names() -> impl Iterator<Item = (&'static str, Self)> {
+        Self::ALL.into_iter().map(|algorithm| (algorithm.name(), algorithm)).chain([("Ed25519", Self::EdDsa)])
+    }
+
     /// Finds the algorithm of a name. Names are compared byte by byte: `rs256` is no algorithm.
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::names().find(|(other, _)| *other == name).map(|(_, algorithm)| algorithm)
     }
 }

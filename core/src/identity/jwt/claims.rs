@@ -3,8 +3,8 @@
 //! `iss`, `aud` and `exp` are required; `nbf` and `iat` must hold where they are present. Names are compared whole and
 //! byte by byte.
 //!
-//! A date is a whole number of seconds that is not negative. RFC 7519 allows fractions, but no issuer here sends them,
-//! and readers disagree on how to round them.
+//! A date is a number of seconds that is not negative, with or without a fraction (RFC 7519 section 2). A fraction is rounded so that
+//! the token is valid for less time, not for more.
 //!
 //! The order of the checks lets only a token that is otherwise valid learn that it has expired.
 
@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 
 use super::jws::MAX_DEPTH;
 use crate::base::UnixTime;
-use crate::syntax::json;
+use crate::syntax::{glob, json};
 
 /// The latest date that is accepted, 9999-12-31T23:59:59Z. A later date is a mistake or an attempt at an overflow.
-const LATEST: u64 = 253_402_300_799;
+const LATEST: f64 = 253_402_300_799.0;
 
 /// The claims of a token, read strictly, not yet judged.
 pub(super) struct Claims(Map<String, Value>);
@@ -31,6 +31,8 @@ pub struct VerifiedClaims(pub(super) Claims);
 pub enum ClaimValue {
     /// A string, equal to this one.
     Text(String),
+    /// A string that this glob has, in which `*` is any text.
+    Glob(String),
     /// A truth value, as in `email_verified`.
     Flag(bool),
 }
@@ -50,7 +52,8 @@ pub struct ClaimRules {
     pub issuer: String,
     /// The accepted values of `aud`, of which a token must have one exactly.
     pub audiences: Vec<String>,
-    /// Claims that must have one of these values. A claim that is a list of strings must hold one of them.
+    /// Claims that must have one of these values, by name or JSON pointer. A claim that is a list of strings must hold one of them,
+    /// and so must the words of a scope.
     pub required: Vec<(String, Vec<ClaimValue>)>,
     /// The greatest difference between the issuer's clock and the host's.
     pub clock_skew: Duration,
@@ -87,7 +90,7 @@ impl fmt::Display for ClaimsError<'_> {
             Self::Issuer => f.write_str("`iss` is not the issuer"),
             Self::Audience => f.write_str("`aud` names none of the audiences"),
             Self::Required(name) => write!(f, "the claim `{name}` has none of the required values"),
-            Self::Date(name) => write!(f, "`{name}` is not a date in whole seconds"),
+            Self::Date(name) => write!(f, "`{name}` is not a date in seconds since 1970"),
             Self::NotYetValid => f.write_str("`nbf` is in the future"),
             Self::IssuedInFuture => f.write_str("`iat` is in the future"),
             Self::Expired => f.write_str("`exp` has passed"),
@@ -107,24 +110,44 @@ impl Claims {
         self.0.contains_key(name)
     }
 
+    /// Returns a claim by its name; one within others by its JSON pointer (RFC 6901), which begins with a slash.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        if !name.starts_with('/') {
+            return self.0.get(name);
+        }
+        // Members only: an item of a list is named by no policy, for its place means nothing.
+        let mut parts = name.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~"));
+        let first = self.0.get(&parts.next()?)?;
+        parts.try_fold(first, |value, part| value.as_object()?.get(&part))
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    fn dates(&self) -> Result<Dates, ClaimsError<'static>> {
-        let expires_at = self.date("exp")?.ok_or(ClaimsError::Date("exp"))?;
-        Ok(Dates { not_before: self.date("nbf")?, issued_at: self.date("iat")?, expires_at })
+    /// Returns the place of the first condition that the claims do not meet.
+    pub(super) fn first_missing(&self, conditions: &[(String, Vec<ClaimValue>)]) -> Option<usize> {
+        conditions.iter().position(|(name, allowed)| {
+            !self.get(name).is_some_and(|value| says_one_of(name, value, allowed))
+        })
     }
 
-    fn date(&self, name: &'static str) -> Result<Option<UnixTime>, ClaimsError<'static>> {
+    fn dates(&self) -> Result<Dates, ClaimsError<'static>> {
+        let expires_at = self.date("exp", f64::floor)?.ok_or(ClaimsError::Date("exp"))?;
+        let [not_before, issued_at] = ["nbf", "iat"].map(|name| self.date(name, f64::ceil));
+        Ok(Dates { not_before: not_before?, issued_at: issued_at?, expires_at })
+    }
+
+    fn date(
+        &self,
+        name: &'static str,
+        round: fn(f64) -> f64,
+    ) -> Result<Option<UnixTime>, ClaimsError<'static>> {
         let Some(value) = self.0.get(name) else { return Ok(None) };
-        let seconds = value.as_u64().filter(|seconds| *seconds <= LATEST);
-        let seconds = seconds.and_then(|seconds| i64::try_from(seconds).ok());
-        seconds.map(|seconds| Some(UnixTime(seconds))).ok_or(ClaimsError::Date(name))
+        let seconds = value.as_f64().filter(|seconds| (0.0..=LATEST).contains(seconds));
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole, and in the range")]
+        let seconds = seconds.map(|seconds| UnixTime(round(seconds) as i64));
+        seconds.map(Some).ok_or(ClaimsError::Date(name))
     }
 }
 
@@ -132,6 +155,19 @@ impl ClaimRules {
     /// Returns whether the token is of this issuer, going by its own unverified `iss`.
     pub(super) fn is_issuer(&self, claims: &Claims) -> bool {
         claims.text("iss") == Some(&self.issuer)
+    }
+
+    /// Returns whether the token has the required claims.
+    pub(super) fn are_required(&self, claims: &Claims) -> bool {
+        self.missing(claims).is_none()
+    }
+
+    /// Returns the first required claim that the token does not have.
+    fn missing(&self, claims: &Claims) -> Option<&str> {
+        claims
+            .first_missing(&self.required)
+            .and_then(|place| self.required.get(place))
+            .map(|(name, _)| name.as_str())
     }
 
     /// Returns whether the token is for one of the audiences.
@@ -156,10 +192,8 @@ impl ClaimRules {
         if !self.is_audience(claims) {
             return Err(ClaimsError::Audience);
         }
-        for (name, allowed) in &self.required {
-            if !claims.get(name).is_some_and(|value| says_one_of(value, allowed)) {
-                return Err(ClaimsError::Required(name));
-            }
+        if let Some(name) = self.missing(claims) {
+            return Err(ClaimsError::Required(name));
         }
         let dates = claims.dates()?;
         self.judge_dates(dates, now)?;
@@ -190,10 +224,22 @@ fn texts(items: &[Value]) -> Option<impl Iterator<Item = &str>> {
     items.iter().all(Value::is_string).then(|| items.iter().filter_map(Value::as_str))
 }
 
-fn says_one_of(value: &Value, allowed: &[ClaimValue]) -> bool {
-    let is_allowed =
-        |text: &str| allowed.iter().any(|value| matches!(value, ClaimValue::Text(it) if it == text));
+/// The claims whose text is a list of words, with a space between two (RFC 8693 section 4.2, and Microsoft Entra ID).
+const WORD_LISTS: [&str; 2] = ["scope", "scp"];
+
+/// Returns whether a claim has one of the values.
+fn says_one_of(name: &str, value: &Value, allowed: &[ClaimValue]) -> bool {
+    let is_allowed = |text: &str| {
+        allowed.iter().any(|value| match value {
+            ClaimValue::Text(it) => it == text,
+            ClaimValue::Glob(glob) => glob::fits(glob.as_bytes(), text.as_bytes(), u8::eq),
+            ClaimValue::Flag(_) => false,
+        })
+    };
     match value {
+        Value::String(text) if WORD_LISTS.contains(&name) => {
+            is_allowed(text) || text.split(' ').any(is_allowed)
+        }
         Value::String(text) => is_allowed(text),
         Value::Bool(flag) => allowed.contains(&ClaimValue::Flag(*flag)),
         Value::Array(items) => texts(items).is_some_and(|mut texts| texts.any(is_allowed)),

@@ -35,7 +35,7 @@ pub enum JwtError<'p> {
 impl JwtError<'_> {
     /// Returns whether the issuer may have rotated its keys since the set was fetched.
     pub const fn may_pass_with_newer_keys(&self) -> bool {
-        matches!(self, Self::Key(NoKey::Unknown))
+        matches!(self, Self::Key(NoKey::Unknown | NoKey::Unproven))
     }
 }
 

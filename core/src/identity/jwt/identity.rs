@@ -8,12 +8,13 @@ use std::fmt;
 use serde_json::Value;
 
 use super::claims::{Claims, Dates, VerifiedClaims};
+use super::rule::{Chosen, MAX_LABEL_CHARS};
 use crate::base::{Digest, UnixTime};
 use crate::identity::{CallerKind, CallerRecord, Models, Scope, TokenStatus, person_digest};
 use crate::syntax::{is_email, moves_text};
 
-/// The longest label, in characters: as long as that of a token in a policy.
-const MAX_LABEL_CHARS: usize = 64;
+/// The claim with the address, unless the policy names another.
+pub(crate) const EMAIL: &str = "email";
 
 /// Proof that a token was signed by an issuer of the policy, and that its claims hold. Only [`super::Issuer::verify`]
 /// makes one.
@@ -24,6 +25,7 @@ pub struct VerifiedIdentity {
     email: Option<Email>,
     is_service: bool,
     dates: Dates,
+    chosen: Chosen,
 }
 
 /// The address in a token.
@@ -49,7 +51,7 @@ impl Email {
 pub enum IdentityError {
     /// `sub` is missing, empty or not on one line.
     Subject,
-    /// `email` is missing where it is required, or is not an address.
+    /// The claim with the address is missing where it is required, or is not an address.
     Email,
     /// The token is of a service that the policy does not name, or claims to be a person's, too.
     Service,
@@ -61,7 +63,7 @@ impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Subject => "`sub` is missing, empty or not on one line",
-            Self::Email => "`email` is missing or no address",
+            Self::Email => "the claim with the email address is missing or no address",
             Self::Service => "the policy names no service token with this `common_name`",
         })
     }
@@ -70,9 +72,11 @@ impl fmt::Display for IdentityError {
 /// The way in which an issuer names the subjects of its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Subjects {
-    /// Subjects by `sub`, with `email` where the issuer vouches for that by `email_verified`.
+    /// Subjects by `sub`, with an address where the issuer vouches for it.
     OpenId {
-        /// Takes `email` also from a token without `email_verified`. A token that says `false` is not concerned.
+        /// The claim with the address, by name or JSON pointer. `email_verified` is of `email` alone.
+        email: String,
+        /// Takes the address also from a token without `email_verified`. A token that says `false` is not concerned.
         takes_unmarked_email: bool,
     },
     /// People by `sub` and `email`; services by `common_name`, those that the policy names.
@@ -85,6 +89,7 @@ impl VerifiedIdentity {
         subjects: &Subjects,
         VerifiedClaims(claims): &VerifiedClaims,
         dates: Dates,
+        chosen: Chosen,
     ) -> Result<Self, IdentityError> {
         let identity = |subject: &str, email, is_service| Self {
             issuer: issuer.to_owned(),
@@ -92,6 +97,7 @@ impl VerifiedIdentity {
             email,
             is_service,
             dates,
+            chosen,
         };
         match subjects {
             Subjects::CloudflareAccess { service_tokens } if claims.has("common_name") => {
@@ -99,13 +105,15 @@ impl VerifiedIdentity {
             }
             Subjects::CloudflareAccess { .. } => {
                 // The issuer itself has sent a code to the address, or has it from the team's identity provider.
-                let address = email(claims)?.ok_or(IdentityError::Email)?;
+                let address = email(claims, EMAIL)?.ok_or(IdentityError::Email)?;
                 Ok(identity(subject(claims)?, Some(Email::new(address, true)), false))
             }
-            Subjects::OpenId { takes_unmarked_email } => {
-                let is_verified = claims.get("email_verified").map_or(*takes_unmarked_email, says_true);
+            Subjects::OpenId { email: name, takes_unmarked_email } => {
+                let marked = claims.get("email_verified").filter(|_| name == EMAIL);
+                let is_verified = marked.map_or(*takes_unmarked_email, says_true);
                 // An address that names nobody need not be one.
-                let address = if is_verified { email(claims)? } else { email(claims).unwrap_or_default() };
+                let address = email(claims, name);
+                let address = if is_verified { address? } else { address.unwrap_or_default() };
                 let email = address.map(|address| Email::new(address, is_verified));
                 Ok(identity(subject(claims)?, email, false))
             }
@@ -152,12 +160,17 @@ impl VerifiedIdentity {
         self.dates
     }
 
+    /// Returns the rule of the issuer that fits.
+    pub(crate) fn chosen(&self) -> &Chosen {
+        &self.chosen
+    }
+
     /// Returns the identity as a record with this scope.
     ///
     /// The digest of the record is that of issuer and subject, so that id and limits stay with the principal. The
     /// record has no expiry, because the claims were judged.
     pub fn record(&self, scope: Scope) -> CallerRecord {
-        let name = self.email().unwrap_or(&self.subject);
+        let name = self.chosen.label.as_deref().or(self.email()).unwrap_or(&self.subject);
         // A name of the policy has no such separator.
         let digest = Digest::of(&[self.issuer.as_bytes(), b"\0", self.subject.as_bytes()].concat());
         CallerRecord {
@@ -166,7 +179,7 @@ impl VerifiedIdentity {
             holder: digest,
             label: name.chars().take(MAX_LABEL_CHARS).collect(),
             owner: self.email().map(str::to_owned),
-            team: None,
+            team: self.chosen.team.clone(),
             status: TokenStatus::Active,
             scope,
             models: Models::all(),
@@ -185,10 +198,10 @@ fn subject(claims: &Claims) -> Result<&str, IdentityError> {
     claims.text("sub").filter(|text| is_name(text)).ok_or(IdentityError::Subject)
 }
 
-/// Reads `email`. Only ASCII is put in lower case: a Kelvin sign is no `k`, and no letter turns one address into
+/// Reads the address in a claim. Only ASCII is put in lower case: a Kelvin sign is no `k`, and no letter turns one address into
 /// another.
-fn email(claims: &Claims) -> Result<Option<String>, IdentityError> {
-    let Some(value) = claims.get("email") else { return Ok(None) };
+fn email(claims: &Claims, name: &str) -> Result<Option<String>, IdentityError> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
     let email = value.as_str().map(|text| text.trim().to_ascii_lowercase());
     email.filter(|text| is_email(text)).map(Some).ok_or(IdentityError::Email)
 }

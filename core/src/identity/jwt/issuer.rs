@@ -7,12 +7,12 @@ use super::claims::{ClaimRules, ClaimValue};
 use super::endpoint::Endpoint;
 use super::error::JwtError;
 use super::identity::{Subjects, VerifiedIdentity};
-use super::jwk_set::JwkSet;
+use super::jwk_set::{JwkSet, NoKey};
+use super::jws::{JwsError, MAX_TOKEN_BYTES};
+use super::rule::{Chosen, IssuerRule};
 use super::signature::SignatureVerifier;
 use super::unverified::UnverifiedJwt;
 use crate::base::UnixTime;
-use crate::identity::{Models, Scope};
-use crate::limit::CallerLimit;
 use crate::request::IdentitySlot;
 
 /// One entry of the policy's `issuers`.
@@ -21,15 +21,16 @@ pub struct Issuer {
     pub(crate) name: String,
     pub(crate) rules: ClaimRules,
     pub(crate) algorithms: Vec<Algorithm>,
+    /// The longest token, in bytes.
+    pub(crate) longest: usize,
     /// Set where the issuer's tokens always name their key by `kid`.
     pub(crate) names_keys: bool,
     pub(crate) subjects: Subjects,
     pub(crate) keys: KeySource,
     pub(crate) slots: Vec<IdentitySlot>,
     pub(crate) principals: Principals,
-    pub(crate) scope: Option<Scope>,
-    pub(crate) models: Models,
-    pub(crate) rate_limit: Option<CallerLimit>,
+    /// The rights of the subjects: one rule at least.
+    pub(crate) rights: Vec<IssuerRule>,
 }
 
 /// The place of an issuer's keys.
@@ -80,8 +81,9 @@ pub enum Principals {
 }
 
 impl Issuer {
-    /// Finds the issuer that judges a token: the one in its `iss`, if that issuer takes tokens from this slot. Of two
-    /// entries for one issuer, the one with the token's audience is chosen.
+    /// Finds the issuer that judges a token: the one in its `iss`, if that issuer takes tokens from this slot. Of several
+    /// entries for one issuer, the first is chosen that has the token's audience and whose required claims the token has; else
+    /// the first with its audience. The entry that is chosen judges the same claims again, once they are verified.
     ///
     /// `slot` is `None` for an auth slot, which carries tokens of every issuer.
     ///
@@ -96,12 +98,13 @@ impl Issuer {
         let takes = |issuer: &&Self| {
             issuer.rules.is_issuer(claims) && slot.is_none_or(|slot| issuer.slots.contains(slot))
         };
-        let mut candidates = issuers.iter().filter(takes).peekable();
-        let first = candidates.peek().copied().ok_or(JwtError::Issuer)?;
-        Ok(candidates.find(|issuer| issuer.rules.is_audience(claims)).unwrap_or(first))
+        let candidates = || issuers.iter().filter(takes);
+        let for_audience = || candidates().filter(|issuer| issuer.rules.is_audience(claims));
+        let fits = for_audience().find(|issuer| issuer.rules.are_required(claims));
+        fits.or_else(|| for_audience().next()).or_else(|| candidates().next()).ok_or(JwtError::Issuer)
     }
 
-    /// Judges a token with the issuer's keys: algorithm, key, signature, claims, subject, in this order.
+    /// Judges a token with the issuer's keys: length, algorithm, key, signature, claims, subject, in this order.
     ///
     /// # Errors
     /// The first check that fails.
@@ -113,6 +116,9 @@ impl Issuer {
         now: UnixTime,
     ) -> Result<VerifiedIdentity, JwtError<'_>> {
         let jws = jwt.jws();
+        if jws.length() > self.longest {
+            return Err(JwtError::Jws(JwsError::TooLong));
+        }
         if !self.algorithms.contains(&jws.algorithm()) {
             return Err(JwtError::Algorithm);
         }
@@ -120,9 +126,19 @@ impl Issuer {
             return Err(JwtError::KeyUnnamed);
         }
         let key = keys.select(jws).map_err(JwtError::Key)?;
-        let claims = jwt.verify(key, verifier)?;
+        let claims = jwt.verify(key, verifier).map_err(|error| match error {
+            // A key without a name may have been replaced by another.
+            JwtError::Signature if key.kid().is_none() => JwtError::Key(NoKey::Unproven),
+            error => error,
+        })?;
         let dates = self.rules.judge(&claims, now).map_err(JwtError::Claims)?;
-        VerifiedIdentity::new(&self.name, &self.subjects, &claims, dates).map_err(JwtError::Identity)
+        let rule = Chosen::of(&self.rights, &claims.0);
+        VerifiedIdentity::new(&self.name, &self.subjects, &claims, dates, rule).map_err(JwtError::Identity)
+    }
+
+    /// Returns the length of the longest token that one of the issuers takes, in bytes.
+    pub fn longest(issuers: &[Self]) -> usize {
+        issuers.iter().map(|issuer| issuer.longest).max().unwrap_or(MAX_TOKEN_BYTES)
     }
 
     /// Judges again a token that this issuer judged before with the same keys. Only its dates are checked.
@@ -161,7 +177,7 @@ impl Issuer {
 
     /// Returns whether the issuer's addresses count without the issuer's word that they are verified.
     pub(crate) fn takes_unmarked_email(&self) -> bool {
-        matches!(self.subjects, Subjects::OpenId { takes_unmarked_email: true })
+        matches!(self.subjects, Subjects::OpenId { takes_unmarked_email: true, .. })
     }
 
     /// Returns the algorithms with which the issuer's tokens may be signed.
@@ -190,18 +206,18 @@ impl Issuer {
         self.principals
     }
 
-    /// Returns the scope of the issuer's subjects; `None` where only their own records narrow it.
-    pub fn scope(&self) -> Option<&Scope> {
-        self.scope.as_ref()
+    /// Returns the rights of its subjects, in the order in which they are tried; one rule for all where the policy has no rules.
+    pub fn rights(&self) -> &[IssuerRule] {
+        &self.rights
     }
 
-    /// Returns the rate limit of the issuer's subjects that have none of their own.
-    pub(crate) fn rate_limit(&self) -> Option<CallerLimit> {
-        self.rate_limit
+    /// Returns whether the rights depend on claims.
+    pub(crate) fn has_rules(&self) -> bool {
+        !matches!(self.rights.as_slice(), [rule] if rule.when.is_empty())
     }
 
-    /// Returns the models that the issuer's subjects may use.
-    pub fn models(&self) -> &Models {
-        &self.models
+    /// Returns the rights of a subject; `None` where no rule fits.
+    pub(crate) fn rule_of(&self, identity: &VerifiedIdentity) -> Option<&IssuerRule> {
+        self.rights.get(identity.chosen().rule?)
     }
 }

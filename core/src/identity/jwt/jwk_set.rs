@@ -1,7 +1,8 @@
 //! A JSON Web Key Set (RFC 7517 section 5), and the choice of the key that a token is checked with.
 //!
 //! A key that cannot be used is dropped alone, with its error. A `kid` that two keys share names neither of them. No
-//! key is a default: not the first, not the last, and not the one that happens to verify.
+//! key is a default: not the first, not the last, and not the one that happens to verify. A key without a `kid` is meant by
+//! every token that names no other, where it is the only one for the token's algorithm.
 
 use std::fmt;
 
@@ -61,6 +62,8 @@ pub enum NoKey {
     Unnamed,
     /// The key is for another algorithm than the token claims.
     Algorithm,
+    /// The signature does not hold under the key without a `kid`. The set may be older than the token, so a refetch may help.
+    Unproven,
 }
 
 impl std::error::Error for NoKey {}
@@ -72,6 +75,7 @@ impl fmt::Display for NoKey {
             Self::Ambiguous => "more than one key of the issuer fits the token",
             Self::Unnamed => "the token names no key, and the issuer has none for its `alg`",
             Self::Algorithm => "the key is for another algorithm than the token's `alg`",
+            Self::Unproven => "the signature does not hold under the key of the issuer that has no `kid`",
         })
     }
 }
@@ -114,7 +118,7 @@ impl JwkSet {
     }
 
     /// Returns the one key that the token can have been signed with. A token without a `kid` gets the set's key for its
-    /// algorithm, if there is only one.
+    /// algorithm, if there is only one; a token with a `kid` that no key has gets the one that has none.
     ///
     /// # Errors
     /// [`NoKey`] where no key fits, or more than one.
@@ -122,26 +126,28 @@ impl JwkSet {
         let algorithm = jws.algorithm();
         match jws.kid() {
             Some(kid) => self.named(kid, algorithm),
-            None => self.only_one_for(algorithm),
+            None => only_one(self.keys.iter().filter(|key| key.is_for(algorithm))),
         }
     }
 
     fn named(&self, kid: &str, algorithm: Algorithm) -> Result<&Jwk, NoKey> {
         let mut keys = self.keys.iter().filter(|key| key.kid() == Some(kid));
         match (keys.next(), keys.next()) {
-            (None, _) => Err(NoKey::Unknown),
+            (None, _) => {
+                let unnamed = self.keys.iter().filter(|key| key.kid().is_none() && key.is_for(algorithm));
+                only_one(unnamed).map_err(|_| NoKey::Unknown)
+            }
             (Some(key), None) if key.is_for(algorithm) => Ok(key),
             (Some(_), None) => Err(NoKey::Algorithm),
             (Some(_), Some(_)) => Err(NoKey::Ambiguous),
         }
     }
+}
 
-    fn only_one_for(&self, algorithm: Algorithm) -> Result<&Jwk, NoKey> {
-        let mut keys = self.keys.iter().filter(|key| key.is_for(algorithm));
-        match (keys.next(), keys.next()) {
-            (None, _) => Err(NoKey::Unnamed),
-            (Some(key), None) => Ok(key),
-            (Some(_), Some(_)) => Err(NoKey::Ambiguous),
-        }
+fn only_one<'k>(mut keys: impl Iterator<Item = &'k Jwk>) -> Result<&'k Jwk, NoKey> {
+    match (keys.next(), keys.next()) {
+        (None, _) => Err(NoKey::Unnamed),
+        (Some(key), None) => Ok(key),
+        (Some(_), Some(_)) => Err(NoKey::Ambiguous),
     }
 }

@@ -16,7 +16,7 @@ use super::kid::{InvalidKid, read_kid};
 use super::signature::{SignatureCheck, SignatureVerifier, VerifierUnavailable};
 use crate::syntax::{base64url, json};
 
-/// The longest token that is read, in bytes. A longer one is refused unread.
+/// The longest token that is read unless a policy says otherwise, in bytes. A longer one is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
 /// The deepest nesting of a token's JSON, in levels.
@@ -49,7 +49,7 @@ impl std::error::Error for JwsError {}
 impl fmt::Display for JwsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooLong => "the token is longer than 8 KiB",
+            Self::TooLong => "the token is longer than the policy allows",
             Self::Form => "the token is not three non-empty parts",
             Self::Encoding => "a part of the token is not canonical base64url",
             Self::Header => "the token's header is not one strict JSON object",
@@ -64,6 +64,7 @@ impl fmt::Display for JwsError {
 /// A well-formed JWS whose signature is not verified. The type has no `Debug`, because a JWS is the caller's secret.
 pub struct UnverifiedJws<'a> {
     header: Header,
+    length: usize,
     signing_input: &'a [u8],
     payload: Vec<u8>,
     signature: Vec<u8>,
@@ -80,7 +81,12 @@ impl<'a> UnverifiedJws<'a> {
     /// # Errors
     /// [`JwsError`] for the first fault of its form or header.
     pub fn parse(token: &'a [u8]) -> Result<Self, JwsError> {
-        Self::parse_if(token, MAX_TOKEN_BYTES, is_type_of_a_jwt)
+        Self::parse_within(token, MAX_TOKEN_BYTES)
+    }
+
+    /// Splits and reads a token of at most `longest` bytes.
+    pub(super) fn parse_within(token: &'a [u8], longest: usize) -> Result<Self, JwsError> {
+        Self::parse_if(token, longest, is_type_of_a_jwt)
     }
 
     /// Splits and reads a JWS of exactly this type that is no token, of at most `longest` bytes.
@@ -103,7 +109,8 @@ impl<'a> UnverifiedJws<'a> {
         }
         let decode = |part| base64url::decode(part).ok_or(JwsError::Encoding);
         let header = Header::parse(&decode(header)?, is_type)?;
-        Ok(Self { header, signing_input, payload: decode(payload)?, signature: decode(signature)? })
+        let (payload, signature) = (decode(payload)?, decode(signature)?);
+        Ok(Self { header, length: token.len(), signing_input, payload, signature })
     }
 
     /// Returns the algorithm that the token claims.
@@ -127,6 +134,11 @@ impl<'a> UnverifiedJws<'a> {
     ) -> Result<bool, VerifierUnavailable> {
         SignatureCheck::new(self.header.algorithm, key, self.signing_input, &self.signature)
             .map_or(Ok(false), |check| verifier.verify(&check))
+    }
+
+    /// Returns the length of the token, in bytes.
+    pub(super) fn length(&self) -> usize {
+        self.length
     }
 
     /// Returns the payload, whether or not its signature holds.
@@ -159,14 +171,14 @@ impl Header {
     }
 }
 
-/// Returns whether `typ` is absent or a JWT's (RFC 7519 section 5.1, RFC 9068 section 2.1). Other types are tokens for
-/// another purpose (RFC 8725 section 3.11).
+/// Returns whether `typ` is absent, a JWT's (RFC 7519 section 5.1, RFC 9068 section 2.1), or that of any JWS in this form (RFC 7515
+/// section 4.1.9), as in JWT-SVIDs. Other types are tokens for another purpose (RFC 8725 section 3.11).
 fn is_type_of_a_jwt(header: &Map<String, Value>) -> bool {
     match header.get("typ") {
         None => true,
         Some(Value::String(text)) => {
             let text = text.to_ascii_lowercase();
-            matches!(text.strip_prefix("application/").unwrap_or(&text), "jwt" | "at+jwt")
+            matches!(text.strip_prefix("application/").unwrap_or(&text), "jwt" | "at+jwt" | "jose")
         }
         Some(_) => false,
     }

@@ -47,7 +47,15 @@ impl<'a> UnverifiedJwt<'a> {
     /// # Errors
     /// [`JwtError`] for the first fault of its form, header or payload.
     pub fn parse(token: &'a [u8]) -> Result<Self, JwtError<'static>> {
-        let jws = UnverifiedJws::parse(token).map_err(JwtError::Jws)?;
+        Self::parse_within(token, MAX_TOKEN_BYTES)
+    }
+
+    /// Reads a token of at most `longest` bytes.
+    ///
+    /// # Errors
+    /// As those of [`UnverifiedJwt::parse`].
+    pub fn parse_within(token: &'a [u8], longest: usize) -> Result<Self, JwtError<'static>> {
+        let jws = UnverifiedJws::parse_within(token, longest).map_err(JwtError::Jws)?;
         let claims = Claims::parse(jws.unverified_payload()).ok_or(JwtError::Claims(ClaimsError::Form))?;
         Ok(Self { jws, claims })
     }

@@ -141,7 +141,7 @@ impl BodyRule {
     }
 
     fn read(&self, head: &RequestHead<'_>) -> Result<Option<RequestBody>, CheckError<'static>> {
-        let objects = self.objects.as_ref().map(|objects| objects.table);
+        let objects = self.objects.as_ref().map(|objects| objects.sought());
         let made = |form| match RequestBody::telling(form, self.asks_usage(), objects) {
             // Where a budget must count, a caller cannot choose that it does not.
             Ok(body) if self.metering.is_some_and(|metering| metering.is_strict) => {
@@ -178,6 +178,11 @@ impl BodyRule {
 
 /// Returns whether the body is said to be neither JSON nor a form: a file, in which nothing is named.
 fn has_file(head: &RequestHead<'_>) -> bool {
+    // Google's SDK for Node says that each part of a file is JSON.
+    let command = |value: &[u8]| value.trim_ascii().to_ascii_lowercase().starts_with(b"upload");
+    if head.values("x-goog-upload-command").any(command) {
+        return true;
+    }
     let value = head.values("content-type").next().and_then(|value| str::from_utf8(value).ok());
     let media_type =
         value.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

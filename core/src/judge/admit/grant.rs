@@ -13,12 +13,14 @@ use super::models::ModelRule;
 use super::objects::ObjectRule;
 use super::target::{RequestTraits, Target};
 use crate::answer::CheckError;
+use crate::base::UnixTime;
 use crate::identity::{CallerRecord, Class};
 use crate::judge::verify::VerifiedToken;
 use crate::limit::{Counted, InForce, RateLimit, Rule, Taken};
 use crate::provider::{Dialect, Mint, Route};
 use crate::secret::{Form, OpenKey, Proof};
-use crate::upstream::{KeyInHand, Upstream};
+use crate::syntax::query;
+use crate::upstream::{KeyInHand, Running, Uploads, Upstream};
 
 /// A verified token, a route that its scope allows, and the target at the upstream of its provider.
 pub(crate) struct Scoped<'a> {
@@ -28,6 +30,8 @@ pub(crate) struct Scoped<'a> {
     target: Target,
     class: Class,
     body: Option<Box<BodyRule>>,
+    /// The upload that goes on.
+    upload: Option<Box<Running>>,
 }
 
 impl<'a> Scoped<'a> {
@@ -44,7 +48,8 @@ impl<'a> Scoped<'a> {
         let open = token.record().scope.classes(route.provider);
         let upstream = upstream.filter(|_| !open.is_empty()).ok_or(CheckError::OutOfScope(route.provider))?;
         let rule = ModelRule::of(token.arc(), upstream.kind, traits.names);
-        let wants_models = rule.is_some() || traits.metering.is_some() || traits.keeps_objects;
+        let judges_objects = traits.keeps_objects && upstream.object_table.is_some();
+        let wants_models = rule.is_some() || traits.metering.is_some() || judges_objects;
         let (target, models) = Target::of(&route, upstream, traits, wants_models)?;
         let class = match target.class() {
             None => return Err(CheckError::Endpoint),
@@ -63,7 +68,34 @@ impl<'a> Scoped<'a> {
         };
         let objects = ObjectRule::of(&target, &models, class, traits, upstream, token.record())?;
         let body = BodyRule::of(rule, objects, &models, class, traits, upstream)?.map(Box::new);
-        Ok(Self { token, route, upstream, target, class, body })
+        Ok(Self { token, route, upstream, target, class, body, upload: None })
+    }
+
+    /// Opens the upload that the query names. `is_credential` says that the caller presented nothing else.
+    ///
+    /// # Errors
+    /// An upload that this caller did not begin at this endpoint, in the words for one that never was; an endpoint for which the
+    /// id of an upload is no credential.
+    #[inline]
+    pub(crate) fn open_upload(
+        &mut self,
+        uploads: Option<&Uploads>,
+        is_credential: bool,
+        now: UnixTime,
+    ) -> Result<(), CheckError<'a>> {
+        let ids = self.target.objects().and_then(|objects| objects.uploads.as_deref()).unwrap_or_default();
+        if ids.is_empty() {
+            return if is_credential { Err(CheckError::OutOfSession) } else { Ok(()) };
+        }
+        self.upload = Some(Box::new(self.find_upload(uploads, now).ok_or(CheckError::ObjectNotFound)?));
+        Ok(())
+    }
+
+    /// Finds the one upload that the query names.
+    #[cold]
+    fn find_upload(&self, uploads: Option<&Uploads>, now: UnixTime) -> Option<Running> {
+        let [id] = self.target.objects()?.uploads.as_deref()? else { return None };
+        uploads?.find(id, &self.record().digest, (self.upstream, self.target.path()), now)
     }
 
     /// Takes the rule on the body of the request; `None` where the body is not read.
@@ -108,7 +140,7 @@ impl<'a> Scoped<'a> {
     }
 
     /// Takes the keys that were found for the upstream; keys of another upstream are an error.
-    pub(super) fn with(self, keys: Keys<'a>) -> Result<Unlocked<'a>, CheckError<'a>> {
+    pub(super) fn with<'s>(&'s mut self, keys: Keys<'a>) -> Result<Unlocked<'a, 's>, CheckError<'a>> {
         let is_its = std::ptr::eq(keys.upstream, self.upstream);
         is_its.then_some(Unlocked { scoped: self, keys }).ok_or(CheckError::Host)
     }
@@ -123,12 +155,12 @@ pub(super) struct Keys<'a> {
 }
 
 /// A request in scope, with its keys.
-pub(crate) struct Unlocked<'a> {
-    scoped: Scoped<'a>,
+pub(crate) struct Unlocked<'a, 's> {
+    scoped: &'s mut Scoped<'a>,
     keys: Keys<'a>,
 }
 
-impl<'a> Unlocked<'a> {
+impl<'a, 's> Unlocked<'a, 's> {
     pub(crate) fn record(&self) -> &CallerRecord {
         self.scoped.record()
     }
@@ -139,13 +171,12 @@ impl<'a> Unlocked<'a> {
     }
 
     /// Admits a request that was counted within its limit, that has no limit, or that may pass uncounted.
-    pub(crate) fn admit(self, rule: Option<Rule>, counted: Counted) -> Result<Grant<'a>, CheckError<'a>> {
-        let is_limited = self.limit(rule).is_some();
+    pub(crate) fn admit(self, rule: Option<Rule>, counted: Counted) -> Result<Grant<'a, 's>, CheckError<'a>> {
         let taken = match counted {
             Counted::Taken(taken) if !taken.allowed => return Err(CheckError::RateLimited(taken)),
             Counted::Taken(taken) => Some(taken),
             Counted::Unlimited | Counted::Unknown
-                if is_limited && rule.is_none_or(|rule| !rule.failure_mode_allow) =>
+                if self.limit(rule).is_some() && rule.is_none_or(|rule| !rule.failure_mode_allow) =>
             {
                 return Err(CheckError::LimitUnavailable);
             }
@@ -157,21 +188,25 @@ impl<'a> Unlocked<'a> {
 }
 
 /// A request that is admitted, with its keys and the outcome of its budget.
-pub(crate) struct Grant<'a> {
-    scoped: Scoped<'a>,
+pub(crate) struct Grant<'a, 's> {
+    scoped: &'s mut Scoped<'a>,
     keys: Keys<'a>,
     taken: Option<Taken>,
 }
 
-impl Proof for Grant<'_> {}
+impl Proof for Grant<'_, '_> {}
 
-impl<'a> Grant<'a> {
+impl<'a> Grant<'a, '_> {
     pub(crate) fn upstream(&self) -> &'a Upstream {
         self.scoped.upstream
     }
 
     pub(crate) fn record(&self) -> &CallerRecord {
         self.scoped.record()
+    }
+
+    pub(crate) fn record_arc(&self) -> &Arc<CallerRecord> {
+        self.scoped.record_arc()
     }
 
     /// Returns what is left of the budget; `None` where the request was not counted.
@@ -204,6 +239,29 @@ impl<'a> Grant<'a> {
         self.scoped.body()
     }
 
+    /// Returns whether the objects of the request are judged.
+    #[inline]
+    pub(crate) fn judges_objects(&self) -> bool {
+        self.scoped.target.objects().is_some()
+    }
+
+    /// Returns the upstream and the path there of an upload whose parts go to an address in the answer; `None` for any other
+    /// request.
+    pub(crate) fn upload(&self) -> Option<(&'a Upstream, &[u8])> {
+        let objects = self.scoped.target.objects().filter(|objects| objects.uploads.is_some());
+        objects.map(|_| (self.upstream(), self.scoped.target.path()))
+    }
+
+    /// Returns the site and version of addresses that the answer may tell, and the path of their collection.
+    pub(crate) fn links(&self) -> Option<(&'static str, &'static str)> {
+        self.scoped.target.objects()?.place.as_ref()?.links
+    }
+
+    /// Returns the end of the upload that goes on; `None` where one may begin.
+    pub(crate) fn upload_ends_at(&self) -> Option<UnixTime> {
+        self.scoped.upload.as_ref().map(|upload| upload.expires_at)
+    }
+
     /// Opens the gateway's key; `None` where the upstream takes none or the host writes it.
     pub(crate) fn gateway_key(&self) -> Option<OpenKey> {
         match &self.keys.gateway {
@@ -217,12 +275,15 @@ impl<'a> Grant<'a> {
         self.scoped.target.key_parameter()
     }
 
-    /// Writes the request target, with the provider's key where it belongs there.
-    pub(crate) fn target(&self) -> Vec<u8> {
-        let key = match &self.keys.provider {
-            Some(KeyInHand::Key(key, _)) => Some(key.reveal(Form::Query, self)),
-            Some(KeyInHand::Minted(_) | KeyInHand::ByHost) | None => None,
-        };
-        self.scoped.target.with_key(key)
+    /// Takes the request target out of the grant, with the provider's key where it belongs there.
+    pub(crate) fn take_target(&mut self) -> Vec<u8> {
+        let mut bytes = self.scoped.target.take_bytes();
+        if let (Some(KeyInHand::Key(key, _)), Some(name)) = (&self.keys.provider, self.key_parameter()) {
+            Target::push_secret(&mut bytes, name, key.reveal(Form::Query, self));
+        }
+        if let Some(upload) = &self.scoped.upload {
+            Target::push_secret(&mut bytes, query::UPLOAD_ID, upload.id.reveal(Form::Query, self));
+        }
+        bytes
     }
 }

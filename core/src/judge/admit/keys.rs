@@ -26,13 +26,13 @@ impl UpstreamKeys {
 
     /// Finds the keys of a request that is in scope. Nothing was taken from its budget yet, so the request may wait for
     /// a key.
-    pub(crate) fn unlock<'a>(
+    pub(crate) fn unlock<'a, 's>(
         &'a self,
-        scoped: Scoped<'a>,
+        scoped: &'s mut Scoped<'a>,
         caller: &Caller<'a>,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
-    ) -> Result<Unlocked<'a>, Exit<'a>> {
+    ) -> Result<Unlocked<'a, 's>, Exit<'a>> {
         let principal = scoped.record().digest;
         progress.sent.principal = Some(principal);
         let upstream: &'a Upstream = scoped.upstream();
@@ -40,7 +40,9 @@ impl UpstreamKeys {
             (Some(session), _) => Some(self.of_session(session, upstream)?),
             (None, Some(keys)) => {
                 let (pool, bound) = keys.of_caller(scoped.record()).ok_or(CheckError::Unbound)?;
-                progress.checks.extend(bound.map(|Bound { kind, name }| Check::Bound { kind, name }));
+                if let Some(Bound { kind, name }) = bound {
+                    progress.checks.push(Check::Bound { kind, name });
+                }
                 Some(self.find_in_pool(pool, &principal, caller, context, progress)?)
             }
             (None, None) => None,
@@ -71,6 +73,11 @@ impl UpstreamKeys {
         progress: &mut Progress<'a>,
     ) -> Result<KeyInHand, Exit<'a>> {
         if let Some(id) = pool.only() {
+            // Nearly every provider has one credential, from the environment, of which its answers teach nothing.
+            if let Some((name, key)) = self.0.constant(id) {
+                progress.checks.push(Check::HasCredential(name));
+                return Ok(key);
+            }
             let key = self.find_key(id, pool, caller, context, progress)?;
             return key.ok_or_else(|| CheckError::CredentialUnavailable(self.name(id)).into());
         }
@@ -100,7 +107,7 @@ impl UpstreamKeys {
         };
         match self.0.find(id, jwt.as_ref(), context.results, context.now) {
             Lookup::Ready(key, renewal) => {
-                progress.refresh.extend(renewal);
+                progress.note_renewal(renewal);
                 self.note(&key, id, pool, progress);
                 Ok(Some(key))
             }

@@ -12,7 +12,7 @@ use crate::services::registry::Registry;
 /// Counts a request within its limit. `store` says where budgets are kept; `registry` is asked where they are at the
 /// registry.
 pub(crate) fn count<'a>(
-    unlocked: &Unlocked<'a>,
+    unlocked: &Unlocked<'a, '_>,
     rule: Option<Rule>,
     store: LimitStore,
     registry: Option<&Registry>,

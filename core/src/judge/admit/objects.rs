@@ -5,12 +5,13 @@ use crate::answer::CheckError;
 use crate::base::Digest;
 use crate::identity::{CallerRecord, Class};
 use crate::provider::model::TargetModels;
-use crate::provider::objects::{Collection, KEEPING, Makes, Objects, ObjectsMode, digest_of};
+use crate::provider::objects::{Collection, KEEPING, Makes, Objects, ObjectsMode, Sought, digest_of};
 use crate::services::registry::{Claim, Held, Holder};
 use crate::upstream::Upstream;
 
 /// The rule on the objects of one request.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct ObjectRule {
     pub(crate) table: &'static Objects,
     provider: String,
@@ -22,6 +23,8 @@ pub(crate) struct ObjectRule {
     makes: Option<&'static Collection>,
     /// The collection that the request lists.
     pub(crate) lists: Option<&'static Collection>,
+    /// The most elements of the list that are shown.
+    pub(crate) limit: Option<u32>,
     /// The object that the request deletes.
     pub(crate) deletes: Option<Digest>,
     /// Set where the body may be a file of any kind.
@@ -30,6 +33,10 @@ pub(crate) struct ObjectRule {
     pub(crate) is_head: bool,
     /// Set where the answer may tell ids.
     pub(crate) reads_answer: bool,
+    /// Set where the answer tells the ids of items.
+    tells_items: bool,
+    /// Set where the messages of a session name its own items.
+    is_session: bool,
 }
 
 impl ObjectRule {
@@ -83,10 +90,26 @@ impl ObjectRule {
             named,
             makes,
             lists: place.and_then(|place| place.lists),
+            limit: asked.page.and_then(|page| page.limit),
             is_head: traits.method == b"HEAD",
-            takes_file: class == Class::Files && (table.has_names || id.is_none()),
+            // Elsewhere a file comes in a form.
+            takes_file: class == Class::Files && table.has_names,
             reads_answer: makes.is_some() || (is_keeping && tells),
+            tells_items: place.is_some_and(|place| place.tells_items),
+            is_session: traits.is_upgrade && place.is_none(),
         }))
+    }
+
+    /// Returns the members of the body that are sought.
+    pub(crate) fn sought(&self) -> Sought {
+        let makes = self.makes.map_or("", |collection| collection.kind);
+        Sought { table: self.table, has_items: !self.is_session, makes }
+    }
+
+    /// Returns whether an item of the answer is claimed, as the body of the request says.
+    pub(crate) fn claims_item(&self, store: Option<bool>, id: &str) -> bool {
+        let is_named = || self.table.unkept_items.iter().any(|begin| id.starts_with(begin));
+        self.tells_items && (store != Some(false) || is_named())
     }
 
     /// Returns the digest of an object that the body of the request names.

@@ -19,6 +19,7 @@ use crate::identity::Class;
 use crate::policy::MeteringPolicy;
 use crate::provider::model::TargetModels;
 use crate::provider::objects::{Objects, Place};
+use crate::provider::pages::Page;
 use crate::provider::{Methods, Mint, PathMapping, QueryKey, RealtimePath, Route, RoutedBy};
 use crate::request::{Header, stands_in};
 use crate::syntax::query;
@@ -52,8 +53,12 @@ pub(super) struct AskedObjects {
     pub(super) place: Option<Place>,
     /// The ids in the query.
     pub(super) in_query: Vec<Vec<u8>>,
+    /// The page of a list, where upstream is asked for a greater one.
+    pub(super) page: Option<Page>,
     /// Set where the query asks for the bytes of a file (`alt=media`).
     pub(super) is_download: bool,
+    /// The ids of uploads in the query, where an upload may begin or go on.
+    pub(super) uploads: Option<Vec<Vec<u8>>>,
 }
 
 /// A metering policy, and whether a body that cannot be read is refused for it.
@@ -62,7 +67,6 @@ pub(crate) type MeteringTrait = Option<(MeteringPolicy, bool)>;
 /// The target of a request, without the key that may stand in its query.
 pub(crate) struct Target {
     bytes: Vec<u8>,
-    has_query: bool,
     /// The parameter that carries the key in place of a header.
     key: Option<QueryKey>,
     /// The class of the endpoint; `None` where it is no known endpoint.
@@ -72,7 +76,7 @@ pub(crate) struct Target {
     /// Set where the request is for an endpoint of its token's session.
     is_of_session: bool,
     /// The objects, where they are judged.
-    objects: Option<AskedObjects>,
+    objects: Option<Box<AskedObjects>>,
 }
 
 impl AskedObjects {
@@ -85,7 +89,27 @@ impl AskedObjects {
             decode(name).ends_with(b"alt") && decode(value).eq_ignore_ascii_case(b"media")
         };
         let is_download = traits.query.is_some_and(|query| query::pairs(query).any(asks));
-        Self { place, in_query: in_query.unwrap_or_default(), is_download }
+        let page = place.as_ref().and_then(|place| place.page(traits.query));
+        let is_upload = place.as_ref().is_some_and(|place| place.is_upload);
+        let uploads = is_upload.then(|| {
+            let ids = traits.query.into_iter().flat_map(|query| query::values(query, query::UPLOAD_ID));
+            ids.map(|id| percent_decode(id).collect()).collect()
+        });
+        Self { place, in_query: in_query.unwrap_or_default(), page, is_download, uploads }
+    }
+}
+
+impl AskedObjects {
+    /// Returns the query for upstream: for a greater page, and without the sealed id of an upload, whose own takes its place.
+    fn query<'q>(&self, query: Option<Cow<'q, [u8]>>) -> Option<Cow<'q, [u8]>> {
+        let query = match self.page {
+            Some(page) => Some(Cow::Owned(page.query(query.as_deref()))),
+            None => query,
+        };
+        match self.uploads {
+            Some(_) => query.and_then(|query| query::without_all(&query, query::UPLOAD_ID)).map(Cow::Owned),
+            None => query,
+        }
     }
 }
 
@@ -113,7 +137,11 @@ impl Target {
         };
         let key = live.and_then(|live| live.key);
         let mut query = traits.query.and_then(without_keys);
-        let mut bytes = [prefix.as_bytes(), rest].concat();
+        let room =
+            prefix.len().saturating_add(rest.len()).saturating_add(query.as_ref().map_or(1, |it| it.len()));
+        let mut bytes = Vec::with_capacity(room.saturating_add(1));
+        bytes.extend_from_slice(prefix.as_bytes());
+        bytes.extend_from_slice(rest);
         let methods = Methods::of(traits.method, traits.is_upgrade);
         let endpoint = match live {
             Some(RealtimePath { path: Some(_), native: [first, ..], .. }) => {
@@ -127,7 +155,11 @@ impl Target {
             TargetModels::of(&found, endpoint, traits.query, traits.is_upgrade, traits.headers)
         });
         let table = upstream.object_table.filter(|_| traits.keeps_objects);
-        let objects = table.zip(endpoint).map(|(table, endpoint)| AskedObjects::of(table, endpoint, traits));
+        let objects = table.zip(endpoint);
+        let objects = objects.map(|(table, endpoint)| Box::new(AskedObjects::of(table, endpoint, traits)));
+        if let Some(objects) = &objects {
+            query = objects.query(query);
+        }
         let is_minting =
             class == Some(Class::Mint) && traits.has_broker && traits.method == b"POST" && !traits.is_upgrade;
         let mint = endpoint.filter(|_| is_minting).and_then(|endpoint| mapping.mint(endpoint));
@@ -138,7 +170,9 @@ impl Target {
         }
         let path_length = bytes.len();
         append_query(&mut bytes, query.as_deref());
-        if stands_in(&bytes, traits.token) {
+        // What lies in the policy's own prefix is none of the client's.
+        let of_policy = prefix.len().saturating_sub(traits.token.len());
+        if stands_in(bytes.get(of_policy..).unwrap_or_default(), traits.token) {
             return Err(CheckError::TokenInTarget);
         }
         if query.as_deref().is_some_and(query::has_reserved) {
@@ -146,7 +180,7 @@ impl Target {
             bytes.truncate(path_length);
             append_query(&mut bytes, query.as_deref());
         }
-        let target = Self { bytes, has_query: query.is_some(), key, class, mint, is_of_session, objects };
+        let target = Self { bytes, key, class, mint, is_of_session, objects };
         Ok((target, models.unwrap_or_default()))
     }
 
@@ -159,11 +193,16 @@ impl Target {
     }
 
     pub(super) fn objects(&self) -> Option<&AskedObjects> {
-        self.objects.as_ref()
+        self.objects.as_deref()
     }
 
     pub(super) fn is_of_session(&self) -> bool {
         self.is_of_session
+    }
+
+    /// Returns the path at the upstream.
+    pub(super) fn path(&self) -> &[u8] {
+        self.bytes.split(|byte| *byte == b'?').next().unwrap_or_default()
     }
 
     /// Returns whether the provider's key stands in the query.
@@ -176,16 +215,20 @@ impl Target {
         self.key.map(|QueryKey(name)| name)
     }
 
-    /// Returns the target, with the key in its query where it belongs there.
-    pub(crate) fn with_key(&self, key: Option<&[u8]>) -> Vec<u8> {
-        let mut bytes = self.bytes.clone();
-        if let (Some(QueryKey(name)), Some(key)) = (self.key, key) {
-            bytes.push(if self.has_query { b'&' } else { b'?' });
-            bytes.extend_from_slice(name.as_bytes());
-            bytes.push(b'=');
-            bytes.extend_from_slice(key);
+    /// Takes the target, without the key.
+    pub(super) fn take_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.bytes)
+    }
+
+    /// Adds a secret to the query of a target.
+    pub(super) fn push_secret(bytes: &mut Vec<u8>, name: &str, key: &[u8]) {
+        let separator: &[u8] = if bytes.contains(&b'?') { b"&" } else { b"?" };
+        let parts: [&[u8]; 4] = [separator, name.as_bytes(), b"=", key];
+        // The exact room, so that no copy of the key is left behind.
+        bytes.reserve_exact(parts.iter().map(|part| part.len()).fold(0, usize::saturating_add));
+        for part in parts {
+            bytes.extend_from_slice(part);
         }
-        bytes
     }
 }
 
@@ -205,8 +248,8 @@ fn append_query(bytes: &mut Vec<u8>, query: Option<&[u8]>) {
 
 /// Returns the query without the slot that may carry the caller's token; `None` where nothing is left of it.
 fn without_keys(query: &[u8]) -> Option<Cow<'_, [u8]>> {
-    match query::keys(query).next() {
+    match query::values(query, query::KEY).next() {
         None => Some(Cow::Borrowed(query)),
-        Some(_) => query::without_keys(query).map(Cow::Owned),
+        Some(_) => query::without_all(query, query::KEY).map(Cow::Owned),
     }
 }

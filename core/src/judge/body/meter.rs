@@ -4,6 +4,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::amounts::{Charged, WouldReserve};
 use super::meter_rules::{MeterRules, subjects};
 use super::tokens::TokenMeter;
 use crate::answer::CheckError;
@@ -13,7 +14,7 @@ use crate::host::Store;
 use crate::identity::CallerRecord;
 use crate::limit::{Amount, Reservation, Reserved, TokensTaken};
 use crate::policy::{Policy, WhenLeft};
-use crate::price::{Counts, Factor, Found, Nano, Tier};
+use crate::price::{Counts, Factor, Found, Nano, Price, Tier};
 use crate::services::Fetch;
 use crate::services::registry::{BudgetSubject, Metered, Registry};
 
@@ -42,6 +43,8 @@ pub(crate) struct Meter {
     reserved: Amount,
     /// The estimated input tokens.
     input: u64,
+    /// The service tier that the request asks for.
+    tier: Option<Tier>,
     /// The calls that the request has waited for.
     waits: u8,
     /// The slices that the request waits for.
@@ -84,19 +87,6 @@ struct Tried {
     refused: Option<CheckError<'static>>,
 }
 
-/// The result of a metered request.
-pub(crate) struct Charged {
-    /// The model's name in the table of prices; `None` for one that is not there.
-    pub(crate) model: Option<String>,
-    /// The tokens.
-    ///
-    /// # Errors
-    /// The reason why they are not known.
-    pub(crate) usage: Result<Counts, Unmetered>,
-    /// The cost; `None` where the model has no price.
-    pub(crate) cost: Option<Nano>,
-}
-
 impl Meter {
     pub(crate) fn new(
         rules: &Rc<MeterRules>,
@@ -115,6 +105,7 @@ impl Meter {
             tokens: TokenMeter::new(policy, record),
             reserved: Amount::default(),
             input: 0,
+            tier: None,
             waits: 0,
             awaited: None,
             cuts_usage: false,
@@ -129,6 +120,7 @@ impl Meter {
             self.model = model.map(str::to_owned);
         }
         self.input = bytes.div_ceil(BYTES_PER_TOKEN).min(MAX_INPUT);
+        self.tier = asked.tier;
         self.cuts_usage = asks_usage && asked.stream && !asked.says_usage;
     }
 
@@ -140,6 +132,14 @@ impl Meter {
             self.reserved = amount;
         }
         self.reserve_budgets(amount, now, store).inspect_err(|_| self.tokens.settle(0, now, store))
+    }
+
+    /// Returns what a request reserves that says this. Reserves nothing.
+    pub(crate) fn would_reserve(&mut self, model: Option<&str>, asked: &Asked, bytes: u64) -> WouldReserve {
+        self.note_request(model, asked, bytes, false);
+        let Amount { cost, tokens } = self.most(asked);
+        let model = self.price().map(|found| found.name.to_owned());
+        WouldReserve { limit: self.tokens.limit(), tokens, cost, model }
     }
 
     /// Returns what is left of the rate limit in tokens, once after it was taken from.
@@ -154,10 +154,8 @@ impl Meter {
         let registry = rules.registry.as_ref().filter(|_| rules.budgets && self.waits == 0)?;
         self.input = declared.div_ceil(BYTES_PER_TOKEN).min(MAX_INPUT);
         let amount = self.most(&Asked { count: 1, ..Asked::default() });
-        let Tried { held, lacking, .. } = self.try_all(registry, &amount, now, store);
-        for reservation in held {
-            registry.settle(reservation, Amount::default(), now, store);
-        }
+        let lacks = |subject: &&BudgetSubject| registry.lacks(subject, &amount, now, store);
+        let lacking: Vec<BudgetSubject> = self.subjects.iter().filter(lacks).cloned().collect();
         if lacking.is_empty() {
             return None;
         }
@@ -173,20 +171,17 @@ impl Meter {
         self.stop_waiting(registry);
         let Tried { held, lacking, refused } = self.try_all(registry, &amount, now, store);
         let lack = match refused {
-            Some(error) => Err(Lack::Refused(error)),
-            None if lacking.is_empty() => Ok(()),
-            None => Err(self.call(registry, lacking, amount, now, store)),
+            Some(error) => Some(Lack::Refused(error)),
+            None if lacking.is_empty() => None,
+            None => Some(self.call(registry, lacking, amount, now, store)),
         };
-        match lack {
-            // What cannot be counted passes where the policy says so.
-            Err(Lack::Refused(CheckError::BudgetUnavailable)) if rules.failure_mode_allow => {}
-            Err(lack) => {
-                for reservation in held {
-                    registry.settle(reservation, Amount::default(), now, store);
-                }
-                return Err(lack);
+        // What cannot be counted passes where the policy says so.
+        let passes = |lack: &Lack| matches!(lack, Lack::Refused(CheckError::BudgetUnavailable));
+        if let Some(lack) = lack.filter(|lack| !(rules.failure_mode_allow && passes(lack))) {
+            for reservation in held {
+                registry.settle(reservation, Amount::default(), now, store);
             }
-            Ok(()) => {}
+            return Err(lack);
         }
         (self.held, self.reserved) = (held, amount);
         Ok(())
@@ -251,12 +246,17 @@ impl Meter {
 
     /// Returns the most that the request is taken to cost.
     fn most(&self, asked: &Asked) -> Amount {
-        let found = self.price();
-        let most = found.as_ref().and_then(|found| found.price.max_output());
+        let most = self.price().and_then(|found| found.price.max_output());
         let output = asked.output.unwrap_or(self.rules.default_output);
         let output = most.map_or(output, |most| output.min(most)).saturating_mul(asked.count.max(1));
-        let cost = found.map(|found| found.price.worst(self.input, output, None));
+        let cost = self.dearer(|price, tier| price.worst(self.input, output, tier));
         Amount { cost, tokens: self.input.saturating_add(output) }
+    }
+
+    /// Returns the dearer of the plain cost and that of the tier that the request asks for: a provider may serve either.
+    fn dearer(&self, cost: impl Fn(&Price, Option<Tier>) -> Nano) -> Option<Nano> {
+        let price = &self.price()?.price;
+        Some(cost(price, None).max(cost(price, self.tier)))
     }
 
     fn price(&self) -> Option<Found<'_>> {
@@ -353,12 +353,12 @@ impl Meter {
             Answer::Scanned(scanner) => scanner,
         };
         let finding = scanner.finding();
-        let tier = finding.tier.and_then(Tier::named);
         let factors = [finding.speed, finding.region].map(|word| word.and_then(Factor::named));
-        let amount = |counts: &Counts| Amount {
-            cost: self.price().map(|found| found.price.cost_by(counts, tier, factors)),
-            tokens: counts.tokens(),
+        let cost = |counts: &Counts| match finding.tier.map(Tier::named) {
+            Some(tier) => self.price().map(|found| found.price.cost_by(counts, tier, factors)),
+            None => self.dearer(|price, tier| price.cost_by(counts, tier, factors)),
         };
+        let amount = |counts: &Counts| Amount { cost: cost(counts), tokens: counts.tokens() };
         match finding.usage {
             Ok(usage) if finding.is_whole => (Ok(usage), amount(&usage)),
             Ok(usage) => {
@@ -392,7 +392,7 @@ impl Meter {
 
     fn estimate(&self, output: u64) -> Amount {
         let counts = Counts { input: self.input, output, ..Counts::default() };
-        let cost = self.price().map(|found| found.price.cost(&counts, None));
+        let cost = self.dearer(|price, tier| price.cost(&counts, tier));
         Amount { cost, tokens: counts.tokens() }
     }
 }

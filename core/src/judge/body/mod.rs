@@ -1,5 +1,6 @@
 //! Bodies under the rules of a policy: each is judged and metered as it passes, and none is held.
 
+mod amounts;
 mod list;
 mod meter;
 mod meter_rules;
@@ -9,8 +10,10 @@ mod plan;
 mod request;
 mod tokens;
 
+pub(crate) use self::amounts::Charged;
+pub use self::amounts::WouldReserve;
 pub(crate) use self::list::ListJudge;
-pub(crate) use self::meter::{Charged, Lack, Meter};
+pub(crate) use self::meter::{Lack, Meter};
 pub(crate) use self::meter_rules::{MeterRules, subjects};
 pub(crate) use self::objects::{AnswerFate, ObjectWatch, Step, Unclaimed};
 pub(crate) use self::plan::BodyPlan;

@@ -23,7 +23,7 @@ pub(crate) struct ObjectList {
 }
 
 impl ObjectList {
-    pub(crate) fn new(table: &'static Objects, begins: &'static str) -> Self {
+    pub(crate) fn new(table: &'static Objects, begins: &'static str, limit: Option<u32>) -> Self {
         let lists = Lists {
             paths: table.lists,
             arrays: table.arrays,
@@ -33,7 +33,7 @@ impl ObjectList {
         Self {
             begins,
             ahead: Follower::new(table.lists),
-            filter: ListFilter::new(lists),
+            filter: ListFilter::new(lists).at_most(limit),
             queue: Vec::new(),
             ids: Vec::new(),
             asked: Vec::new(),
@@ -59,6 +59,11 @@ impl ObjectList {
         Ok(())
     }
 
+    /// Returns the bytes that wait for the filter.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Returns the call for the objects that are not known; `None` where the registry was asked for all, or cannot be.
     pub(crate) fn lacking(
         &mut self,
@@ -76,7 +81,7 @@ impl ObjectList {
         if lacking.is_empty() {
             return None;
         }
-        let call = registry.objects_call(&lacking, now)?;
+        let call = registry.listed_call(&lacking, now)?;
         self.asked.append(&mut lacking);
         self.since = self.since.or(Some(now));
         Some(Box::new(call))

@@ -14,8 +14,9 @@ use crate::base::{Digest, Moment};
 use crate::body::{JsonError, MadeId, MadeScanner};
 use crate::host::Store;
 use crate::judge::admit::ObjectRule;
+use crate::provider::objects::ITEM;
 use crate::services::Fetch;
-use crate::services::registry::{Claim, Owned, Registry};
+use crate::services::registry::{Claim, MAX_LOOKED_UP, Owned, Registry};
 
 /// The most ids of one answer, and the longest of them in bytes.
 const MAX_MADE: usize = 256;
@@ -23,13 +24,16 @@ const MAX_ID_BYTES: usize = 256;
 /// The most calls for one claim that an answer waits for.
 const MAX_TRIES: u8 = 6;
 
+/// The most bytes of an answer that wait for one call: a host goes on reading for as long as the call takes.
+const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
+
 /// The watch over the objects of one request.
 pub(crate) struct ObjectWatch {
     rule: Rc<ObjectRule>,
     registry: Rc<Registry>,
-    /// The objects of the body that the registry was asked for, and since when.
-    asked: Vec<Digest>,
-    since: Option<Moment>,
+    /// The objects of the body that the registry was asked for, each with the moment, and the numbers of those calls.
+    asked: Vec<(Digest, Moment)>,
+    calls: Vec<u64>,
     /// The word of the body on keeping the answer.
     store: Option<bool>,
     answer: Answer,
@@ -55,6 +59,16 @@ enum Answer {
     Unread,
     Read(Box<MadeScanner>, bool),
     List(Box<ObjectList>),
+}
+
+impl Answer {
+    /// Returns the bytes of a list that wait for its filter.
+    fn waiting(&self) -> usize {
+        match self {
+            Self::List(list) => list.waiting(),
+            Self::Unread | Self::Read(..) => 0,
+        }
+    }
 }
 
 /// The fate of an answer's body.
@@ -99,7 +113,7 @@ impl ObjectWatch {
             rule: Rc::clone(rule),
             registry: Rc::clone(registry),
             asked: Vec::new(),
-            since: None,
+            calls: Vec::new(),
             store: None,
             answer: Answer::Unread,
             made: Vec::new(),
@@ -114,34 +128,51 @@ impl ObjectWatch {
         }
     }
 
-    /// Checks the objects that the body names. The slice waits for a call, once for each object.
+    /// Notes the word of the body on keeping the answer.
+    pub(crate) fn note_store(&mut self, word: Option<bool>) {
+        self.store = word;
+    }
+
+    /// Checks the objects that the body names so far. Each is asked for once, and `is_over` says that no more can come: until
+    /// then an answer may be on its way. Returns whether all of them are the caller's.
     pub(crate) fn check(
         &mut self,
         named: &[Digest],
-        store_word: Option<bool>,
+        is_over: bool,
         now: Moment,
         store: &dyn Store,
-    ) -> Result<(), Lack> {
-        self.store = store_word;
-        let mut unasked = Vec::new();
+    ) -> Result<bool, Lack> {
+        let (registry, caller) = (&self.registry, &self.rule.caller);
+        let (mut unasked, mut lacks_answer) = (Vec::new(), false);
         for digest in named {
-            match self.registry.owns(&self.rule.caller, digest, self.since, now, store) {
+            let asked_at = self.asked.iter().find(|(asked, _)| asked == digest).map(|(_, at)| *at);
+            match registry.owns(caller, digest, asked_at, now, store) {
                 Owned::Own => {}
                 Owned::Foreign => return Err(Lack::Refused(CheckError::ObjectNotFound)),
-                Owned::Unasked if self.asked.contains(digest) => {
-                    return Err(Lack::Refused(CheckError::ObjectsUnavailable));
+                Owned::Unasked if asked_at.is_some() => lacks_answer = true,
+                Owned::Unasked if registry.was_foreign(caller, digest, now, store) => {
+                    return Err(Lack::Refused(CheckError::ObjectNotFound));
                 }
                 Owned::Unasked => unasked.push(*digest),
             }
         }
-        if unasked.is_empty() {
-            (self.asked, self.since) = (Vec::new(), None);
-            return Ok(());
+        // One call at a time, but at the end all that is asked for is known to the next try.
+        if unasked.is_empty() || (lacks_answer && !is_over) {
+            if lacks_answer && is_over {
+                registry.leave(&self.calls);
+                return Err(Lack::Refused(CheckError::ObjectsUnavailable));
+            }
+            if !lacks_answer {
+                self.asked.clear();
+                self.calls.clear();
+            }
+            return Ok(!lacks_answer);
         }
-        let call = self.registry.objects_call(&unasked, now);
-        let call = call.ok_or(Lack::Refused(CheckError::ObjectsUnavailable))?;
-        self.asked.append(&mut unasked);
-        self.since = self.since.or(Some(now));
+        unasked.truncate(MAX_LOOKED_UP);
+        let call = registry.objects_call(caller, &unasked, now);
+        let (call, number) = call.map_err(|error| Lack::Refused(error.into()))?;
+        self.calls.push(number);
+        self.asked.extend(unasked.into_iter().map(|digest| (digest, now)));
         Err(Lack::Call(Box::new(call)))
     }
 
@@ -158,7 +189,8 @@ impl ObjectWatch {
             if !is_plain || status == 206 {
                 return AnswerFate::Withheld;
             }
-            self.answer = Answer::List(Box::new(ObjectList::new(self.rule.table, collection.begins)));
+            self.answer =
+                Answer::List(Box::new(ObjectList::new(self.rule.table, collection.begins, self.rule.limit)));
             return AnswerFate::Edited;
         }
         if !self.rule.reads_answer {
@@ -215,15 +247,21 @@ impl ObjectWatch {
         for id in found {
             self.note(id);
         }
+        // A list has its own slices.
+        let own = if matches!(self.answer, Answer::List(_)) { &[] } else { slice };
         if let Some(held) = &mut self.held {
-            held.extend_from_slice(slice);
+            held.extend_from_slice(own);
+            if held.len().saturating_add(self.answer.waiting()) > MAX_HELD_BYTES {
+                return Err(Unclaimed);
+            }
             return Ok(Step { waits: true, ..Step::default() });
         }
-        let (step, slice) = (self.advance(now, store)?, self.with_tail(slice));
+        let step = self.advance(now, store)?;
         if step.waits {
-            self.held = Some(slice.into_owned());
+            self.held = Some(self.with_tail(own).into_owned());
             return Ok(step);
         }
+        let slice = self.with_tail(slice);
         let is_stream = matches!(&self.answer, Answer::Read(scanner, false) if scanner.is_stream());
         let keeps = is_stream && !self.is_last && !self.claims.is_empty();
         let bytes = match (slice, step.bytes) {
@@ -254,6 +292,11 @@ impl ObjectWatch {
         }
         let held = self.held.take().filter(|held| !held.is_empty());
         Ok(Step { bytes: step.bytes.or(held), ..step })
+    }
+
+    /// Returns the calls that tell what is claimed, and not confirmed.
+    pub(crate) fn reports(&self, now: Moment) -> Vec<Fetch> {
+        self.claims.iter().filter_map(|claim| self.registry.claim_call(*claim, now)).collect()
     }
 
     /// Goes on with the slices that wait, as if no call could be made.
@@ -291,6 +334,9 @@ impl ObjectWatch {
         if id.is_empty() || id.len() > MAX_ID_BYTES || self.told >= MAX_MADE {
             return;
         }
+        if *kind == ITEM && !self.rule.claims_item(self.store, id) {
+            return;
+        }
         let kind = if kind.is_empty() {
             let Some(collection) = self.rule.makes(self.store) else { return };
             let is_stream = matches!(self.answer, Answer::Read(_, true));
@@ -318,7 +364,9 @@ impl ObjectWatch {
         let (registry, caller) = (Rc::clone(&self.registry), &self.rule.caller);
         self.claims.retain(|claim| !registry.is_confirmed(*claim));
         self.made.retain(|claim| registry.owns(caller, &claim.digest(), None, now, store) != Owned::Own);
-        if !self.made.is_empty() {
+        // Items come one by one: those that come while a claim is told go together.
+        let is_due = waits || self.claims.is_empty() || self.made.iter().any(|claim| claim.kind != ITEM);
+        if !self.made.is_empty() && is_due {
             let claim = registry.claim(std::mem::take(&mut self.made), now, store).ok_or(Unclaimed)?;
             self.claims.push(claim);
             step.fetch = registry.claim_call(claim, now).map(Box::new);

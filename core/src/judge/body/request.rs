@@ -6,8 +6,8 @@ use crate::body::{Asked, BodyError, Named, RequestBody, Splice, Splices};
 use crate::judge::admit::{BodyForm, BodyRule};
 use crate::request::RequestHead;
 
-/// The most objects that one body names.
-const MAX_OBJECTS: usize = 64;
+/// The most objects that one body names: a long conversation names each of its items.
+const MAX_OBJECTS: usize = 500;
 
 /// A slice of a body that may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub(crate) enum Slice {
 }
 
 /// The judge of one body.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct RequestJudge {
     rule: BodyRule,
     body: RequestBody,
@@ -26,8 +27,14 @@ pub(crate) struct RequestJudge {
     /// The first model that the body names.
     model: Option<String>,
     names_any: bool,
-    /// The objects that the body names.
+    /// Set where the body asks to keep the conversation under the id of the answer.
+    keeps: bool,
+    /// The objects that the body names, and the number of those that were checked, which come first.
     objects: Vec<Digest>,
+    checked: usize,
+    /// The objects that a file in the body names, and the first error of noting them.
+    in_file: Vec<Digest>,
+    file_error: Option<CheckError<'static>>,
     /// Set where an unreadable body is not refused: then it goes on unread.
     is_lenient: bool,
     is_unread: bool,
@@ -43,20 +50,19 @@ impl RequestJudge {
             bytes: 0,
             model: None,
             names_any: false,
+            keeps: false,
             objects: Vec::new(),
+            checked: 0,
+            in_file: Vec::new(),
+            file_error: None,
             is_lenient: !is_strict,
             is_unread: false,
             error: None,
         }
     }
 
-    /// Makes a judge of the same body, from its beginning; `None` where the body is not read, or cannot be by a policy that
-    /// changes nothing: messages may be compressed unless the head forbids it.
+    /// Makes a judge of the same body, from its beginning; `None` where the body is not read.
     pub(crate) fn again(&self, head: &RequestHead<'_>) -> Option<Self> {
-        let is_of_messages = self.rule.form() == BodyForm::Messages;
-        if is_of_messages && head.values("sec-websocket-extensions").next().is_some() {
-            return None;
-        }
         let body = self.rule.scanner(head).ok().flatten()?;
         Some(Self::new(self.rule.clone(), body, !self.is_lenient))
     }
@@ -93,6 +99,11 @@ impl RequestJudge {
         self.rule.form() == BodyForm::Messages
     }
 
+    /// Checks a model as if the body named it.
+    pub(crate) fn check_model(&self, model: &str) -> Result<(), CheckError<'static>> {
+        self.rule.models.as_ref().map_or(Ok(()), |models| models.check_model(model))
+    }
+
     /// Returns the words for a refusal.
     pub(crate) fn words(&self) -> Option<String> {
         self.rule.models.as_ref().map(crate::judge::admit::ModelRule::words)
@@ -105,7 +116,8 @@ impl RequestJudge {
 
     /// Returns what the request asks for.
     pub(crate) fn asked(&self) -> Asked {
-        self.body.asked()
+        let asked = self.body.asked();
+        Asked { store: self.keeps.then_some(true).or(asked.store), ..asked }
     }
 
     /// Returns the first model that the body names.
@@ -113,14 +125,18 @@ impl RequestJudge {
         self.model.as_deref()
     }
 
-    /// Returns the objects that the body names, so far.
+    /// Returns the objects that the body names so far and that were not checked.
     pub(crate) fn objects(&self) -> &[Digest] {
-        &self.objects
+        self.objects.get(self.checked..).unwrap_or_default()
     }
 
-    /// Forgets the objects that were checked.
-    pub(crate) fn forget_objects(&mut self) {
-        self.objects.clear();
+    /// Notes that those objects were checked.
+    pub(crate) fn objects_checked(&mut self) {
+        // A message that follows is a request of its own.
+        if self.is_over() {
+            self.objects.clear();
+        }
+        self.checked = self.objects.len();
     }
 
     /// Returns the bytes that have come.
@@ -129,13 +145,22 @@ impl RequestJudge {
     }
 
     fn judge(&mut self, slice: &[u8], is_last: bool) -> Result<Slice, CheckError<'static>> {
-        let Self { rule, body, model, names_any, objects, .. } = self;
+        let Self { rule, body, model, names_any, keeps, objects, in_file, file_error, .. } = self;
         let mut fault = None;
         let models = rule.models.as_ref();
         let fed = body.feed(slice, &mut |named| {
-            *names_any |= !matches!(named, Named::Object(_));
+            *names_any |= matches!(named, Named::Model(_) | Named::Provider(_));
             let checked = match named {
                 Named::Object(id) => note(objects, rule, id),
+                Named::InFile(id) => {
+                    *file_error = file_error.or(note(in_file, rule, id).err());
+                    Ok(())
+                }
+                Named::UnreadFile => Err(CheckError::ObjectsUnkept),
+                Named::Keeps => {
+                    *keeps = true;
+                    Ok(())
+                }
                 Named::Model(name) => {
                     model.get_or_insert_with(|| name.to_owned());
                     models.map_or(Ok(()), |models| models.check_model(name))
@@ -147,6 +172,12 @@ impl RequestJudge {
         let splices = fed.map_err(CheckError::BodyInvalid)?;
         if let Some(fault) = fault {
             return Err(fault);
+        }
+        if self.body.asked().is_batch {
+            self.file_error.take().map_or(Ok(()), Err)?;
+            for digest in std::mem::take(&mut self.in_file) {
+                hold(&mut self.objects, digest)?;
+            }
         }
         if is_last && self.bytes > 0 && !self.body.is_over() {
             self.body.finish().map_err(CheckError::BodyInvalid)?;
@@ -162,7 +193,10 @@ impl RequestJudge {
 
 /// Notes an object that a body names.
 fn note(objects: &mut Vec<Digest>, rule: &BodyRule, id: &[u8]) -> Result<(), CheckError<'static>> {
-    let Some(digest) = rule.objects.as_ref().map(|objects| objects.digest(id)) else { return Ok(()) };
+    rule.objects.as_ref().map_or(Ok(()), |rule| hold(objects, rule.digest(id)))
+}
+
+fn hold(objects: &mut Vec<Digest>, digest: Digest) -> Result<(), CheckError<'static>> {
     if !objects.contains(&digest) {
         if objects.len() >= MAX_OBJECTS {
             return Err(CheckError::BodyInvalid(BodyError::ManyObjects));

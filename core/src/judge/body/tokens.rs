@@ -22,6 +22,11 @@ impl TokenMeter {
         Self { caller: record.digest, limit, hold: None, taken: None }
     }
 
+    /// Returns the limit.
+    pub(super) fn limit(&self) -> Option<TokenLimit> {
+        self.limit
+    }
+
     /// Reserves the tokens of the request. Returns whether they are reserved: without a limit they need not be.
     pub(super) fn reserve(
         &mut self,

@@ -112,8 +112,6 @@ fn is_of_proxies(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
     use crate::answer::Hidden;
     use crate::judge::forward::FieldValue;
@@ -192,8 +190,8 @@ mod tests {
     fn an_answer_loses_what_is_about_the_upstreams_own_host() {
         let headers = ResponseHeaders {
             remove: &["access-control-allow-origin"],
-            set: vec![("ratelimit", Cow::Borrowed("r"))],
-            add: vec![("vary", Cow::Borrowed("Origin"))],
+            set: vec![("ratelimit", "r".into())],
+            add: vec![("vary", "Origin".into())],
             hidden: Hidden { limits: true, ..Hidden::default() },
         };
         let answer: [(&str, &str); 13] = [

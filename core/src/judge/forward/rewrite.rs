@@ -7,10 +7,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
+use std::rc::Rc;
 
+use super::metadata_texts::MetadataTexts;
 use super::protected::Protected;
 use crate::judge::admit::{BodyForm, BodyRule, Grant};
-use crate::provider::{Claim, metadata};
+use crate::provider::Claim;
 use crate::request::{Header, HeaderNames, RequestHead, stands_in};
 use crate::secret::OpenKey;
 use crate::syntax::{is_spelling_of, read, subprotocol};
@@ -37,6 +39,8 @@ pub struct Rewrite<'a> {
 pub enum FieldValue<'a> {
     /// A value that is public.
     Plain(Cow<'a, [u8]>),
+    /// A public value that further requests have.
+    Shared(Rc<str>),
     /// An upstream credential.
     Secret(OpenKey),
 }
@@ -47,6 +51,7 @@ impl Deref for FieldValue<'_> {
     fn deref(&self) -> &[u8] {
         match self {
             Self::Plain(text) => text,
+            Self::Shared(text) => text.as_bytes(),
             Self::Secret(key) => key.bytes(),
         }
     }
@@ -76,54 +81,63 @@ pub(crate) struct Original<'a, 'r> {
     pub(crate) protected: &'r Protected,
     /// The members of `cf-aig-metadata`.
     pub(crate) metadata: &'r [(String, Claim)],
+    /// The values of `cf-aig-metadata` that were written already.
+    pub(crate) texts: &'r MetadataTexts,
 }
 
 impl<'a> Rewrite<'a> {
     /// Writes the rewrite.
-    pub(crate) fn for_grant(grant: &Grant<'a>, original: &Original<'a, '_>) -> Self {
+    pub(crate) fn for_grant(grant: &mut Grant<'a, '_>, original: &Original<'a, '_>) -> Self {
         let mut set = Vec::with_capacity(6);
-        set.extend(credentials(grant));
-        set.extend(controls(grant, original.metadata));
-        set.extend(upgrade(original));
-        set.extend(plain_answer(grant));
+        push_credentials(grant, &mut set);
+        push_controls(grant, original, &mut set);
+        if original.names.is_upgrade || original.names.has(read::SUBPROTOCOL) {
+            set.extend(upgrade(original));
+        }
+        push_plain_answer(grant, &mut set);
         Self {
             authority: &grant.upstream().authority,
             https: grant.upstream().https,
-            path: grant.target(),
+            path: grant.take_target(),
             remove: to_remove(grant, original, &set),
             set,
         }
     }
 }
 
-fn credentials<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
-    let provider = grant.provider_key();
-    let gateway = grant.gateway_key().map(|key| ("cf-aig-authorization", key));
-    provider.into_iter().chain(gateway).map(|(name, key)| (name, FieldValue::Secret(key)))
+/// The headers to set.
+type Set<'a> = Vec<(&'a str, FieldValue<'a>)>;
+
+fn push_credentials<'a>(grant: &Grant<'a, '_>, set: &mut Set<'a>) {
+    if let Some((name, key)) = grant.provider_key() {
+        set.push((name, FieldValue::Secret(key)));
+    }
+    if let Some(key) = grant.gateway_key() {
+        set.push(("cf-aig-authorization", FieldValue::Secret(key)));
+    }
 }
 
-/// Returns the headers that the Cloudflare AI Gateway gets beside credentials; none for requests that go elsewhere.
-fn controls<'a>(
-    grant: &Grant<'a>,
-    metadata: &[(String, Claim)],
-) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
-    let controls = grant.upstream().controls.as_deref();
-    let metadata = controls.and_then(|_| metadata::render(metadata, grant.record()));
-    let controls = controls.unwrap_or_default().iter();
-    controls
-        .map(|(name, value)| (*name, value.as_bytes().into()))
-        .chain(metadata.map(|text| ("cf-aig-metadata", text.into_bytes().into())))
+/// Adds the headers that the Cloudflare AI Gateway gets beside credentials; none for requests that go elsewhere.
+fn push_controls<'a>(grant: &Grant<'a, '_>, original: &Original<'a, '_>, set: &mut Set<'a>) {
+    let Some(controls) = &grant.upstream().controls else { return };
+    for (name, value) in controls {
+        set.push((*name, value.as_bytes().into()));
+    }
+    if let Some(text) = original.texts.of(original.metadata, grant.record_arc()) {
+        set.push(("cf-aig-metadata", FieldValue::Shared(text)));
+    }
 }
 
-/// Returns the headers that ask for an answer which can be read: as it is, and, where it is brokered, not from a cache of the
+/// Adds the headers that ask for an answer which can be read: as it is, and, where it is brokered, not from a cache of the
 /// gateway's, where it would be for other callers, too. None for other requests.
-fn plain_answer<'a>(grant: &Grant<'a>) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
-    let is_read = grant.body().is_some_and(BodyRule::reads_answer);
-    let is_plain = grant.mint().is_some() || is_read;
-    let identity = is_plain.then(|| ("accept-encoding", b"identity"[..].into()));
-    let fresh = grant.mint().and_then(|_| grant.upstream().controls.as_ref());
-    let fresh = fresh.map(|_| ("cf-aig-skip-cache", b"true"[..].into()));
-    identity.into_iter().chain(fresh)
+fn push_plain_answer<'a>(grant: &Grant<'a, '_>, set: &mut Set<'a>) {
+    let is_minting = grant.mint().is_some();
+    if is_minting || grant.body().is_some_and(BodyRule::reads_answer) {
+        set.push(("accept-encoding", b"identity"[..].into()));
+    }
+    if is_minting && grant.upstream().controls.is_some() {
+        set.push(("cf-aig-skip-cache", b"true"[..].into()));
+    }
 }
 
 /// Returns the headers that a WebSocket upgrade keeps: the subprotocols without credentials, and in `connection`
@@ -142,7 +156,7 @@ fn upgrade<'a>(original: &Original<'a, '_>) -> impl Iterator<Item = (&'a str, Fi
 /// Returns the names of the headers that hold or could hold a credential, line by line, without those that are
 /// replaced.
 fn to_remove<'a>(
-    grant: &Grant<'_>,
+    grant: &Grant<'_, '_>,
     original: &Original<'a, '_>,
     set: &[(&str, FieldValue<'_>)],
 ) -> Vec<&'a [u8]> {
@@ -150,13 +164,10 @@ fn to_remove<'a>(
     let is_replaced = |name: &[u8]| set.iter().any(|(other, _)| other.as_bytes() == name);
     let has_subprotocols = names.has(read::SUBPROTOCOL);
     let has_others = has_subprotocols || protected.has_own();
-    let mut removed = Vec::with_capacity(4);
-    for (place, Header { name, value }) in head.headers.iter().enumerate() {
-        let is_reserved = names.is_reserved(place, name);
-        // Nearly every header is of a plain name, and too short to hold the token.
-        if !is_reserved && !has_others && value.len() < token.len() {
-            continue;
-        }
+    // Nearly every header is of a plain name, and too short to hold the token.
+    let length = if has_others { 0 } else { token.len() };
+    let mut removed = Vec::new();
+    for (is_reserved, Header { name, value }) in names.notable(head, length) {
         let goes = protected.covers(name, is_reserved)
             || stands_in(value, token)
             || (has_subprotocols && is_spelling_of(name, SUBPROTOCOL) && is_removed_subprotocol(name, value));

@@ -1,7 +1,9 @@
 //! Callers that were admitted, without what they presented.
 
+use std::sync::Arc;
+
 use crate::base::Digest;
-use crate::identity::jwt::{Email, Issuer, VerifiedIdentity};
+use crate::identity::jwt::{Conditions, Email, Issuer, IssuerRule, VerifiedIdentity};
 use crate::identity::{Class, Principal};
 
 /// A caller that was admitted, and the endpoint that it was admitted to.
@@ -27,11 +29,17 @@ pub(crate) enum Means {
         issuer: String,
         /// The person, where the JWT names one.
         person: Option<Email>,
+        /// The conditions of the rule that it was admitted by.
+        rule: Conditions,
     },
 }
 
 impl Means {
-    pub(crate) fn identity(issuer: &Issuer, identity: &VerifiedIdentity) -> Self {
-        Self::Identity { issuer: issuer.name().to_owned(), person: identity.claimed_email().cloned() }
+    pub(crate) fn identity(issuer: &Issuer, rule: &IssuerRule, identity: &VerifiedIdentity) -> Self {
+        Self::Identity {
+            issuer: issuer.name().to_owned(),
+            person: identity.claimed_email().cloned(),
+            rule: Arc::clone(&rule.when),
+        }
     }
 }

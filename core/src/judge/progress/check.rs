@@ -28,6 +28,15 @@ pub enum Check<'a> {
     IdentityFound(&'a IdentitySlot),
     /// The identity JWT of this issuer holds.
     IdentityVerified(&'a str),
+    /// A rule of the issuer does not fit the JWT.
+    RuleMissed {
+        /// The place of the rule, from 0.
+        rule: usize,
+        /// The first claim that has none of the values.
+        claim: &'a str,
+    },
+    /// This rule of the issuer, from 0, gives the caller its rights.
+    RuleFits(usize),
     /// The record of the token or the person was found.
     LookedUp(RecordSource),
     /// The token is valid, up to this time where it expires.
@@ -73,9 +82,12 @@ impl Check<'_> {
         match self {
             Self::PathAccepted | Self::Routed { .. } => Stage::Route,
             Self::CredentialFound(_) | Self::IdentityFound(_) => Stage::Extract,
-            Self::IdentityVerified(_) | Self::SealOpened(_) | Self::LookedUp(_) | Self::TokenValid(_) => {
-                Stage::Verify
-            }
+            Self::IdentityVerified(_)
+            | Self::RuleMissed { .. }
+            | Self::RuleFits(_)
+            | Self::SealOpened(_)
+            | Self::LookedUp(_)
+            | Self::TokenValid(_) => Stage::Verify,
             Self::InScope { .. } | Self::Brokered => Stage::Scope,
             Self::Bound { .. } | Self::HasCredential(_) | Self::HostHasCredential => Stage::Credential,
             Self::WithinLimit { .. } | Self::Uncounted => Stage::RateLimit,
@@ -109,6 +121,10 @@ impl fmt::Display for Check<'_> {
             Self::CredentialFound(slot) => write!(f, "the slot `{slot}` holds a credential"),
             Self::IdentityFound(slot) => write!(f, "`{slot}` holds a credential"),
             Self::IdentityVerified(issuer) => write!(f, "the issuer `{issuer}` vouches for the caller"),
+            Self::RuleMissed { rule, claim } => {
+                write!(f, "`rules[{rule}]` does not fit: the claim `{claim}` has none of its values")
+            }
+            Self::RuleFits(rule) => write!(f, "`rules[{rule}]` fits"),
             Self::SealOpened(at) => {
                 write!(f, "the brokered token is valid until {at}, and no longer than its parent")
             }

@@ -6,12 +6,13 @@ use super::part::Part;
 use super::sent::Sent;
 use crate::answer::{CheckError, LocalReply, ResponseHeaders};
 use crate::base::{Digest, Moment};
+use crate::body::Relink;
 use crate::host::Store;
 use crate::identity::{Class, Principal};
 use crate::provider::Route;
 use crate::request::{HeaderNames, RequestHead, request_id};
 use crate::services::{Fetch, FetchResults, RecordSource};
-use crate::upstream::Minting;
+use crate::upstream::{Minting, UploadAddress};
 
 /// The context of one judgement.
 pub(crate) struct Context<'a, 'r> {
@@ -52,6 +53,8 @@ impl<'a> From<CheckError<'a>> for Exit<'a> {
 /// The findings on the way to a verdict.
 pub(crate) struct Progress<'a> {
     pub(crate) checks: Vec<Check<'a>>,
+    /// The class of the endpoint, once a check told it.
+    pub(crate) class: Option<Class>,
     pub(crate) route: Option<Route<'a>>,
     pub(crate) principal: Option<Principal>,
     /// The means by which the caller was verified, where the policy looks at it again.
@@ -66,15 +69,26 @@ pub(crate) struct Progress<'a> {
     pub(crate) words: Option<String>,
     /// The request, where it mints and its answer is brokered.
     pub(crate) minting: Option<Box<Minting>>,
+    /// The address of an upload that the answer may tell.
+    pub(crate) upload: Option<Box<UploadAddress>>,
+    /// The change of addresses in the answer.
+    pub(crate) relink: Option<Box<Relink>>,
 }
 
 impl Progress<'_> {
+    /// Notes a call that is due, if there is one. Nearly always there is none, and nothing is moved.
+    #[inline]
+    pub(crate) fn note_renewal(&mut self, renewal: Option<Fetch>) {
+        if let Some(renewal) = renewal {
+            self.refresh.push(renewal);
+        }
+    }
+
     /// Notes the caller of a request that is forwarded, where the policy looks at it again.
     pub(crate) fn note_admitted(&mut self, head: &RequestHead<'_>) {
         let Some(means) = self.means.take() else { return };
         let is_session = self.checks.iter().any(|check| matches!(check, Check::SealOpened(_)));
-        let class = self.checks.iter().find_map(Check::class);
-        if let (Some(principal), Some(route), Some(class)) = (&self.principal, &self.route, class) {
+        if let (Some(principal), Some(route), Some(class)) = (&self.principal, &self.route, self.class) {
             self.admitted = Some(Box::new(Admitted {
                 means,
                 principal: principal.clone(),
@@ -89,6 +103,7 @@ impl Progress<'_> {
         Self {
             // Room for the checks of a forwarded request.
             checks: Vec::with_capacity(12),
+            class: None,
             route: None,
             principal: None,
             means: None,
@@ -99,6 +114,8 @@ impl Progress<'_> {
             response: ResponseHeaders::default(),
             words: None,
             minting: None,
+            upload: None,
+            relink: None,
         }
     }
 }

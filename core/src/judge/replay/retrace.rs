@@ -186,7 +186,8 @@ impl Engine {
             metering: None,
             keeps_objects: self.keeps_objects(),
         };
-        let scoped = Scoped::new(token, route, &self.upstreams, &traits).map_err(|fault| fault.reason())?;
+        let mut scoped =
+            Scoped::new(token, route, &self.upstreams, &traits).map_err(|fault| fault.reason())?;
         if traits.is_upgrade && !self.services.host().upgrades {
             return Err(CheckError::Upgrade.reason());
         }
@@ -202,7 +203,7 @@ impl Engine {
         let names = HeaderNames::of(head);
         let context =
             Context { head, names: &names, now, store: &store, results: &results, part: Part::Compares };
-        match self.keys.unlock(scoped, &caller, &context, &mut Progress::new()) {
+        match self.keys.unlock(&mut scoped, &caller, &context, &mut Progress::new()) {
             Ok(_) => Ok(passed),
             Err(Exit::Refuse(error)) => Err(error.reason()),
             Err(Exit::Fetch(_) | Exit::Answer(_) | Exit::Status) => {

@@ -4,14 +4,16 @@ use super::observation::{ALLOWED, ANSWERED, Observation};
 use super::pending::Pending;
 use super::watch::Watch;
 use crate::answer::{CheckError, LocalReply, Reason, ResponseHeaders};
+use crate::base::Moment;
+use crate::body::{Asked, Relink};
 use crate::identity::{Class, Principal};
-use crate::judge::body::{BodyPlan, ListJudge, Meter, ObjectWatch, RequestJudge};
+use crate::judge::body::{BodyPlan, ListJudge, Meter, ObjectWatch, RequestJudge, WouldReserve};
 use crate::judge::forward::Rewrite;
 use crate::judge::progress::{Admitted, Check, Progress, Sent};
 use crate::provider::{Dialect, OPENAI};
 use crate::request::{RequestHead, request_id};
 use crate::services::{Fetch, RecordSource};
-use crate::upstream::Minting;
+use crate::upstream::{Minting, UploadAddress};
 
 /// The provider's name in the decision on a request that no policy has judged.
 const NO_PROVIDER: &str = "none";
@@ -57,6 +59,10 @@ pub struct FollowUp {
     pub(crate) admitted: Option<Box<Admitted>>,
     /// The request, where it mints and its answer is brokered.
     pub(crate) minting: Option<Box<Minting>>,
+    /// The address of an upload that the answer may tell.
+    pub(crate) upload: Option<Box<UploadAddress>>,
+    /// The change of addresses in the answer.
+    pub(crate) relink: Option<Box<Relink>>,
     /// The judge of the request's body, where it is read.
     pub(crate) pending: Option<Box<Pending>>,
     /// The judges of the body whose policies do not decide.
@@ -102,26 +108,33 @@ impl Passed {
 impl<'a> Decision<'a> {
     /// Returns the decision that a judgement came to.
     pub(crate) fn of(verdict: Verdict<'a>, progress: Progress<'a>) -> Self {
-        let Progress {
-            checks,
-            route,
-            principal,
-            record_source,
-            refresh,
-            sent,
-            response,
-            minting,
-            admitted,
-            means: _,
-            words: _,
-        } = progress;
-        let provider = route.map_or(OPENAI, |route| route.provider);
-        let class = checks.iter().find_map(Check::class);
+        let provider = progress.route.map_or(OPENAI, |route| route.provider);
         Self {
             verdict,
-            facts: Facts { checks, provider, class, principal, record_source },
-            response,
-            follow_up: FollowUp { refresh, sent, admitted, minting, ..FollowUp::default() },
+            facts: Facts {
+                checks: progress.checks,
+                provider,
+                class: progress.class,
+                principal: progress.principal,
+                record_source: progress.record_source,
+            },
+            response: progress.response,
+            // Field by field: a default would be made first, and moved.
+            follow_up: FollowUp {
+                refresh: progress.refresh,
+                observations: Vec::new(),
+                sent: progress.sent,
+                admitted: progress.admitted,
+                minting: progress.minting,
+                upload: progress.upload,
+                relink: progress.relink,
+                pending: None,
+                watch: None,
+                meter: None,
+                list: None,
+                objects: None,
+                tells_status: false,
+            },
         }
     }
 
@@ -160,6 +173,16 @@ impl<'a> Decision<'a> {
         Self::unjudged(verdict, vec![Check::Refused(CheckError::Host)], NO_PROVIDER)
     }
 
+    /// Returns the answer to whatever asks if the engine lives. It holds nothing of any policy.
+    pub(crate) fn live() -> Self {
+        Self::unjudged(Verdict::Answer(LocalReply::live()), Vec::new(), NO_PROVIDER)
+    }
+
+    /// Tells whether the request is for a host that the policy is not for.
+    pub(crate) fn is_for_another_host(&self) -> bool {
+        matches!(self.verdict, Verdict::Reply(Reason::HostNotServed, _))
+    }
+
     /// Returns the decision about a request that passes before its outcome is known.
     pub(crate) fn undecided(tell: bool) -> Self {
         let passed = Passed { reason: "undecided", tell };
@@ -167,23 +190,39 @@ impl<'a> Decision<'a> {
     }
 
     /// Turns the decision into one of shadow mode: the request passes, and its answer is not changed.
-    #[must_use]
-    pub(crate) fn pass(mut self, tell: bool) -> Self {
+    pub(crate) fn pass(&mut self, tell: bool) {
         self.verdict = Verdict::Pass(Passed { reason: self.reason_code(), tell });
         self.response = ResponseHeaders::default();
         self.follow_up.sent = Sent::default();
         self.follow_up.admitted = None;
         self.follow_up.minting = None;
+        self.follow_up.upload = None;
+        self.follow_up.relink = None;
         self.follow_up.pending = None;
         self.follow_up.meter = None;
         self.follow_up.list = None;
         self.follow_up.objects = None;
-        self
     }
 
     /// Makes another judge of the request's body; `None` where the body is not judged.
     pub(crate) fn another_judge(&self, head: &RequestHead<'_>) -> Option<RequestJudge> {
         self.follow_up.pending.as_ref()?.judge.as_ref()?.again(head)
+    }
+
+    /// Judges the request as if its body named this model, and returns what it then reserves; `None` where the model is refused,
+    /// and where no usage is metered.
+    pub fn with_model(&mut self, model: Option<&str>, asked: &Asked, now: Moment) -> Option<WouldReserve> {
+        let pending = self.follow_up.pending.as_ref();
+        let judge = pending.and_then(|pending| pending.judge.as_ref());
+        let checked = judge.zip(model).map_or(Ok(()), |(judge, model)| judge.check_model(model));
+        if let Err(error) = checked {
+            let refusal = pending.map(|pending| pending.refuse(error, &self.response, now));
+            self.verdict = Verdict::Reply(error.reason(), refusal.map(|it| it.reply)?);
+            self.facts.checks.push(Check::Refused(error));
+            return None;
+        }
+        let declared = pending.map_or(0, |pending| pending.declared);
+        self.follow_up.meter.as_mut().map(|meter| meter.would_reserve(model, asked, declared))
     }
 
     /// Returns whether the body of the request may still turn the decision into a refusal.
@@ -192,11 +231,9 @@ impl<'a> Decision<'a> {
     }
 
     /// Turns the decision into a refusal, where its rewrite could not be carried out in full: nothing is forwarded.
-    #[must_use]
-    pub fn failed(mut self) -> Self {
+    pub fn fail(&mut self) {
         self.facts.checks.push(Check::Refused(CheckError::Host));
         self.verdict = Verdict::Reply(Reason::HostFailure, LocalReply::host_failure());
-        self
     }
 
     /// Returns `forward`, `reply`, `answer` or `pass`, as metrics and logs have it.

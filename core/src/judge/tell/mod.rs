@@ -2,6 +2,7 @@
 
 mod comparison;
 mod decision;
+mod live;
 mod log;
 mod me;
 mod observation;
@@ -13,6 +14,7 @@ mod status_report;
 mod watch;
 
 pub use self::decision::{Decision, Facts, FollowUp, Passed, Verdict};
+pub(crate) use self::live::is_live_query;
 pub(crate) use self::me::{is_me_query, me_reply};
 pub use self::observation::ALLOWED;
 pub(crate) use self::observation::ANSWERED;

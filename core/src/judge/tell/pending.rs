@@ -13,6 +13,14 @@ use crate::judge::body::{Charged, Lack, Meter, ObjectWatch, RequestJudge, Slice}
 use crate::provider::Dialect;
 use crate::services::Fetch;
 
+/// The longest body of which a slice waits before all of them have come, in bytes.
+const MAX_SHORT_BODY: u64 = 32 * 1024;
+
+/// Returns whether a host can hold all of a body, as far as its head says.
+fn is_short(declared: u64) -> bool {
+    (1..=MAX_SHORT_BODY).contains(&declared)
+}
+
 /// A request that is forwarded while its body is judged.
 #[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct Pending {
@@ -26,6 +34,8 @@ pub(crate) struct Pending {
     pub(crate) request_id: Option<String>,
     /// The bytes of the body, as far as the head says.
     pub(crate) declared: u64,
+    /// The bytes that have come.
+    came: u64,
     /// Set once the budgets cover the request.
     is_reserved: bool,
     /// Set while a call is made for a budget.
@@ -51,7 +61,7 @@ pub(crate) struct JudgedSlice {
     pub(crate) slice: Slice,
     /// Set where the slice has to wait.
     pub(crate) waits: bool,
-    /// The call that it waits for, which must be made.
+    /// The call that it waits for, or that is made while the body goes on.
     pub(crate) fetch: Option<Box<Fetch>>,
     /// Set where nothing of the body has to be judged any more.
     pub(crate) is_done: bool,
@@ -82,6 +92,7 @@ impl Pending {
             principal,
             request_id,
             declared,
+            came: 0,
             is_reserved: false,
             is_waiting: false,
             is_last: false,
@@ -98,6 +109,9 @@ impl Pending {
     }
 
     /// Judges the next slice of the body. At the byte that makes the body useful the budgets must cover the request.
+    ///
+    /// `is_last` says that nothing follows. Hosts may say so behind the last byte, which is too late for a body whose head states
+    /// its length: with that byte the body is whole upstream.
     pub(crate) fn take(
         &mut self,
         mut meter: Option<&mut Meter>,
@@ -106,6 +120,8 @@ impl Pending {
         now: Moment,
         store: &dyn Store,
     ) -> Result<JudgedSlice, CheckError<'static>> {
+        self.came = self.came.saturating_add(u64::try_from(slice.len()).unwrap_or(u64::MAX));
+        let is_last = is_last || (self.came == self.declared && self.came > 0);
         self.is_last |= is_last;
         let slice = match &mut self.judge {
             Some(judge) => judge.take(slice, is_last)?,
@@ -136,10 +152,14 @@ impl Pending {
         let is_known = self.is_known();
         self.is_waiting = false;
         let mut passed = JudgedSlice { slice: Slice::Same, waits: false, fetch: None, is_done: false };
-        if is_known && let (Some(objects), Some(judge)) = (objects, &mut self.judge) {
-            match objects.check(judge.objects(), judge.asked().store, now, store) {
-                Ok(()) => judge.forget_objects(),
-                Err(Lack::Call(fetch)) => return Ok(self.wait(fetch)),
+        if let (Some(objects), Some(judge)) = (objects, &mut self.judge) {
+            objects.note_store(judge.asked().store);
+            match objects.check(judge.objects(), is_known, now, store) {
+                Ok(true) => judge.objects_checked(),
+                Ok(false) => {}
+                // Of a long body more may come meanwhile than a host can hold.
+                Err(Lack::Call(fetch)) if is_known || is_short(self.declared) => return Ok(self.wait(fetch)),
+                Err(Lack::Call(fetch)) => return Ok(JudgedSlice { fetch: Some(fetch), ..passed }),
                 Err(Lack::Refused(error)) => return Err(error),
             }
         }
@@ -212,6 +232,9 @@ fn own(error: &CheckError<'_>, now: Moment) -> Vec<ResponseHeader> {
         CheckError::BudgetSpent(at) => {
             let seconds = at.0.saturating_sub(now.unix().0).max(1);
             vec![("retry-after", seconds.to_string().into())]
+        }
+        CheckError::ObjectsGuessed(taken) => {
+            vec![("retry-after", taken.retry_after.max(1).to_string().into())]
         }
         CheckError::TokensLimited(taken) => {
             vec![("retry-after", taken.retry_after.max(1).to_string().into())]

@@ -10,7 +10,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::request::{OF_PROXIES, RequestHead};
-use crate::syntax::RequestPath;
+use crate::syntax::{RequestPath, host_of};
 
 const PATH: &[u8] = b"/.well-known/keyswap";
 
@@ -46,11 +46,6 @@ fn is_loopback(address: IpAddr) -> bool {
 }
 
 fn names_this_machine(authority: &[u8]) -> bool {
-    let host = match authority.iter().rposition(|byte| *byte == b':') {
-        Some(at) if authority.get(at + 1..).is_some_and(|port| port.iter().all(u8::is_ascii_digit)) => {
-            authority.get(..at).unwrap_or_default()
-        }
-        _ => authority,
-    };
+    let host = host_of(authority);
     [&b"localhost"[..], b"127.0.0.1", b"[::1]"].iter().any(|name| host.eq_ignore_ascii_case(name))
 }

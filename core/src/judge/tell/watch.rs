@@ -5,6 +5,8 @@
 
 use super::observation::Observation;
 use super::outcome::{About, Compared, Outcome};
+use crate::answer::CheckError;
+use crate::body::{BodyError, FrameError};
 use crate::judge::body::RequestJudge;
 
 /// The judges of one body.
@@ -69,9 +71,12 @@ impl Watch {
 }
 
 /// Judges a slice under one policy. Its first error is the outcome.
+///
+/// A policy that decides forbids the compression of messages. One that does not cannot read them.
 fn take(outcome: &mut Outcome, judge: &mut Option<RequestJudge>, slice: &[u8], is_last: bool) {
+    const COMPRESSED: CheckError<'_> = CheckError::BodyInvalid(BodyError::Frames(FrameError::Compressed));
     if let Some(error) = judge.as_mut().and_then(|judge| judge.take(slice, is_last).err()) {
-        *outcome = Outcome::refused(&error);
+        *outcome = Outcome::refused(if error == COMPRESSED { &CheckError::BodyUnreadable } else { &error });
         *judge = None;
     }
 }

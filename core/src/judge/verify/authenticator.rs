@@ -10,6 +10,7 @@ use super::known_digests::KnownDigests;
 use super::verified_jwts::VerifiedJwts;
 use super::verified_token::{digest_of_sent, is_readable};
 use crate::answer::CheckError;
+use crate::base::Digest;
 use crate::identity::jwt::{Email, Issuer, begins_as_jwt, is_jwt_shaped};
 use crate::identity::{CallerRecord, Scope, TokenStatus, TokenTable};
 use crate::judge::progress::{Check, Context, Exit, Means, Progress};
@@ -17,7 +18,7 @@ use crate::policy::Policy;
 use crate::request::{Credential, IdentitySlot, Slot, find_identity};
 use crate::services::registry::{LookupKey, Registry};
 use crate::services::{KeyRing, Lookup, Services};
-use crate::upstream::{Broker, Session, Upstream};
+use crate::upstream::{Broker, Session, Uploads, Upstream};
 
 /// The sources by which callers are known: a policy's tokens, people and issuers, and its registry.
 pub(crate) struct Authenticator {
@@ -28,11 +29,12 @@ pub(crate) struct Authenticator {
     tokens: TokenTable,
     registry: Option<Rc<Registry>>,
     broker: Option<Rc<Broker>>,
+    uploads: Option<Rc<Uploads>>,
     /// The keys of each issuer, in the order of the policy's.
     pub(super) issuer_keys: Vec<Rc<KeyRing>>,
     /// Identity JWTs that were verified.
     pub(super) verified: VerifiedJwts,
-    /// The digests of identity JWTs that were verified.
+    /// The digests of tokens that were verified.
     pub(super) known: KnownDigests,
 }
 
@@ -53,6 +55,8 @@ pub(crate) enum Presented {
     Identity,
     /// A brokered token, with the credential that it holds.
     Session(Session),
+    /// The sealed id of an upload, good for that upload only.
+    Upload,
 }
 
 impl Caller<'_> {
@@ -60,8 +64,13 @@ impl Caller<'_> {
     pub(crate) fn session(&self) -> Option<&Session> {
         match &self.presented {
             Presented::Session(session) => Some(session),
-            Presented::Token | Presented::Identity => None,
+            Presented::Token | Presented::Identity | Presented::Upload => None,
         }
+    }
+
+    /// Returns whether the caller presented nothing but the id of an upload.
+    pub(crate) fn is_uploading(&self) -> bool {
+        matches!(self.presented, Presented::Upload)
     }
 }
 
@@ -69,7 +78,7 @@ impl Authenticator {
     pub(crate) fn new(
         policy: &Rc<Policy>,
         registry: Option<Rc<Registry>>,
-        broker: Option<Rc<Broker>>,
+        (broker, uploads): (Option<Rc<Broker>>, Option<Rc<Uploads>>),
         upstreams: &[Upstream],
         services: &Rc<Services>,
     ) -> Self {
@@ -80,9 +89,10 @@ impl Authenticator {
                 [] => Scope::default(),
                 _ => Scope::read(upstreams.iter().map(|upstream| &upstream.provider)),
             },
-            tokens: TokenTable::new(policy.tokens.iter().cloned()),
+            tokens: policy.table.clone(),
             registry,
             broker,
+            uploads,
             issuer_keys: policy.issuers().iter().map(|issuer| services.key_ring(issuer)).collect(),
             verified: VerifiedJwts::default(),
             known: KnownDigests::default(),
@@ -111,23 +121,28 @@ impl Authenticator {
             found.map_err(CheckError::CredentialAmbiguous)?.ok_or(CheckError::CredentialMissing)?;
         progress.checks.push(Check::CredentialFound(credential.slot));
         let token = credential.token;
+        if credential.slot == Slot::UploadId {
+            let record = self.authenticate_upload(&token, context, progress)?;
+            return Ok(Caller { record, token, slot: None, presented: Presented::Upload });
+        }
         if let Some(broker) = self.broker.as_ref().filter(|_| Broker::has_form_of(&token)) {
             let (record, session) = self.authenticate_sealed(broker, &token, context, progress)?;
             return Ok(Caller { record, token, slot: None, presented: Presented::Session(session) });
         }
         // A credential with the shape of a JWT is never tried as a proxy token.
-        let known = self.known.find(&token);
+        let known = credential.known;
         let has_shape = || if known.is_some() { begins_as_jwt(&token) } else { is_jwt_shaped(&token) };
         let is_jwt = !self.issuer_keys.is_empty() && has_shape();
         let (record, presented) = if is_jwt {
             (self.authenticate_jwt((&token, known), None, context, progress)?, Presented::Identity)
         } else {
-            (self.authenticate_token(&token, context, progress)?, Presented::Token)
+            (self.authenticate_token((&token, known), context, progress)?, Presented::Token)
         };
         Ok(Caller { record, token, slot: None, presented })
     }
 
     /// Finds the record of a brokered token, which is its parent's.
+    #[cold]
     fn authenticate_sealed<'a>(
         &'a self,
         broker: &Broker,
@@ -144,6 +159,26 @@ impl Authenticator {
         Ok((self.find_token(LookupKey::Known(session.parent), context, progress)?, session))
     }
 
+    /// Finds the record of the token whose caller began an upload. The id of the upload proves nothing else: it has to be opened
+    /// again for its endpoint, and begins no other.
+    #[cold]
+    fn authenticate_upload<'a>(
+        &'a self,
+        id: &[u8],
+        context: &Context<'a, '_>,
+        progress: &mut Progress<'a>,
+    ) -> Result<Arc<CallerRecord>, Exit<'a>> {
+        let uploads = self.uploads.as_ref().filter(|_| is_readable(id)).ok_or(CheckError::TokenUnknown)?;
+        let provider = progress.route.map_or("", |route| route.provider);
+        let session = uploads.open(id, provider, context.now.unix())?;
+        let begins = |command: &[u8]| command.to_ascii_lowercase().windows(5).any(|word| word == b"start");
+        let mut commands = context.head.values("x-goog-upload-command").peekable();
+        if commands.peek().is_none() || commands.any(begins) {
+            return Err(CheckError::OutOfSession.into());
+        }
+        self.find_token(LookupKey::Known(session.parent), context, progress)
+    }
+
     /// Checks that the caller's token can be found by its digest later, as the parent of a brokered one.
     pub(crate) fn check_minting(&self, caller: &Caller<'_>) -> Result<(), CheckError<'static>> {
         let is_in_registry = || self.registry.as_ref().is_some_and(|registry| registry.finds_by_digest());
@@ -152,15 +187,35 @@ impl Authenticator {
         is_found.then_some(()).ok_or(CheckError::MintingCaller)
     }
 
-    /// Finds the record of a proxy token.
+    /// Finds the record of a proxy token. `known` is the digest of the token, where it need not be computed.
+    #[inline]
     fn authenticate_token<'a>(
         &'a self,
-        token: &[u8],
+        (token, known): (&[u8], Option<Digest>),
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
-        let digest = digest_of_sent(token).ok_or(CheckError::TokenUnknown)?;
-        self.find_token(LookupKey::Token(token, digest), context, progress)
+        let is_plausible = known.is_some() || LookupKey::may_be_token(token);
+        // A token that neither the policy nor a registry can hold is not hashed.
+        if !is_plausible && self.tokens.is_empty() {
+            return Err(CheckError::TokenUnknown.into());
+        }
+        let digest = known.or_else(|| digest_of_sent(token)).ok_or(CheckError::TokenUnknown)?;
+        if !is_plausible {
+            return self.find_own(digest, progress).ok_or(CheckError::TokenUnknown.into());
+        }
+        let record = self.find_token(LookupKey::Token(token, digest), context, progress)?;
+        // A known token that begins as a JWT is taken for one.
+        if known.is_none() && !begins_as_jwt(token) {
+            self.known.keep(token, digest);
+        }
+        Ok(record)
+    }
+
+    /// Finds the record of one of the policy's own tokens.
+    fn find_own(&self, digest: Digest, progress: &mut Progress<'_>) -> Option<Arc<CallerRecord>> {
+        progress.means = self.policy.ends_exchanges.then_some(Means::Token(digest));
+        self.tokens.find(&digest).map(Arc::clone)
     }
 
     /// Finds the record of a token, by its digest. The policy's own tokens come first.
@@ -170,10 +225,8 @@ impl Authenticator {
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
-        let digest = key.digest();
-        progress.means = self.policy.ends_exchanges.then_some(Means::Token(digest));
-        if let Some(record) = self.tokens.find(&digest) {
-            return Ok(Arc::clone(record));
+        if let Some(record) = self.find_own(key.digest(), progress) {
+            return Ok(record);
         }
         let record = self.look_up(key, context, progress)?.ok_or(CheckError::TokenUnknown)?;
         progress.sent.token = Some(record.digest);
@@ -229,18 +282,23 @@ impl Authenticator {
         let Some(registry) = &self.registry else { return Ok(None) };
         match registry.find(key, context.results, context.now, context.store) {
             Lookup::Ready(Some((record, source)), renewal) => {
-                progress.refresh.extend(renewal);
+                progress.note_renewal(renewal);
                 progress.record_source = Some(source);
                 progress.checks.push(Check::LookedUp(source));
                 Ok(Some(record))
             }
             Lookup::Ready(None, renewal) => {
-                progress.refresh.extend(renewal);
+                progress.note_renewal(renewal);
                 Ok(None)
             }
             Lookup::Fetch(fetch) => Err(Exit::Fetch(fetch)),
             Lookup::Unavailable => Err(CheckError::RegistryUnavailable.into()),
         }
+    }
+
+    /// Returns the digest of a token that was verified before.
+    pub(crate) fn digest_of(&self, token: &[u8]) -> Option<Digest> {
+        self.known.find(token)
     }
 
     pub(crate) fn tokens(&self) -> &TokenTable {

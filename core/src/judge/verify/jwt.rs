@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use super::authenticator::Authenticator;
 use super::verified_jwts::VerifiedJwt;
-use super::verified_token::digest_of_sent;
+use super::verified_token::digest_within;
 use crate::answer::{CheckError, cors};
 use crate::base::Digest;
-use crate::identity::jwt::{Issuer, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity};
+use crate::identity::jwt::{
+    Issuer, IssuerRule, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity,
+};
 use crate::identity::{CallerRecord, Scope};
 use crate::judge::progress::{Check, Context, Exit, Means, Progress};
 use crate::limit::CallerLimit;
@@ -27,7 +29,7 @@ impl Authenticator {
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Arc<CallerRecord>, Exit<'a>> {
-        let digest = known.or_else(|| digest_of_sent(token));
+        let digest = known.or_else(|| digest_within(token, Issuer::longest(self.policy.issuers())));
         let digest = digest.ok_or(CheckError::Jwt(JwtError::Jws(JwsError::TooLong)))?;
         let verified = match self.cached_jwt(&digest, slot, context, progress)? {
             Some(verified) => verified,
@@ -35,6 +37,7 @@ impl Authenticator {
         };
         let (issuer, _) = self.issuer(verified.issuer)?;
         progress.checks.push(Check::IdentityVerified(issuer.name()));
+        let rule = note_rule(issuer, &verified.identity, progress)?;
         self.check_page(slot, &verified.identity, context)?;
         let person = match (issuer.principals(), verified.identity.verified_email()) {
             // An address that is not verified may be somebody else's, so it takes rights away and gives none.
@@ -49,8 +52,9 @@ impl Authenticator {
             }
             (Principals::Known, None) => return Err(CheckError::PersonUnknown.into()),
         };
-        progress.means = self.policy.ends_exchanges.then(|| Means::identity(issuer, &verified.identity));
-        Ok(verified.record(person, |identity, person| self.record(issuer, identity, person)))
+        progress.means =
+            self.policy.ends_exchanges.then(|| Means::identity(issuer, rule, &verified.identity));
+        Ok(verified.record(person, |identity, person| self.record(rule, identity, person)))
     }
 
     /// Checks that no page of another site uses an identity that the browser sent by itself. A service has no browser.
@@ -81,7 +85,7 @@ impl Authenticator {
         if !verified.is_by(&keys) {
             return Ok(None);
         }
-        progress.refresh.extend(renewal);
+        progress.note_renewal(renewal);
         issuer.still_holds(&verified.identity, context.now.unix()).map_err(CheckError::Jwt)?;
         Ok(Some(verified))
     }
@@ -96,14 +100,14 @@ impl Authenticator {
         progress: &mut Progress<'a>,
     ) -> Result<Rc<VerifiedJwt>, Exit<'a>> {
         let issuers = self.policy.issuers();
-        let jwt = UnverifiedJwt::parse(token).map_err(CheckError::Jwt)?;
+        let jwt = UnverifiedJwt::parse_within(token, Issuer::longest(issuers)).map_err(CheckError::Jwt)?;
         let issuer = Issuer::find(issuers, &jwt, slot).map_err(CheckError::Jwt)?;
         let place = issuers.iter().position(|other| std::ptr::eq(other, issuer)).unwrap_or(usize::MAX);
         let (issuer, ring) = self.issuer(place)?;
         let unavailable = CheckError::KeysUnavailable(issuer.name());
         let keys = match ring.find(context.results, context.now) {
             Lookup::Ready(keys, renewal) => {
-                progress.refresh.extend(renewal);
+                progress.note_renewal(renewal);
                 keys
             }
             Lookup::Fetch(fetch) => return Err(Exit::Fetch(fetch)),
@@ -138,37 +142,54 @@ impl Authenticator {
     /// address that no issuer vouches for only narrows the record.
     fn record(
         &self,
-        issuer: &Issuer,
+        rule: &IssuerRule,
         identity: &VerifiedIdentity,
         person: Option<&CallerRecord>,
     ) -> CallerRecord {
-        let mut record = identity.record(self.scope(issuer, person));
-        record.rate_limit = issuer.rate_limit();
+        let mut record = identity.record(self.scope(rule, person));
+        record.rate_limit = rule.rate_limit();
         record.models =
-            person.map_or_else(|| issuer.models().clone(), |person| issuer.models().and(&person.models));
+            person.map_or_else(|| rule.models().clone(), |person| rule.models().and(&person.models));
         if let Some(person) = person {
             record.expires_at = person.expires_at;
             if identity.email().is_some() {
                 record.digest = person.digest;
                 record.label.clone_from(&person.label);
-                record.team.clone_from(&person.team);
-                record.rate_limit = CallerLimit::first(person.rate_limit, issuer.rate_limit());
+                record.team = person.team.clone().or(record.team);
+                record.rate_limit = CallerLimit::first(person.rate_limit, rule.rate_limit());
             }
         }
         record
     }
 
-    /// Returns the scope of an issuer's subjects: the issuer's, as far as the person's own record has it, too.
+    /// Returns the scope of an issuer's subject: that of its rule, as far as the person's own record has it, too.
     ///
-    /// Without a scope of its own an issuer is for every provider of the policy. The status is none of them: it is given
+    /// Without a scope of its own a rule is for every provider of the policy. The status is none of them: it is given
     /// by name only.
-    pub(super) fn scope(&self, issuer: &Issuer, person: Option<&CallerRecord>) -> Scope {
+    pub(super) fn scope(&self, rule: &IssuerRule, person: Option<&CallerRecord>) -> Scope {
         let is_enabled = |name: &str| self.scope.has(name);
-        match (issuer.scope(), person) {
+        match (rule.scope(), person) {
             (None, None) => self.scope.clone(),
             (None, Some(person)) => person.scope.only(is_enabled),
             (Some(scope), None) => scope.clone(),
             (Some(scope), Some(person)) => scope.and(&person.scope),
         }
     }
+}
+
+/// Returns the rule that gives the subject its rights, and notes those before it.
+fn note_rule<'a>(
+    issuer: &'a Issuer,
+    identity: &VerifiedIdentity,
+    progress: &mut Progress<'a>,
+) -> Result<&'a IssuerRule, CheckError<'a>> {
+    let rule = issuer.rule_of(identity);
+    if issuer.has_rules() {
+        let missed = issuer.rights().iter().zip(&identity.chosen().missed).enumerate();
+        let missed =
+            missed.map(|(rule, (it, condition))| Check::RuleMissed { rule, claim: it.claim(*condition) });
+        progress.checks.extend(missed);
+        progress.checks.extend(identity.chosen().rule.map(Check::RuleFits));
+    }
+    rule.ok_or(CheckError::NoRule(issuer.name()))
 }

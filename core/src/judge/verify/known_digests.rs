@@ -1,15 +1,15 @@
 //! The digests of tokens in use: a token that comes again is compared, which costs less than to hash it.
 //!
-//! Only tokens that were verified are kept, each in the place that its fingerprint says. A token is found only where all of
-//! its bytes are the same, so a digest is never another token's. The comparison takes the same time wherever two tokens
-//! differ, and the kept bytes are wiped when they go.
+//! Proxy tokens and identity JWTs are kept, and only those that were verified, so that guesses take no place. Each is in the
+//! place that its fingerprint says. A token is found only where all of its bytes are the same, so a digest is never another
+//! token's. The comparison takes the same time wherever two tokens differ, and the kept bytes are wiped when they go.
 
 use std::cell::RefCell;
 
 use zeroize::Zeroizing;
 
 use crate::base::Digest;
-use crate::base::bytes::{fingerprint, is_same};
+use crate::base::bytes::{fingerprint, is_one_element, is_same};
 
 /// The number of places. A token that finds its place taken takes it over.
 const PLACES: usize = 1024;
@@ -40,10 +40,11 @@ impl KnownDigests {
         known.digest.filter(|_| is_it)
     }
 
-    /// Keeps the digest of a verified token.
+    /// Keeps the digest of a verified token. One that is no element of a list is not kept: a slot that holds a kept token is
+    /// not searched for a second one.
     pub(super) fn keep(&self, token: &[u8], digest: Digest) {
         let Ok(mut all) = self.0.try_borrow_mut() else { return };
-        if token.len() > MAX_KEPT_BYTES {
+        if token.len() > MAX_KEPT_BYTES || !is_one_element(token) {
             return;
         }
         all.resize(PLACES, Known::default());
@@ -84,6 +85,15 @@ mod tests {
         let long = vec![b'x'; MAX_KEPT_BYTES + 1];
         known.keep(&long, Digest::of(&long));
         assert_eq!(known.find(&long), None);
+    }
+
+    #[test]
+    fn a_token_that_is_no_element_of_a_list_is_not_kept() {
+        let known = KnownDigests::default();
+        for token in [&b"a,b"[..], b"a b", b"a\0", b",", b" "] {
+            known.keep(token, Digest::of(token));
+            assert_eq!(known.find(token), None, "{token:?}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::authenticator::Authenticator;
 use super::verified_token::VerifiedToken;
 use crate::answer::CheckError;
 use crate::identity::Scope;
-use crate::identity::jwt::{Email, JwtError, Principals};
+use crate::identity::jwt::{Conditions, Email, JwtError, Principals};
 use crate::judge::progress::{Admitted, Context, Exit, Means, Progress};
 use crate::services::registry::LookupKey;
 
@@ -24,8 +24,8 @@ impl Authenticator {
                 let record = self.find_token(LookupKey::Known(*digest), context, progress)?;
                 VerifiedToken::judge(&record, context.now.unix())?.record().scope.clone()
             }
-            Means::Identity { issuer, person } => {
-                self.scope_of_identity(issuer, person.as_ref(), context, progress)?
+            Means::Identity { issuer, person, rule } => {
+                self.scope_of_identity((issuer, rule), person.as_ref(), context, progress)?
             }
         };
         let open = scope.classes(&admitted.provider);
@@ -36,15 +36,19 @@ impl Authenticator {
         }
     }
 
+    /// Returns the scope of an identity. Its claims are not kept, so a rule is found again by its conditions. Where the policy of
+    /// this moment has no such rule, the exchange ends.
     fn scope_of_identity<'a>(
         &'a self,
-        issuer: &str,
+        (issuer, rule): (&str, &Conditions),
         person: Option<&Email>,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Scope, Exit<'a>> {
         let issuer = self.policy.issuers().iter().find(|other| other.name() == issuer);
         let issuer = issuer.ok_or(CheckError::Jwt(JwtError::Issuer))?;
+        let rule = issuer.rights().iter().find(|other| other.when == *rule);
+        let rule = rule.ok_or(CheckError::NoRule(issuer.name()))?;
         let person = match (issuer.principals(), person) {
             (_, None) => None,
             (Principals::Known, Some(email)) => Some(self.find_person(email, context, progress)?),
@@ -53,6 +57,6 @@ impl Authenticator {
         if let Some(person) = &person {
             VerifiedToken::judge(person, context.now.unix())?;
         }
-        Ok(self.scope(issuer, person.as_deref()))
+        Ok(self.scope(rule, person.as_deref()))
     }
 }

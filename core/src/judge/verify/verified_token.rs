@@ -6,8 +6,13 @@ use crate::answer::CheckError;
 use crate::base::{Digest, UnixTime};
 use crate::identity::{CallerRecord, TokenStatus};
 
-/// The longest token that is read, in bytes. An identity JWT may come near it; a proxy token has 36 characters.
+/// The longest token that is read, in bytes. A proxy token has 36 characters. Only a policy allows longer JWTs.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Hashes a token of at most so many bytes, as a caller sent it.
+pub(super) fn digest_within(token: &[u8], longest: usize) -> Option<Digest> {
+    (token.len() <= longest).then(|| Digest::of(token))
+}
 
 /// Returns whether a token is short enough to be read.
 pub(super) fn is_readable(token: &[u8]) -> bool {
@@ -16,7 +21,7 @@ pub(super) fn is_readable(token: &[u8]) -> bool {
 
 /// Hashes a token as a caller sent it; `None` where it is too long to be read.
 pub(super) fn digest_of_sent(token: &[u8]) -> Option<Digest> {
-    is_readable(token).then(|| Digest::of(token))
+    digest_within(token, MAX_TOKEN_BYTES)
 }
 
 /// Proof that a caller presented a token that is known, active and not expired. Only [`VerifiedToken::judge`]

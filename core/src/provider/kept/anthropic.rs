@@ -1,14 +1,15 @@
 //! The objects of Anthropic's API.
 
-use crate::provider::objects::{Collection, Form, Made, Makes, Member, Objects};
+use crate::provider::form::Form;
+use crate::provider::objects::{Collection, Made, Makes, Member, Objects};
 
 pub(in crate::provider) static ANTHROPIC: Objects = Objects {
     account: "",
     prefix: "",
     collections: &[
-        Collection::new("/files", "file"),
-        Collection::new("/messages/batches", "batch"),
-        Collection { makes: Makes::Never, ..Collection::new("/messages", "message") },
+        Collection::paged("/files", "file"),
+        Collection::paged("/messages/batches", "batch"),
+        Collection { makes: Makes::IfAsked, ..Collection::new("/messages", "message") },
         Collection::new("/skills", "skill"),
         Collection::new("/agents", "agent"),
         Collection::new("/sessions", "session"),
@@ -26,6 +27,8 @@ pub(in crate::provider) static ANTHROPIC: Objects = Objects {
         Member::id("container"),
         Member::within("container", "id"),
         Member::of("skillid", Form::Begins("skill_")),
+        Member::of("thread", Form::Keeps),
+        Member::within("thread", "previousmessageid"),
         Member::id("agent"),
         Member::within("agent", "id"),
         Member::within("agents", "id"),
@@ -39,22 +42,27 @@ pub(in crate::provider) static ANTHROPIC: Objects = Objects {
         Member::id("deploymentid"),
         Member::id("userprofileid"),
     ],
+    items: &[],
+    unkept_items: &[],
     free: &["metadata", "inputschema", "input", "schema"],
     telling: &[],
+    uploads: &[],
+    links: Some(("https://api.anthropic.com/v1", "/messages/batches")),
     parameters: &["agent_id", "session_id", "environment_id", "memory_store_id", "deployment_id", "scope_id"],
     cursors: &["after_id", "before_id"],
     made: Made {
         paths: &[
             &["id"],
+            &["message", "id"],
             &["container", "id"],
             &["message", "container", "id"],
             &["delta", "container", "id"],
             &["content", "*", "content", "content", "*", "file_id"],
             &["content_block", "content", "content", "*", "file_id"],
         ],
-        kinds: &["", "container", "container", "container", "file", "file"],
+        kinds: &["", "", "container", "container", "container", "file", "file"],
     },
-    lists: &[&["data"], &["data", "*", "id"], &["first_id"], &["last_id"]],
+    lists: &[&["data"], &["data", "*", "id"], &["first_id"], &["last_id"], &["has_more"]],
     arrays: 1,
     has_edges: true,
 };

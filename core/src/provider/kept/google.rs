@@ -1,18 +1,19 @@
 //! The objects of Gemini and of Vertex AI. An id is the last segment of a resource's name.
 
-use crate::provider::objects::{Collection, Form, Made, Member, Objects};
+use crate::provider::form::Form;
+use crate::provider::objects::{Collection, Made, Makes, Member, Objects};
 
 const MEMBERS: [Member; 20] = [
     Member::of("cachedcontent", Form::Name),
     Member::of("fileuri", Form::File),
     Member::of("uri", Form::File),
-    Member::of("filename", Form::Name),
+    Member::of("filename", Form::UnreadName),
     Member::of("filenames", Form::Name),
     Member::of("filesearchstorename", Form::Name),
     Member::of("filesearchstorenames", Form::Name),
     Member::of("previousinteractionid", Form::Name),
     Member::of("previousresponseid", Form::Name),
-    Member::of("inputfileid", Form::Name),
+    Member::of("inputfileid", Form::UnreadName),
     Member::of("fileid", Form::Name),
     Member::of("model", Form::NameIn("tunedModels/")),
     Member::of("tunedmodel", Form::Name),
@@ -59,7 +60,7 @@ pub(in crate::provider) static GEMINI: Objects = Objects {
     account: "",
     prefix: "/openai",
     collections: &[
-        Collection { also: &["/upload/{}/files"], ..Collection::new("/files", "file") },
+        Collection { also: &["/upload/{}/files"], ..Collection::paged_by_token("/files", "file", 100) },
         Collection {
             also: &[
                 "/models/{model}:batchGenerateContent",
@@ -74,12 +75,12 @@ pub(in crate::provider) static GEMINI: Objects = Objects {
             ..Collection::new("/models/{}/operations", "operation")
         },
         Collection::new("/download/{}/files", "file"),
-        Collection::new("/tunedModels", "model"),
-        Collection::new("/cachedContents", "cached_content"),
+        Collection::paged_by_token("/tunedModels", "model", 100),
+        Collection::paged_by_token("/cachedContents", "cached_content", 100),
         Collection::new("/interactions", "interaction"),
-        Collection::new("/fileSearchStores", "file_search_store"),
+        Collection::paged_by_token("/fileSearchStores", "file_search_store", 20),
         Collection::new("/upload/{}/fileSearchStores", "file_search_store"),
-        Collection::new("/corpora", "corpus"),
+        Collection::paged_by_token("/corpora", "corpus", 20),
         Collection::new("/videos", "video"),
         Collection::new("/agents", "agent"),
         Collection::new("/environments", "environment"),
@@ -89,8 +90,16 @@ pub(in crate::provider) static GEMINI: Objects = Objects {
     plain: &["/interactions/live"],
     has_names: true,
     members: &MEMBERS,
+    items: &[],
+    unkept_items: &[],
     free: FREE,
     telling: &["/tunedModels/{}/operations/{}"],
+    uploads: &[
+        "/upload/{}/files",
+        "/upload/{}/environments/{}/files/{...}",
+        "/upload/{}/fileSearchStores/{}:uploadToFileSearchStore",
+    ],
+    links: None,
     parameters: &["cachedContent", "file_id"],
     cursors: &["after", "before"],
     made: MADE,
@@ -131,7 +140,15 @@ pub(in crate::provider) static VERTEX: Objects = Objects {
         Collection::new("/batchPredictionJobs", "batch"),
         Collection::new("/tuningJobs", "job"),
         Collection::new("/cachedContents", "cached_content"),
-        Collection::new("/interactions", "interaction"),
+        Collection {
+            also: &["/interactions:create", "/interactions:createStream", "/interactionsHttp"],
+            ..Collection::new("/interactions", "interaction")
+        },
+        Collection {
+            makes: Makes::UnlessDeclined,
+            also: &["/endpoints/openapi/responses", "/publishers/{}/v1/responses"],
+            ..Collection::new("/endpoints/openapi/responses", "response")
+        },
         Collection::new("/ragCorpora", "corpus"),
     ],
     plain: &[],
@@ -140,12 +157,20 @@ pub(in crate::provider) static VERTEX: Objects = Objects {
         Member::of("cachedcontent", Form::Name),
         Member::of("ragcorpus", Form::Name),
         Member::of("previousinteractionid", Form::Name),
+        Member::id("previousresponseid"),
     ],
+    items: &[],
+    unkept_items: &[],
     free: FREE,
     telling: &[],
+    uploads: &[],
+    links: None,
     parameters: &[],
     cursors: &[],
-    made: Made { paths: &[&["name"], &["id"]], kinds: &["", ""] },
+    made: Made {
+        paths: &[&["name"], &["id"], &["interaction", "id"], &["response", "id"]],
+        kinds: &["", "", "", ""],
+    },
     lists: &[
         &["batchPredictionJobs"],
         &["tuningJobs"],

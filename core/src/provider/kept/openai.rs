@@ -2,7 +2,9 @@
 //!
 //! Evaluations are left out: they read the stored completions of the whole account. So are agents and hosted chats.
 
-use crate::provider::objects::{Collection, Form, Made, Makes, Member, Objects};
+use crate::provider::form::Form;
+use crate::provider::objects::{Collection, ITEM, Made, Makes, Member, Objects};
+use crate::provider::pages::Pages;
 
 const FILES: Collection = Collection::new("/files", "file");
 const BATCHES: Collection = Collection::new("/batches", "batch");
@@ -12,36 +14,43 @@ const MODELS: Collection =
     Collection { makes: Makes::Never, begins: "ft:", ..Collection::new("/models", "model") };
 
 const COLLECTIONS: [Collection; 19] = [
-    FILES,
+    Collection { pages: Pages::ByIdWhole, ..FILES },
     Collection::new("/uploads", "upload"),
-    BATCHES,
-    Collection::new("/fine_tuning/jobs", "job"),
+    Collection { pages: Pages::ById, ..BATCHES },
+    Collection::paged("/fine_tuning/jobs", "job"),
     Collection { makes: Makes::Never, begins: "ft:", ..Collection::new("/fine_tuning/checkpoints", "model") },
     Collection::new("/fine-tunes", "job"),
     MODELS,
     RESPONSES,
     Collection::new("/conversations", "conversation"),
-    Collection { makes: Makes::IfAsked, ..Collection::new("/chat/completions", "completion") },
-    Collection::new("/assistants", "assistant"),
+    Collection { makes: Makes::IfAsked, ..Collection::paged("/chat/completions", "completion") },
+    Collection::paged("/assistants", "assistant"),
     Collection { makes: Makes::Never, ..Collection::new("/threads/runs", "thread") },
     Collection::new("/threads", "thread"),
-    Collection::new("/vector_stores", "vector_store"),
-    Collection::new("/containers", "container"),
+    Collection::paged("/vector_stores", "vector_store"),
+    Collection::paged("/containers", "container"),
     Collection::new("/videos/characters", "character"),
     Collection {
         also: &["/videos/edits", "/videos/extensions", "/videos/{}/remix"],
-        ..Collection::new("/videos", "video")
+        ..Collection::paged("/videos", "video")
     },
-    Collection::new("/skills", "skill"),
+    Collection::paged("/skills", "skill"),
     Collection::new("/audio/voices", "voice"),
 ];
 
 const PLAIN: &[&str] = &["/responses/compact", "/responses/input_tokens", "/fine_tuning/alpha/graders/{}"];
 
+/// Answers that tell items. A request names items by their ids, also those that it does not repeat.
+const ITEMS: &[&str] =
+    &["/responses", "/responses/{}", "/responses/{}/input_items", "/conversations/{}/items"];
+
+/// The beginnings of ids of what the tools of the API did: no request can say all of it.
+const UNKEPT_ITEMS: &[&str] = &["ws_", "fs_", "ci_", "ig_", "mcp_", "mcpl_", "mcpr_", "cu_", "tsc_"];
+
 /// Words that Realtime has in the place of a conversation.
 const NO_CONVERSATION: Form = Form::IdOr(&["auto", "none"]);
 
-const MEMBERS: [Member; 28] = [
+const MEMBERS: [Member; 38] = [
     Member::id("previousresponseid"),
     Member::of("conversation", NO_CONVERSATION),
     Member::within("conversation", "id"),
@@ -49,6 +58,8 @@ const MEMBERS: [Member; 28] = [
     Member::id("fileid"),
     Member::id("fileids"),
     Member::id("inputfileid"),
+    Member::id("inputfiles"),
+    Member::of("purpose", Form::Purpose),
     Member::id("vectorstoreid"),
     Member::id("vectorstoreids"),
     Member::id("container"),
@@ -60,7 +71,6 @@ const MEMBERS: [Member; 28] = [
     Member::id("validationfiles"),
     Member::id("assistantid"),
     Member::id("threadid"),
-    Member::id("responseid"),
     Member::id("agentid"),
     Member::id("libraryids"),
     Member::of("skillid", Form::Begins("skill_")),
@@ -70,9 +80,18 @@ const MEMBERS: [Member; 28] = [
     Member::within("characters", "id"),
     Member::within("voice", "id"),
     Member::within("source", "id"),
+    Member::within("audio", "id"),
+    Member::of("input", Form::Items),
+    Member::of("items", Form::Items),
+    Member::of_item("input", "id", Form::ItemId),
+    Member::of_item("items", "id", Form::ItemId),
+    Member::of_item("input", "type", Form::ItemType),
+    Member::of_item("items", "type", Form::ItemType),
+    Member::of_item("input", "encryptedcontent", Form::ItemSeal),
+    Member::of_item("items", "encryptedcontent", Form::ItemSeal),
 ];
 
-const FREE: &[&str] = &["metadata", "parameters", "schema", "headers"];
+const FREE: &[&str] = &["metadata", "parameters", "schema", "inputschema", "headers"];
 const PARAMETERS: &[&str] = &["file_id", "vector_store_id", "assistant_id", "thread_id", "call_id"];
 const CURSORS: &[&str] = &["after", "before"];
 
@@ -93,6 +112,12 @@ const MADE: Made = Made {
         &["conversation_id"],
         &["output_file"],
         &["error_file"],
+        &["choices", "*", "message", "audio", "id"],
+        &["choices", "*", "delta", "audio", "id"],
+        &["output", "*", "id"],
+        &["response", "output", "*", "id"],
+        &["item", "id"],
+        &["data", "*", "id"],
     ],
     kinds: &[
         "",
@@ -110,6 +135,12 @@ const MADE: Made = Made {
         "conversation",
         "file",
         "file",
+        "audio",
+        "audio",
+        ITEM,
+        ITEM,
+        ITEM,
+        ITEM,
     ],
 };
 
@@ -124,12 +155,16 @@ const FORM: Objects = Objects {
     plain: PLAIN,
     has_names: false,
     members: &MEMBERS,
+    items: ITEMS,
+    unkept_items: UNKEPT_ITEMS,
     free: FREE,
-    telling: &["/fine_tuning/jobs/{}/checkpoints"],
+    telling: &["/fine_tuning/jobs/{}/checkpoints", "/responses/{}/input_items", "/conversations/{}/items"],
+    uploads: &[],
+    links: None,
     parameters: PARAMETERS,
     cursors: CURSORS,
     made: MADE,
-    lists: &[&["data"], &["data", "*", "id"], &["first_id"], &["last_id"]],
+    lists: &[&["data"], &["data", "*", "id"], &["first_id"], &["last_id"], &["has_more"]],
     arrays: 1,
     has_edges: true,
 };

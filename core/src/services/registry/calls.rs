@@ -32,7 +32,8 @@ impl Registry {
         self.call_for("application/json", path, timeout)
     }
 
-    fn call_for(&self, accepted: &str, path: &str, timeout: Duration) -> FetchRequest {
+    /// Returns the same for an answer of this media type.
+    pub(super) fn call_for(&self, accepted: &str, path: &str, timeout: Duration) -> FetchRequest {
         let RegistryPolicy { cluster, url, .. } = &self.policy;
         FetchRequest::get(cluster, url.https, &url.authority, format!("{}{path}", url.path), timeout)
             .header("accept", accepted)

@@ -15,7 +15,7 @@ use crate::base::{Digest, Moment};
 use crate::host::{Capabilities, MemoryStore, Store};
 use crate::identity::jwt::SignatureVerifier;
 use crate::policy::{Protocol, RegistryPolicy};
-use crate::secret::ServiceSecret;
+use crate::secret::{SealKey, ServiceSecret};
 use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, ServiceId, Subject};
 use crate::services::resolution::{Accepted, Resolution};
 
@@ -64,6 +64,11 @@ impl Registry {
         self.id
     }
 
+    /// Returns a key for seals that every data plane with this credential opens.
+    pub(crate) fn seal_key(&self) -> SealKey {
+        SealKey::of(self.authorization.reveal().as_bytes())
+    }
+
     /// Tells whether another policy describes this very registry.
     pub(crate) fn is_of(&self, policy: &RegistryPolicy) -> bool {
         self.policy == *policy
@@ -108,8 +113,10 @@ impl Registry {
             Subject::Usage => (self.accept_usage(answer, now), Resolution::Refreshed),
             Subject::Spend => (self.accept_spend(answer, now), Resolution::Refreshed),
             Subject::Lease(number) => self.accept_leases(*number, answer, now, store),
-            Subject::Objects(_, digests) => self.accept_objects(digests, as_of, answer, now, store),
-            Subject::Claim(number) => self.accept_claim(*number, answer, now, store),
+            Subject::Objects(number, digests) => {
+                return self.accept_objects((*number, digests), as_of, answer, verifier, now, store);
+            }
+            Subject::Claim(number) => return self.accept_claim(*number, as_of, answer, verifier, now, store),
             Subject::Removal => (self.accept_removal(answer, now), Resolution::Refreshed),
             Subject::Discovery | Subject::Keys | Subject::Credential | Subject::Bundle => {
                 return Accepted::failed();

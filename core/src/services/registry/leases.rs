@@ -45,6 +45,21 @@ impl Registry {
         Ok(reserved)
     }
 
+    /// Returns whether a call may bring what a request lacks in the slice of a subject. Reserves nothing.
+    pub(crate) fn lacks(
+        &self,
+        subject: &BudgetSubject,
+        amount: &Amount,
+        now: Moment,
+        store: &dyn Store,
+    ) -> bool {
+        let (Some(digest), Ok(mut leases)) = (self.place(subject), self.leases.try_borrow_mut()) else {
+            return false;
+        };
+        leases.activate(digest, subject, now).is_some()
+            && limit::lacks(self.slices(store), &digest, amount, now).unwrap_or(false)
+    }
+
     /// Charges what a request has cost, and ends its reservation; an amount of nothing gives it back. A cost that cannot
     /// be charged now is charged later.
     pub(crate) fn settle(&self, reservation: Reservation, actual: Amount, now: Moment, store: &dyn Store) {

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use percent_encoding::percent_encode;
 
 use crate::base::Digest;
+use crate::base::bytes::is_graphic;
 use crate::identity::person_digest;
 use crate::services::fetch::Subject;
 use crate::syntax::{FORM, is_email};
@@ -14,7 +15,7 @@ const TOKEN_BYTES: RangeInclusive<usize> = 12..=4096;
 
 #[derive(Clone, Copy)]
 pub(crate) enum LookupKey<'a> {
-    /// The caller's token, as it came, and its digest.
+    /// The caller's token, as it came, and its digest: a token that a registry can hold, see [`LookupKey::may_be_token`].
     Token(&'a [u8], Digest),
     /// The digest of a token that was known before.
     Known(Digest),
@@ -28,12 +29,14 @@ impl LookupKey<'_> {
     /// Tells whether a registry can hold the key at all. Any other key is neither looked up nor fetched.
     pub(super) fn is_plausible(self) -> bool {
         match self {
-            Self::Token(token, _) => {
-                TOKEN_BYTES.contains(&token.len()) && token.iter().all(u8::is_ascii_graphic)
-            }
-            Self::Known(_) => true,
+            Self::Token(..) | Self::Known(_) => true,
             Self::Person(email, _) | Self::Bounds(email, _) => is_email(email),
         }
+    }
+
+    /// Tells whether a registry can hold a token.
+    pub(crate) fn may_be_token(token: &[u8]) -> bool {
+        TOKEN_BYTES.contains(&token.len()) && is_graphic(token)
     }
 
     pub(crate) fn subject(self) -> Subject {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::object_memory::Holder;
+use super::object_holder::Holder;
 use crate::base::Digest;
 use crate::services::fetch::MAX_FETCHED_BYTES;
 use crate::syntax::json;
@@ -14,12 +14,19 @@ pub(super) struct Told {
     pub(super) version: u64,
 }
 
-/// Reads the list; `None` where it is malformed.
-pub(super) fn read(body: &[u8]) -> Option<Vec<Told>> {
-    if body.len() > MAX_FETCHED_BYTES {
-        return None;
+impl Told {
+    /// Reads the list; `None` where it is malformed.
+    pub(super) fn list(answer: &Value) -> Option<Vec<Self>> {
+        answer.get("objects")?.as_array()?.iter().map(object).collect()
     }
-    json::parse(body).ok()?.get("objects")?.as_array()?.iter().map(object).collect()
+
+    /// Reads the list of an answer that is not signed.
+    pub(super) fn read(body: &[u8]) -> Option<Vec<Self>> {
+        if body.len() > MAX_FETCHED_BYTES {
+            return None;
+        }
+        Self::list(&json::parse(body).ok()?)
+    }
 }
 
 fn object(value: &Value) -> Option<Told> {

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::object_guesses::Guesses;
+use super::object_holder::Holder;
 use crate::base::{Cache, Digest, Moment, Pause};
-use crate::identity::CallerRecord;
 use crate::provider::objects::digest_of;
 
 /// The most objects that a worker knows.
@@ -21,13 +22,6 @@ const CLAIM_PAUSE: Duration = Duration::from_secs(5);
 /// The pause after a call for deletions.
 const REMOVAL_PAUSE: Duration = Duration::from_secs(1);
 const LOST_AFTER: Duration = Duration::from_secs(30);
-
-/// The holder of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Holder {
-    pub(crate) principal: Digest,
-    pub(crate) team: Option<String>,
-}
 
 /// An object that a caller made.
 #[derive(Clone, Debug)]
@@ -44,8 +38,10 @@ pub(super) struct KnownObject {
     /// The holder; `None` where the registry does not know the object.
     pub(super) holder: Option<Holder>,
     pub(super) version: u64,
-    /// The moment at which the registry was asked, or the object claimed.
+    /// The moment of which the knowledge is: that of the question or of the claim, or of the answer's issue if it is earlier.
     pub(super) asked_at: Moment,
+    /// The moment of the question.
+    pub(super) called_at: Moment,
 }
 
 /// A claim that the registry has not confirmed.
@@ -65,6 +61,7 @@ pub(super) struct ObjectMemory {
     removed: BTreeSet<Digest>,
     sent: Vec<Digest>,
     pause: Pause,
+    pub(super) guesses: Guesses,
     /// The number of the last call or claim.
     pub(super) number: u64,
 }
@@ -77,20 +74,9 @@ impl Default for ObjectMemory {
             removed: BTreeSet::new(),
             sent: Vec::new(),
             pause: Pause::at_most(LOST_AFTER),
+            guesses: Guesses::default(),
             number: 0,
         }
-    }
-}
-
-impl Holder {
-    /// Returns the holder of what a caller makes.
-    pub(crate) fn of(record: &CallerRecord) -> Self {
-        Self { principal: record.holder, team: record.team.clone() }
-    }
-
-    /// Returns whether an object of this holder is a caller's, too.
-    pub(crate) fn shares_with(&self, caller: &Self, by_team: bool) -> bool {
-        self.principal == caller.principal || (by_team && self.team.is_some() && self.team == caller.team)
     }
 }
 

@@ -6,25 +6,33 @@
 use serde_json::json;
 
 use super::client::Registry;
+use super::late_answer;
 use super::memory::Memory;
-use super::object_answer::{self, Told};
-use super::object_memory::{BATCH, Claim, Holder, KnownObject};
+use super::object_answer::Told;
+use super::object_guesses::Asking;
+use super::object_holder::{Held, Holder};
+use super::object_memory::{BATCH, Claim, KnownObject};
 use super::shared_record::{self, SharedRecord};
+use super::signed_record::{self, RecordFault, objects_name};
+use crate::answer::CheckError;
 use crate::base::{Digest, Moment};
-use crate::host::{SlotKind, Store};
+use crate::host::{Forgetful, SlotKind, Store};
+use crate::identity::jwt::SignatureVerifier;
+use crate::limit::Taken;
 use crate::policy::Protocol;
-use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, Position, Subject};
-use crate::services::resolution::Resolution;
+use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchOutcome, MAX_FETCHED_BYTES, Position, Subject};
+use crate::services::resolution::{Accepted, Resolution};
 
 /// The most objects of one lookup.
 pub(crate) const MAX_LOOKED_UP: usize = 200;
 
-/// The caller whose objects are sought.
-#[derive(Clone, Debug)]
-pub(crate) struct Held {
-    pub(crate) holder: Holder,
-    /// Set where the objects of its team are its own, too.
-    pub(crate) by_team: bool,
+/// The reason why the registry is not asked for objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unasked {
+    /// It cannot be asked now.
+    Unavailable,
+    /// The caller has guessed too often.
+    Guessed(Taken),
 }
 
 /// The knowledge whether an object is a caller's.
@@ -35,6 +43,15 @@ pub(crate) enum Owned {
     Foreign,
     /// The registry has to be asked.
     Unasked,
+}
+
+impl From<Unasked> for CheckError<'_> {
+    fn from(unasked: Unasked) -> Self {
+        match unasked {
+            Unasked::Unavailable => Self::ObjectsUnavailable,
+            Unasked::Guessed(taken) => Self::ObjectsGuessed(taken),
+        }
+    }
 }
 
 impl Registry {
@@ -54,8 +71,8 @@ impl Registry {
     ) -> Owned {
         let Ok(mut state) = self.state.try_borrow_mut() else { return Owned::Unasked };
         let is_own = |known: &KnownObject| {
-            let is_its = |holder: &Holder| holder.shares_with(&caller.holder, caller.by_team);
-            now.is_within(self.policy.positive, known.asked_at) && known.holder.as_ref().is_some_and(is_its)
+            now.is_within(self.policy.positive, known.asked_at)
+                && known.holder.as_ref().is_some_and(|holder| caller.has(holder))
         };
         if state.objects.known.get(digest).is_some_and(is_own) {
             return Owned::Own;
@@ -64,7 +81,7 @@ impl Registry {
             state.objects.known.insert(*digest, shared);
             return Owned::Own;
         }
-        let is_asked = |known: &KnownObject| since.is_some_and(|since| known.asked_at >= since);
+        let is_asked = |known: &KnownObject| since.is_some_and(|since| known.called_at >= since);
         if state.objects.known.get(digest).is_some_and(is_asked) { Owned::Foreign } else { Owned::Unasked }
     }
 
@@ -77,14 +94,15 @@ impl Registry {
         let (principal, team) = shared.record.filter(|_| is_believed)?.split_first_chunk::<32>()?;
         let team = Some(str::from_utf8(team).ok()?.to_owned()).filter(|team| !team.is_empty());
         let holder = Some(Holder { principal: Digest::from_bytes(*principal), team });
-        Some(KnownObject { holder, version: shared.version, asked_at: shared.asked_at })
+        let asked_at = shared.asked_at;
+        Some(KnownObject { holder, version: shared.version, asked_at, called_at: asked_at })
     }
 
     fn know(
         state: &mut Memory,
         (digest, holder): (Digest, Option<Holder>),
         version: u64,
-        (asked_at, as_of): (Moment, Position),
+        ([called_at, asked_at], as_of): ([Moment; 2], Position),
         now: Moment,
         store: &dyn Store,
     ) {
@@ -101,20 +119,47 @@ impl Registry {
             // What could not be shared is looked up by each worker.
             let _ = shared_record::fill_in(SlotKind::Object, store, &shared, now);
         }
-        state.objects.known.insert(digest, KnownObject { holder, version, asked_at });
+        state.objects.known.insert(digest, KnownObject { holder, version, asked_at, called_at });
     }
 
-    /// Returns the call for the holders of objects, of which it takes as many as the registry does. `None` where the
+    /// Returns the call for the holders of objects that a caller names, of which it takes as many as the registry does, and the
+    /// number of the call.
+    ///
+    /// # Errors
+    /// The registry cannot be asked now, or not for this caller.
+    pub(crate) fn objects_call(
+        &self,
+        caller: &Held,
+        digests: &[Digest],
+        now: Moment,
+    ) -> Result<(Fetch, u64), Unasked> {
+        self.find_call(digests, Some(caller), now)
+    }
+
+    /// Returns the call for the holders of the objects of a list: it is the provider that names them. `None` where the
     /// registry cannot be asked now.
-    pub(crate) fn objects_call(&self, digests: &[Digest], now: Moment) -> Option<Fetch> {
-        let mut state = self.state.try_borrow_mut().ok()?;
+    pub(crate) fn listed_call(&self, digests: &[Digest], now: Moment) -> Option<Fetch> {
+        self.find_call(digests, None, now).ok().map(|(call, _)| call)
+    }
+
+    fn find_call(
+        &self,
+        digests: &[Digest],
+        caller: Option<&Held>,
+        now: Moment,
+    ) -> Result<(Fetch, u64), Unasked> {
+        let mut state = self.state.try_borrow_mut().map_err(|_| Unasked::Unavailable)?;
         if !state.breaker.is_ready(now) {
-            return None;
+            return Err(Unasked::Unavailable);
+        }
+        let number = state.objects.next();
+        if let Some(caller) = caller {
+            state.objects.guesses.charge(number, caller, now).map_err(Unasked::Guessed)?;
         }
         let digests: Vec<Digest> = digests.iter().take(MAX_LOOKED_UP).copied().collect();
         let sha256: Vec<String> = digests.iter().map(Digest::to_hex).collect();
-        let subject = Subject::Objects(state.objects.next(), digests);
-        Some(self.object_call(subject, "find", &json!({ "sha256": sha256 }), &state, now))
+        let subject = Subject::Objects(number, digests);
+        Ok((self.object_call(subject, "find", &json!({ "sha256": sha256 }), &state, now), number))
     }
 
     fn object_call(
@@ -125,33 +170,68 @@ impl Registry {
         state: &Memory,
         now: Moment,
     ) -> Fetch {
-        let call = self.call(&["/v1/objects/", verb].concat(), self.policy.timeout);
+        // What only tells the registry has no answer to be signed.
+        let is_signed = self.policy.keys.is_some() && subject != Subject::Removal;
+        let accepted = if is_signed { "application/jose" } else { "application/json" };
+        let call = self.call_for(accepted, &["/v1/objects/", verb].concat(), self.policy.timeout);
         let request = call.post("application/json", body.to_string().into_bytes().into());
         Fetch::new(self.key(subject), request, state.as_of(now))
     }
 
-    /// Reads an answer, and notes its outcome.
-    fn told(&self, answer: &FetchAnswer<'_>, now: Moment) -> Result<Vec<Told>, FetchOutcome> {
-        let told = read(answer);
-        self.note_outcome(told.as_ref().err().copied().unwrap_or(FetchOutcome::Found), now);
-        told
+    /// Reads an answer about objects, and notes its outcome. Returns the objects with the moment of which they are.
+    fn told(
+        &self,
+        digests: &[Digest],
+        as_of: AsOf,
+        answer: &FetchAnswer<'_>,
+        verifier: &dyn SignatureVerifier,
+        now: Moment,
+    ) -> Result<(Vec<Told>, Moment), Accepted> {
+        let read = match (answer, &self.policy.keys) {
+            (FetchAnswer::Response { status: 200, body }, Some(keys)) if body.len() <= MAX_FETCHED_BYTES => {
+                let opened = signed_record::verified(body, &objects_name(digests), keys, verifier, now);
+                let read = opened.and_then(|(told, issued_at)| {
+                    Ok((Told::list(&told).ok_or(RecordFault::Form)?, as_of.at.min(issued_at)))
+                });
+                read.map_err(|fault| (FetchOutcome::Malformed, Some(fault)))
+            }
+            (FetchAnswer::Response { status: 200, body }, None) => {
+                Told::read(body).map(|told| (told, as_of.at)).ok_or((FetchOutcome::Malformed, None))
+            }
+            (FetchAnswer::Response { status: 200, .. }, Some(_)) => Err((FetchOutcome::Malformed, None)),
+            (FetchAnswer::Response { .. }, _) => Err((FetchOutcome::Unavailable, None)),
+            (FetchAnswer::Failed, _) => Err((FetchOutcome::Failed, None)),
+        };
+        self.note_outcome(read.as_ref().err().map_or(FetchOutcome::Found, |(outcome, _)| *outcome), now);
+        read.map_err(|(outcome, fault)| {
+            let notes = self.state.try_borrow_mut().map(|mut state| state.told(fault)).unwrap_or_default();
+            Accepted { outcome, resolution: Resolution::Unavailable, notes }
+        })
     }
 
     /// Takes the answer about the holders of objects.
     pub(super) fn accept_objects(
         &self,
-        digests: &[Digest],
+        (number, digests): (u64, &[Digest]),
         as_of: AsOf,
         answer: &FetchAnswer<'_>,
+        verifier: &dyn SignatureVerifier,
         now: Moment,
         store: &dyn Store,
-    ) -> (FetchOutcome, Resolution) {
-        let told = match self.told(answer, now) {
+    ) -> Accepted {
+        let told = self.told(digests, as_of, answer, verifier, now);
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Accepted::failed() };
+        let asking = state.objects.guesses.settle(number, |caller| {
+            let is_own = |digest: &Digest| {
+                told.as_ref().map_or(true, |(told, _)| {
+                    told.iter().any(|told| told.digest == *digest && caller.has(&told.holder))
+                })
+            };
+            !digests.iter().all(is_own)
+        });
+        let (told, asked_at) = match told {
             Ok(told) => told,
-            Err(outcome) => return (outcome, Resolution::Unavailable),
-        };
-        let Ok(mut state) = self.state.try_borrow_mut() else {
-            return (FetchOutcome::Failed, Resolution::Unavailable);
+            Err(accepted) => return accepted,
         };
         let mut outcome = FetchOutcome::Found;
         for digest in digests {
@@ -162,15 +242,22 @@ impl Registry {
                 None => state.feed.believes_absence(digest, as_of.position),
             };
             if is_believed {
-                let asked = (as_of.at, as_of.position);
-                Self::know(&mut state, (*digest, holder), version, asked, now, store);
+                let is_its = |asking: &&Asking| holder.as_ref().is_some_and(|it| asking.caller.has(it));
+                let foreign = asking.as_ref().filter(|asking| !is_its(asking));
+                if let Some(Asking { caller, .. }) = foreign.filter(|asking| asking.is_late) {
+                    late_answer::keep(&state, caller, digest, as_of, now, store);
+                }
+                // Another's object is not shared, as one that never was cannot be: both cost the same calls of the host.
+                let shared = foreign.map_or(store, |_| &Forgetful as &dyn Store);
+                let asked = ([as_of.at, asked_at], as_of.position);
+                Self::know(&mut state, (*digest, holder), version, asked, now, shared);
             } else {
                 outcome = FetchOutcome::Stale;
             }
         }
         let resolution =
             if outcome == FetchOutcome::Stale { Resolution::Retry } else { Resolution::Refreshed };
-        (outcome, resolution)
+        Accepted::new(outcome, resolution)
     }
 
     fn note_outcome(&self, outcome: FetchOutcome, now: Moment) {
@@ -191,7 +278,7 @@ impl Registry {
                 continue;
             }
             let object = (digest, Some(claim.holder.clone()));
-            Self::know(&mut state, object, 0, (now, position), now, store);
+            Self::know(&mut state, object, 0, ([now; 2], position), now, store);
         }
         state.objects.wait(claims, now)
     }
@@ -230,24 +317,24 @@ impl Registry {
     pub(super) fn accept_claim(
         &self,
         number: u64,
+        as_of: AsOf,
         answer: &FetchAnswer<'_>,
+        verifier: &dyn SignatureVerifier,
         now: Moment,
         store: &dyn Store,
-    ) -> (FetchOutcome, Resolution) {
-        let told = match self.told(answer, now) {
+    ) -> Accepted {
+        let Some(claimed) = self.claimed(number) else {
+            return Accepted::new(FetchOutcome::Stale, Resolution::Refreshed);
+        };
+        let (told, asked_at) = match self.told(&claimed, as_of, answer, verifier, now) {
             Ok(told) => told,
-            Err(outcome) => return (outcome, Resolution::Unavailable),
+            Err(accepted) => return accepted,
         };
-        let Ok(mut state) = self.state.try_borrow_mut() else {
-            return (FetchOutcome::Failed, Resolution::Unavailable);
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Accepted::failed() };
+        let is_whole = claimed.iter().all(|digest| told.iter().any(|told| told.digest == *digest));
+        let Some(waiting) = state.objects.waiting.get_mut(&number).filter(|_| is_whole) else {
+            return Accepted::new(FetchOutcome::Malformed, Resolution::Unavailable);
         };
-        let Some(waiting) = state.objects.waiting.get_mut(&number) else {
-            return (FetchOutcome::Stale, Resolution::Refreshed);
-        };
-        let claimed: Vec<Digest> = waiting.claims.iter().take(BATCH).map(Claim::digest).collect();
-        if !claimed.iter().all(|digest| told.iter().any(|told| told.digest == *digest)) {
-            return (FetchOutcome::Malformed, Resolution::Unavailable);
-        }
         waiting.claims.drain(..claimed.len());
         waiting.has_progress = true;
         if waiting.claims.is_empty() {
@@ -256,9 +343,17 @@ impl Registry {
         let position = state.feed.position().unwrap_or_default();
         for Told { digest, holder, version } in told.into_iter().filter(|told| claimed.contains(&told.digest))
         {
-            Self::know(&mut state, (digest, Some(holder)), version, (now, position), now, store);
+            let asked = ([as_of.at, asked_at], position);
+            Self::know(&mut state, (digest, Some(holder)), version, asked, now, store);
         }
-        (FetchOutcome::Found, Resolution::Refreshed)
+        Accepted::new(FetchOutcome::Found, Resolution::Refreshed)
+    }
+
+    /// Returns the objects of the call for a claim.
+    fn claimed(&self, number: u64) -> Option<Vec<Digest>> {
+        let state = self.state.try_borrow().ok()?;
+        let waiting = state.objects.waiting.get(&number)?;
+        Some(waiting.claims.iter().take(BATCH).map(Claim::digest).collect())
     }
 
     /// Notes that a caller has deleted an object of its own.
@@ -292,15 +387,5 @@ impl Registry {
             self.object_call(Subject::Removal, "remove", &json!({ "sha256": sha256 }), state, now)
         }));
         due
-    }
-}
-
-fn read(answer: &FetchAnswer<'_>) -> Result<Vec<Told>, FetchOutcome> {
-    match answer {
-        FetchAnswer::Response { status: 200, body } => {
-            object_answer::read(body).ok_or(FetchOutcome::Malformed)
-        }
-        FetchAnswer::Response { .. } => Err(FetchOutcome::Unavailable),
-        FetchAnswer::Failed => Err(FetchOutcome::Failed),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::found::Found;
 use super::record::{self, MAX_BYTES};
-use crate::base::{Moment, UnixTime};
+use crate::base::{Digest, Moment, UnixTime};
 use crate::identity::jwt::{JwkSet, SignatureVerifier};
 use crate::services::bundle::{BundleError, verified_payload};
 use crate::services::fetch::Subject;
@@ -31,7 +31,7 @@ pub(super) enum RecordFault {
     Form,
     /// No pinned key has signed the answer.
     Signature,
-    /// The answer is about another token or person.
+    /// The answer is about something else.
     Subject,
     /// The answer has expired, is from the future, or is valid for too long.
     Time,
@@ -42,13 +42,13 @@ impl fmt::Display for RecordFault {
         f.write_str(match self {
             Self::Form => "it does not have the form of a signed record: has the registry a `--records-key`?",
             Self::Signature => "no key in `registry.keys` has signed it",
-            Self::Subject => "it is about another token or person",
+            Self::Subject => "it is about something else than was asked for",
             Self::Time => "it was issued at another time: do the clocks agree?",
         })
     }
 }
 
-/// Verifies an answer, and returns its content with the time of issue.
+/// Verifies an answer about a token or a person, and returns its content with the time of issue.
 pub(super) fn open(
     body: &[u8],
     subject: &Subject,
@@ -59,13 +59,31 @@ pub(super) fn open(
     if body.len() > MAX_BYTES {
         return Err(RecordFault::Form);
     }
+    let name = name(subject).ok_or(RecordFault::Subject)?;
+    let (record, issued_at) = verified(body, &name, keys, verifier, now)?;
+    let found = match &record {
+        Value::Null => Found::Nothing,
+        record => record::of(record, subject)
+            .map(|(record, version)| Found::Record(record, version))
+            .ok_or(RecordFault::Form)?,
+    };
+    Ok((found, issued_at))
+}
+
+/// Verifies an answer about the subject of this name, and returns what it says of it with the time of issue.
+pub(super) fn verified(
+    body: &[u8],
+    name: &str,
+    keys: &JwkSet,
+    verifier: &dyn SignatureVerifier,
+    now: Moment,
+) -> Result<(Value, Moment), RecordFault> {
     let payload = verified_payload(body, RECORD_TYPE, keys, verifier).map_err(|error| match error {
         BundleError::Form => RecordFault::Form,
         _ => RecordFault::Signature,
     })?;
-    let payload = json::parse(&payload).map_err(|_| RecordFault::Form)?;
-    let told = payload.get("sub").and_then(Value::as_str).ok_or(RecordFault::Form)?;
-    if Some(told) != name(subject).as_deref() {
+    let mut payload = json::parse(&payload).map_err(|_| RecordFault::Form)?;
+    if payload.get("sub").and_then(Value::as_str).ok_or(RecordFault::Form)? != name {
         return Err(RecordFault::Subject);
     }
     let seconds = |name: &str| payload.get(name).and_then(Value::as_i64).ok_or(RecordFault::Form);
@@ -77,13 +95,15 @@ pub(super) fn open(
     if !is_short || !is_current {
         return Err(RecordFault::Time);
     }
-    let found = match payload.get("record").ok_or(RecordFault::Form)? {
-        Value::Null => Found::Nothing,
-        record => record::of(record, subject)
-            .map(|(record, version)| Found::Record(record, version))
-            .ok_or(RecordFault::Form)?,
-    };
-    Ok((found, UnixTime(issued_at).into()))
+    let record = payload.get_mut("record").map(Value::take).ok_or(RecordFault::Form)?;
+    Ok((record, UnixTime(issued_at).into()))
+}
+
+/// Returns the name of these objects in a signed answer. The registry answers for all of them, so an object that the answer
+/// does not have is unknown.
+pub fn objects_name(digests: &[Digest]) -> String {
+    let asked: String = digests.iter().map(Digest::to_hex).collect();
+    format!("objects:{}", Digest::of(asked.as_bytes()).to_hex())
 }
 
 /// Returns the name of a subject in a signed answer; `None` for subjects without a record.

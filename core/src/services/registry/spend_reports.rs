@@ -41,7 +41,7 @@ fn worker_of(host: Capabilities) -> Registry {
 }
 
 fn caller(number: u64) -> CallerRecord {
-    CallerRecord { digest: Digest::of(&number.to_be_bytes()), ..policy().tokens.remove(0) }
+    CallerRecord { digest: Digest::of(&number.to_be_bytes()), ..(*policy().tokens[0]).clone() }
 }
 
 fn spend(worker: &Registry, caller: &CallerRecord, model: Option<&str>, cost: Option<u64>, now: Moment) {
@@ -75,7 +75,7 @@ fn rows(report: &Value) -> usize {
 #[test]
 fn requests_of_an_hour_are_one_row_and_what_is_unknown_is_counted_as_such() {
     let (worker, store) = (worker(), MemoryStore::default());
-    let own = policy().tokens.remove(0);
+    let own = (*policy().tokens[0]).clone();
     spend(&worker, &own, Some("gpt-5"), Some(7), NOW);
     spend(&worker, &own, Some("gpt-5"), Some(8), NOW);
     worker.spent(
@@ -164,7 +164,7 @@ fn batches_and_memory_are_bounded_and_no_request_is_lost_in_silence() {
 #[test]
 fn a_host_that_does_not_tick_gathers_nothing_and_waits_only_after_a_failure() {
     let (worker, store) = (worker_of(Capabilities::COMPONENT), MemoryStore::default());
-    let own = policy().tokens.remove(0);
+    let own = (*policy().tokens[0]).clone();
     for second in [0, 5] {
         spend(&worker, &own, Some("gpt-5"), Some(7), at(second));
         let report = due(&worker, at(second), &store).unwrap();

@@ -81,9 +81,10 @@ impl Slice {
             let client = Client::open(self.address).await?;
             tasks.spawn(Arc::clone(&shared).keep(client, self.pace));
         }
-        if let Pace::PerSecond(rate) = self.pace {
-            tasks.spawn(Arc::clone(&shared).make_due(rate));
-        }
+        match self.pace {
+            Pace::Saturating => tasks.spawn(Arc::clone(&shared).stay_awake()),
+            Pace::PerSecond(rate) => tasks.spawn(Arc::clone(&shared).make_due(rate)),
+        };
         let mut taken = self.measure(&shared, meter).await?;
         shared.end().await;
         let all = async { while tasks.join_next().await.is_some() {} };
@@ -153,6 +154,14 @@ impl Shared {
             self.answered.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Keeps the thread of the load from sleeping: what it takes to wake a client would be counted as the proxy's, and the
+    /// more of it the slower the proxy is.
+    async fn stay_awake(self: Arc<Self>) {
+        while !self.is_over() {
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn serve_due(&self, client: &mut Client) -> Result<()> {

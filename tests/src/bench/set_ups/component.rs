@@ -22,9 +22,13 @@ use crate::{
 
 const TOKEN_FORWARDED: &str = "passthrough-token";
 const JWT_FORWARDED: &str = "passthrough-jwt";
+const ONCE_FORWARDED: &str = "passthrough-once";
+
+/// The tokens of the policy where each instance serves one request.
+const TOKENS: usize = 100;
 
 /// The set-ups on Wasmtime, each after its baseline.
-pub const COMPONENT_SET_UPS: [SetUp; 4] = [
+pub const COMPONENT_SET_UPS: [SetUp; 7] = [
     SetUp {
         name: TOKEN_FORWARDED,
         title: "a component that only forwards, a proxy token",
@@ -44,6 +48,24 @@ pub const COMPONENT_SET_UPS: [SetUp; 4] = [
         start: forwarded_jwt,
     },
     SetUp { name: "component-jwt", title: "**Keyswap**, a JWT", baseline: JWT_FORWARDED, start: jwt },
+    SetUp {
+        name: ONCE_FORWARDED,
+        title: "a component that only forwards, an instance for each request",
+        baseline: ONCE_FORWARDED,
+        start: forwarded_once,
+    },
+    SetUp {
+        name: "component-once",
+        title: "**Keyswap**, an instance for each request, 100 tokens",
+        baseline: ONCE_FORWARDED,
+        start: |stage, _| once(stage, false),
+    },
+    SetUp {
+        name: "component-prepared",
+        title: "**Keyswap**, the same with the policy in the component",
+        baseline: ONCE_FORWARDED,
+        start: |stage, _| once(stage, true),
+    },
 ];
 
 fn forwarded_token(stage: &Stage, _workers: u32) -> Result<Running> {
@@ -54,8 +76,16 @@ fn forwarded_jwt(stage: &Stage, _workers: u32) -> Result<Running> {
     passthrough(stage, &stage.jwt()?)
 }
 
+fn forwarded_once(stage: &Stage, _workers: u32) -> Result<Running> {
+    forwarding(stage, TOKEN, Wasmtime::passthrough(stage.upstream.address()).instances_for_one_request())
+}
+
 fn passthrough(stage: &Stage, credential: &str) -> Result<Running> {
-    let host = start(stage, Wasmtime::passthrough(stage.upstream.address()))?;
+    forwarding(stage, credential, Wasmtime::passthrough(stage.upstream.address()))
+}
+
+fn forwarding(stage: &Stage, credential: &str, setup: WasmtimeSetup) -> Result<Running> {
+    let host = start(stage, setup)?;
     let requests = Requests::new([Stage::request(credential)], 200);
     let (own, first) = (Rc::clone(&host), requests.first().to_vec());
     let proof = move |stage: &Stage| forwards(stage, &*own, &first, Job::Nothing).map(drop);
@@ -76,9 +106,27 @@ fn jwt(stage: &Stage, _workers: u32) -> Result<Running> {
     keyswap(stage, &json!({ "issuers": issuers }), &stage.jwt()?, stage.forged_jwt()?)
 }
 
+/// Starts Keyswap with an instance for each request, which reads the policy or has it.
+fn once(stage: &Stage, is_prepared: bool) -> Result<Running> {
+    let own = policy(stage, &json!({}))["tokens"][0].clone();
+    let others = (1..TOKENS).map(|number| {
+        let sha256 = Digest::of(&number.to_be_bytes()).to_hex();
+        json!({"sha256": sha256, "label": format!("laptop-{number}"), "providers": ["openai"]})
+    });
+    let tokens: Vec<Value> = others.chain([own]).collect();
+    let folder = tempfile::tempdir()?;
+    let setup = set_up(&policy(stage, &json!({ "tokens": tokens })));
+    let setup = if is_prepared { setup.prepared(folder.path()) } else { setup };
+    serving(stage, setup.instances_for_one_request(), TOKEN, TOKEN.replace('b', "B"))
+}
+
 /// Starts Keyswap with a changed policy, without a gateway. The credential `good` is accepted, `bad` is refused.
 fn keyswap(stage: &Stage, changes: &Value, good: &str, bad: String) -> Result<Running> {
-    let policy = crate::with(
+    serving(stage, set_up(&policy(stage, changes)), good, bad)
+}
+
+fn policy(stage: &Stage, changes: &Value) -> Value {
+    crate::with(
         &json!({
             "version": "keyswap/v1",
             "tokens": [{
@@ -89,8 +137,15 @@ fn keyswap(stage: &Stage, changes: &Value, good: &str, bad: String) -> Result<Ru
             "providers": {"openai": {"url": format!("http://{}", stage.upstream.address())}},
         }),
         changes,
-    );
-    let host = start(stage, Wasmtime::with(&policy).env("OPENAI_API_KEY", OPENAI_API_KEY))?;
+    )
+}
+
+fn set_up(policy: &Value) -> WasmtimeSetup {
+    Wasmtime::with(policy).env("OPENAI_API_KEY", OPENAI_API_KEY)
+}
+
+fn serving(stage: &Stage, setup: WasmtimeSetup, good: &str, bad: String) -> Result<Running> {
+    let host = start(stage, setup)?;
     let requests = Requests::new([Stage::request(good)], 200);
     let (own, first) = (Rc::clone(&host), requests.first().to_vec());
     let proof = move |stage: &Stage| {

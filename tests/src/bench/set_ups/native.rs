@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::{
     parts::{
         API_KEY_AUTH, AS_IT_IS, EMPTY_FILTER, GATEWAY, HEADER_MUTATION, JWT_AUTHN, LOCAL_RATELIMIT, LUA,
-        envoy,
+        REFUSING, envoy,
     },
     proof::{Job, counts, forwards, refuses},
     running::Running,
@@ -40,6 +40,15 @@ pub(super) fn empty_filter(stage: &Stage, workers: u32) -> Result<Running> {
         counts(&own, "wasm.envoy.wasm.runtime.v8.active", 2..)?;
         passes(stage)
     };
+    Ok(Running::new(envoy, requests, proof))
+}
+
+/// Starts an Envoy that refuses every request by itself.
+pub(super) fn refusing(stage: &Stage, workers: u32) -> Result<Running> {
+    let envoy = envoy(stage, workers, &[REFUSING], &[])?;
+    let requests = Requests::new([Stage::request(TOKEN)], 401);
+    let (own, first) = (Rc::clone(&envoy), requests.first().to_vec());
+    let proof = move |stage: &Stage| refuses(stage, &*own, &first);
     Ok(Running::new(envoy, requests, proof))
 }
 

@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::{Envoy, Setup, bench::stage::Stage};
 
 pub(super) const AS_IT_IS: &str = include_str!("../../../bench/bare.yaml");
+pub(super) const REFUSING: &str = include_str!("../../../bench/refusing.yaml");
 pub(super) const GATEWAY: &str = include_str!("../../../bench/gateway.yaml");
 pub(super) const EMPTY_FILTER: &str = include_str!("../../../bench/empty_filter.yaml");
 pub(super) const JWT_AUTHN: &str = include_str!("../../../bench/jwt_authn.yaml");

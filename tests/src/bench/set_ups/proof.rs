@@ -25,15 +25,24 @@ pub(super) enum Job {
 pub(super) fn forwards(stage: &Stage, host: &dyn Host, request: &[u8], job: Job) -> Result<Response> {
     let (answer, heads) = stage.upstream.watch(|| host.open(request)?.finish())?;
     ensure!(answer.status == 200, "answered {}: {}", answer.status, answer.text());
-    let [head] = heads.as_slice() else { anyhow::bail!("the upstream saw {} requests", heads.len()) };
+    // LiteLLM also asks an upstream for its models, whenever it likes.
+    let posted: Vec<&String> = heads.iter().filter(|head| head.starts_with("POST ")).collect();
+    let [head] = posted.as_slice() else {
+        anyhow::bail!("the upstream saw not one request:\n{}", heads.join("\n"))
+    };
     job.check(head, credential(request)?).with_context(|| format!("the upstream saw\n{head}"))?;
     Ok(answer)
 }
 
 /// Ensures that a request is refused with 401 and does not reach the upstream.
 pub(super) fn refuses(stage: &Stage, host: &dyn Host, request: &[u8]) -> Result<()> {
+    refuses_with(401, stage, host, request)
+}
+
+/// Ensures that a request is refused with this status and does not reach the upstream.
+pub(super) fn refuses_with(status: u16, stage: &Stage, host: &dyn Host, request: &[u8]) -> Result<()> {
     let (answer, heads) = stage.upstream.watch(|| host.open(request)?.finish())?;
-    ensure!(answer.status == 401, "answered {}: {}", answer.status, answer.text());
+    ensure!(answer.status == status, "answered {}: {}", answer.status, answer.text());
     ensure!(heads.is_empty(), "a refused request reached the upstream");
     Ok(())
 }

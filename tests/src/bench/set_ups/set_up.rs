@@ -5,6 +5,9 @@ use anyhow::{Context as _, Result};
 use super::running::Running;
 use crate::bench::stage::Stage;
 
+/// The name of the baseline of the set-ups on Envoy.
+pub const BARE: &str = "bare";
+
 /// A set-up.
 pub struct SetUp {
     /// The name on the command line and in results.

@@ -21,7 +21,7 @@ const SAMPLES: usize = 10;
 const IN_USE: usize = 10;
 
 pub(super) fn measure(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Table> {
-    let (requests, tokens) = (plan.scale(1_000_000, 500), plan.scale(100_000, 100));
+    let (requests, tokens) = (plan.scale(200_000, 500), plan.scale(100_000, 100));
     let (bare, keyswap_set_up) = (set_up(BARE)?, set_up(KEYSWAP)?);
     let many_requests = format!("{requests} requests");
     watch.at(&format!("memory: a registry with {tokens} tokens"), 0.0)?;

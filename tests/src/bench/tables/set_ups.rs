@@ -9,7 +9,7 @@ use crate::{
     bench::{
         kind::Kind,
         plan::Plan,
-        set_ups::{BARE, SET_UPS},
+        set_ups::{BARE, FORMER, SET_UPS},
         stage::Stage,
         turns::{Entry, take_turns},
         watch::Watch,
@@ -42,7 +42,8 @@ fn start(stage: &Stage, plan: &Plan, watch: &mut Watch<'_>) -> Result<Vec<Entry>
         plan.set_ups.is_empty() || name == BARE || plan.set_ups.iter().any(|chosen| chosen == name)
     };
     let mut entries = Vec::new();
-    for set_up in SET_UPS.iter().filter(|set_up| is_chosen(set_up.name)) {
+    let former = plan.former.is_some().then_some(&FORMER);
+    for set_up in SET_UPS.iter().filter(|set_up| is_chosen(set_up.name)).chain(former) {
         watch.at(&format!("starting {}", set_up.name), 0.0)?;
         entries.push(Entry::new(set_up, "", set_up.start(stage, 1)?));
     }

@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 
 use super::address::Address;
 use super::response::{self, NotKeyswapError, Success};
+use crate::http;
 use crate::registry::{Listing, Page, SecretText};
 use crate::server::admin::origin::CLIENT;
 
@@ -129,15 +130,10 @@ impl Drop for Remote {
 }
 
 fn client(address: &Address, timeout: Duration) -> anyhow::Result<Client> {
-    // An error means that this provider is installed already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut client = Client::builder()
+    let mut client = http::client(address.has_tls())
         .redirect(redirect::Policy::none())
         .timeout(timeout)
         .user_agent(concat!("keyswap/", env!("CARGO_PKG_VERSION")));
-    if !address.has_tls() {
-        client = client.no_proxy();
-    }
     if address.is_loopback() {
         // The resolver may map the name elsewhere. Port 0 keeps the port of the address.
         let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

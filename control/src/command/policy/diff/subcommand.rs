@@ -102,5 +102,5 @@ impl Diff {
 }
 
 fn compile(policy: Policy) -> Result<ReplayPolicy, PolicyErrors> {
-    ReplayPolicy::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::ENVOY))
+    ReplayPolicy::new(policy, &Placeholders, &Services::new(Box::new(PureRust), Capabilities::MODULE))
 }

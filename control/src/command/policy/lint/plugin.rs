@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A Wasm plugin of a configuration.
+/// A Wasm plugin of a configuration, or the dynamic module.
 #[derive(Default)]
 pub(super) struct Plugin {
     /// The path of the plugin in its document.
@@ -17,6 +17,8 @@ pub(super) struct Plugin {
     pub(super) literals: Vec<(String, String)>,
     /// Variables that are passed from the host's environment.
     pub(super) passed: Vec<String>,
+    /// Set where the dynamic module runs it, which has all variables of the host, and files.
+    pub(super) is_module: bool,
     /// The path of code that is fetched without a digest.
     pub(super) unpinned: Option<String>,
     /// The path of the setting that accepts precompiled machine code.
@@ -40,6 +42,10 @@ pub(super) fn find(document: &Value, path: &str, found: &mut Vec<Plugin>) {
                 Some("WasmPlugin") => {
                     found.extend(document.get("spec").map(|spec| istio(spec, &join(path, "spec"))));
                 }
+                Some("TrafficExtension") => {
+                    let wasm = document.pointer("/spec/wasm");
+                    found.extend(wasm.map(|wasm| istio(wasm, &join(path, "spec.wasm"))));
+                }
                 Some("EnvoyExtensionPolicy") => {
                     let list = document.pointer("/spec/wasm").and_then(Value::as_array);
                     for (index, wasm) in list.into_iter().flatten().enumerate() {
@@ -50,6 +56,9 @@ pub(super) fn find(document: &Value, path: &str, found: &mut Vec<Plugin>) {
             }
             if document.get("vm_config").is_some() {
                 found.push(envoy(document, path));
+            }
+            if document.get("dynamic_module_config").is_some() {
+                found.push(module(document, path));
             }
             for (name, value) in members {
                 find(value, &join(path, name), found);
@@ -68,11 +77,6 @@ pub(super) fn find(document: &Value, path: &str, found: &mut Vec<Plugin>) {
 fn envoy(plugin: &Value, path: &str) -> Plugin {
     let at = |name: &str| Some(join(path, name));
     let vm = plugin.get("vm_config").unwrap_or(&Value::Null);
-    let given = plugin.get("configuration").unwrap_or(&Value::Null);
-    let configuration = match given.get("value").unwrap_or(given) {
-        Value::String(text) => serde_json::from_str(text).ok(),
-        other => Some(other.clone()),
-    };
     let values = vm.pointer("/environment_variables/key_values").and_then(Value::as_object);
     let remote = vm.pointer("/code/remote");
     let fails_open = match (plugin.get("failure_policy"), plugin.get("fail_open")) {
@@ -82,8 +86,9 @@ fn envoy(plugin: &Value, path: &str) -> Plugin {
     };
     Plugin {
         path: path.to_owned(),
-        configuration,
+        configuration: document_of(plugin.get("configuration")),
         mesh_names_clusters: false,
+        is_module: false,
         fails_open,
         literals: values
             .into_iter()
@@ -103,7 +108,22 @@ fn envoy(plugin: &Value, path: &str) -> Plugin {
     }
 }
 
-/// Reads the `spec` of Istio's `WasmPlugin`.
+/// Reads Envoy's `DynamicModuleFilter` (`envoy.extensions.filters.http.dynamic_modules.v3`).
+fn module(filter: &Value, path: &str) -> Plugin {
+    let configuration = document_of(filter.get("filter_config"));
+    Plugin { path: path.to_owned(), configuration, is_module: true, ..Plugin::default() }
+}
+
+/// Returns the document in a `StringValue` or a `Struct`.
+fn document_of(given: Option<&Value>) -> Option<Value> {
+    let given = given.unwrap_or(&Value::Null);
+    match given.get("value").unwrap_or(given) {
+        Value::String(text) => serde_json::from_str(text).ok(),
+        other => Some(other.clone()),
+    }
+}
+
+/// Reads the `spec` of Istio's `WasmPlugin`, or `spec.wasm` of its `TrafficExtension`.
 fn istio(spec: &Value, path: &str) -> Plugin {
     let at = |name: &str| Some(join(path, name));
     let variables = spec.pointer("/vmConfig/env").and_then(Value::as_array);
@@ -161,6 +181,21 @@ fn texts(list: Option<&Value>) -> Vec<String> {
         .collect()
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// Returns the first place of a document that reads a value of Keyswap's in the state of a request.
+pub(super) fn reader_of_values(document: &Value, path: &str) -> Option<String> {
+    match document {
+        Value::String(text) => text.contains("wasm.keyswap_").then(|| path.to_owned()),
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| reader_of_values(item, &format!("{path}[{index}]")))
+        }
+        Value::Object(members) => {
+            members.iter().find_map(|(name, value)| reader_of_values(value, &join(path, name)))
+        }
+        _ => None,
+    }
 }

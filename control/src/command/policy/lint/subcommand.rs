@@ -7,7 +7,8 @@ use clap::Args;
 use keyswap_core::policy::{Configuration, Lint};
 use serde_json::json;
 
-use super::envoy::{self, EnvoyLint};
+use super::envoy;
+use super::kinds::EnvoyLint;
 use super::warning::Warning;
 use crate::command::policy::report::{count, report_invalid};
 use crate::command::policy::time::time;
@@ -30,7 +31,7 @@ pub(in crate::command) struct LintPolicy {
     /// Policy to lint, in YAML or JSON; `-` reads standard input
     #[arg(required_unless_present = "list", value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Envoy configuration or Kubernetes manifest that runs the filter with the policy
+    /// Envoy configuration or Kubernetes manifest that runs the filter with the policy; with those that belong to it
     #[arg(long, value_name = "FILE", num_args = 1..)]
     envoy: Vec<PathBuf>,
     /// Exit with 2 if there is a finding
@@ -76,8 +77,8 @@ impl LintPolicy {
         };
         let mut warnings: Vec<Warning> = Vec::new();
         warnings.extend(configuration.lint(now).into_iter().map(|it| Warning::of(&file.name, it)));
-        for path in &self.envoy {
-            warnings.extend(envoy::lint(path, &json)?);
+        if !self.envoy.is_empty() {
+            warnings.extend(envoy::lint(&self.envoy, &json)?);
         }
         warnings.retain(|warning| !self.allow.iter().any(|code| code == warning.code));
         self.report(&file.name, &warnings)

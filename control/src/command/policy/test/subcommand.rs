@@ -169,7 +169,7 @@ impl Outcome {
 fn load(file: &PolicyFile, policy: Option<&Value>) -> Result<(Suite, CaseHost), SuiteErrors> {
     let document = file.document().map_err(SuiteErrors::whole)?;
     let suite = Suite::read(document)?;
-    let host = CaseHost::new(&suite, policy, Capabilities::ENVOY)?;
+    let host = CaseHost::new(&suite, policy, Capabilities::MODULE)?;
     Ok((suite, host))
 }
 

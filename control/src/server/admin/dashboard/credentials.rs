@@ -24,12 +24,22 @@ pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, Pag
         live: true,
     };
     let content = html! {
-        p { "Data planes, and other clients that introspect tokens, authenticate with these credentials or with "
-            code { "KEYSWAP_REGISTRY_TOKEN" } ". Create and revoke them with "
-            code { "keyswap credential" } "." }
+        p { "Data planes, and other clients that introspect tokens, authenticate with these credentials. Create, rotate and \
+            revoke them with " code { "keyswap credential" } "." }
+        @if state.registry_token().is_some() {
+            p { "All data planes may also share " code { "KEYSWAP_REGISTRY_TOKEN" } ". " (shared_uses(&state)) }
+        }
         (list.markup())
     };
     Ok(page(StatusCode::OK, Place::Credentials, "Credentials", &content))
+}
+
+/// Returns if the shared credential is in use, so that it can be taken away in time.
+fn shared_uses(state: &State) -> String {
+    match state.counters().shared_credential_uses.value() {
+        0 => "No request to this server has used it since its start.".to_owned(),
+        uses => format!("Requests to this server that used it since its start: {uses}."),
+    }
 }
 
 fn row(credential: &Credential) -> Markup {

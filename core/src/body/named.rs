@@ -1,0 +1,18 @@
+//! The names in a body that its judge looks at.
+
+/// A name in a body that the caller of the scanner judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named<'n> {
+    /// A model.
+    Model(&'n str),
+    /// A provider.
+    Provider(&'n str),
+    /// An object by its id.
+    Object(&'n [u8]),
+    /// An object by its id, in a line of a file. It counts if the file is that of a batch.
+    InFile(&'n [u8]),
+    /// A file of requests that nothing has judged.
+    UnreadFile,
+    /// The wish to keep the conversation under the id of the answer.
+    Keeps,
+}

@@ -1,0 +1,85 @@
+//! A request, as far as it is kept while it waits, and while its answer is still to come.
+
+use std::cell::{Cell, RefCell};
+
+use keyswap_core::services::{FetchKey, Resolution};
+use keyswap_core::worker::{Exchange, Ticket};
+
+use crate::host::Host;
+
+/// A request of a stream.
+pub struct Request<H: Host> {
+    /// The name of its stream.
+    pub name: H::Name,
+    /// The number of its headers, as the host announced them.
+    pub(crate) count: Cell<usize>,
+    /// The fetch that it waits for.
+    pub(crate) waits_for: RefCell<Option<FetchKey>>,
+    /// The work that is due when it is woken.
+    pub(crate) turn: Cell<Turn>,
+    /// The exchange with the upstream, once it was forwarded.
+    pub(crate) exchange: RefCell<Exchange>,
+    /// The bytes of the body that are held and judged already.
+    pub(crate) held: Cell<usize>,
+    /// Set once a part of the body has gone on.
+    pub(crate) has_begun: Cell<bool>,
+    /// The bytes of the answer's body that are held and read already.
+    pub(crate) answer_held: Cell<usize>,
+    /// Set where nothing of the answer follows those.
+    pub(crate) answer_is_last: Cell<bool>,
+    /// Set where a body follows the head.
+    pub(crate) has_body: Cell<bool>,
+    /// Set where access logs get the values of the request.
+    pub(crate) is_told: Cell<bool>,
+    /// Set where the request passes as if Keyswap were not there.
+    pub(crate) is_passed: Cell<bool>,
+}
+
+/// The work that is due when a request is woken.
+#[derive(Default)]
+pub(crate) enum Turn {
+    /// None.
+    #[default]
+    None,
+    /// Its head is judged again.
+    Head(Ticket, Resolution),
+    /// Its body is judged again.
+    Body,
+    /// The body of its answer is read again.
+    Answer,
+    /// It ends, because its caller has lost the right to it.
+    End,
+    /// It fails, because the worker that it waited for is gone.
+    Fail,
+}
+
+impl<H: Host> Request<H> {
+    pub(crate) fn new(name: H::Name) -> Self {
+        Self {
+            name,
+            count: Cell::default(),
+            waits_for: RefCell::default(),
+            turn: Cell::default(),
+            exchange: RefCell::default(),
+            held: Cell::default(),
+            has_begun: Cell::default(),
+            answer_held: Cell::default(),
+            answer_is_last: Cell::default(),
+            has_body: Cell::default(),
+            is_told: Cell::default(),
+            is_passed: Cell::default(),
+        }
+    }
+
+    /// Sets a value for access logs, where the policy has them get any.
+    pub(crate) fn tell(&self, name: &str, value: &str) {
+        if self.is_told.get() {
+            H::tell(name, value.as_bytes());
+        }
+    }
+
+    /// Returns a number that no other request has while this one lives.
+    pub(crate) fn place(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+}

@@ -1,0 +1,130 @@
+//! The body of a request whose policy has rules on it: each slice is judged as it passes.
+//!
+//! A refusal ends the stream in the callback that has the byte which would make the body useful upstream. What went on
+//! before is no request yet. Only a slice that waits for a call is held, by Envoy.
+
+use std::rc::Rc;
+
+use keyswap_core::worker::{Refusal, RequestSlice};
+
+use crate::fetcher::Waiter;
+use crate::host::{Action, Body, Host, HostError};
+use crate::request::Request;
+use crate::shared::Shared;
+
+/// Judges the part of a body that is on its way now, and lets it pass, holds it, or ends the stream. `size` is `None` where
+/// there is no such part.
+pub(crate) fn pass<H: Host>(
+    shared: &Shared<H>,
+    request: &Rc<Request<H>>,
+    size: Option<usize>,
+    is_last: bool,
+) -> Action {
+    judge(shared, request, size, is_last).unwrap_or_else(|error| {
+        log::error!("the body of a request could not be judged: {error}");
+        if request.is_passed.get() {
+            return Action::Continue;
+        }
+        end::<H>();
+        Action::Pause
+    })
+}
+
+/// Goes on with a body that has waited for a call.
+pub(crate) fn resume<H: Host>(shared: &Shared<H>, request: &Rc<Request<H>>) {
+    match go_on(shared, request) {
+        Ok(Action::Continue) => {
+            request.held.set(0);
+            if let Err(error) = H::proceed() {
+                log::error!("a request cannot go on: {error}");
+            }
+        }
+        Ok(_) => {}
+        Err(error) => {
+            log::error!("the body of a request could not be judged: {error}");
+            end::<H>();
+        }
+    }
+}
+
+fn judge<H: Host>(
+    shared: &Shared<H>,
+    request: &Rc<Request<H>>,
+    size: Option<usize>,
+    is_last: bool,
+) -> Result<Action, HostError> {
+    let mut exchange = request.exchange.try_borrow_mut().map_err(|_| HostError::Busy)?;
+    if !exchange.judges_request() {
+        return Ok(Action::Continue);
+    }
+    let held = request.held.get();
+    let slice = size.map_or(Ok(Vec::new()), |size| H::slice(Body::Request, held, size))?;
+    let judged = exchange.request_body(&slice, is_last, H::now()?, shared.store());
+    drop(exchange);
+    let mut passing = slice.len();
+    if let Ok(RequestSlice { bytes: Some(bytes), .. }) = &judged {
+        H::replace(Body::Request, held, bytes)?;
+        passing = bytes.len();
+    }
+    request.held.set(held.saturating_add(passing));
+    conclude(shared, request, judged)
+}
+
+fn go_on<H: Host>(shared: &Shared<H>, request: &Rc<Request<H>>) -> Result<Action, HostError> {
+    let mut exchange = request.exchange.try_borrow_mut().map_err(|_| HostError::Busy)?;
+    let judged = exchange.resume_request(H::now()?, shared.store());
+    drop(exchange);
+    conclude(shared, request, judged)
+}
+
+fn conclude<H: Host>(
+    shared: &Shared<H>,
+    request: &Rc<Request<H>>,
+    judged: Result<RequestSlice, Box<Refusal>>,
+) -> Result<Action, HostError> {
+    let mut judged = judged;
+    loop {
+        let slice = match judged {
+            Ok(slice) => slice,
+            Err(refusal) => {
+                refuse(shared, request, *refusal);
+                return Ok(Action::Pause);
+            }
+        };
+        shared.observe(slice.observation.as_slice());
+        if !slice.waits {
+            if let Some(fetch) = slice.fetch {
+                shared.start(*fetch, H::now()?);
+            }
+            request.has_begun.set(request.has_begun.get() || request.held.get() > 0);
+            request.held.set(0);
+            return Ok(Action::Continue);
+        }
+        let Some(fetch) = slice.fetch else { return Ok(Action::Pause) };
+        let now = H::now()?;
+        // Where Envoy may retry, it keeps what went on, and would send that again behind a pause.
+        if request.has_begun.get() {
+            shared.start(*fetch, now);
+        } else if shared.wait(*fetch, Waiter::Body(Rc::clone(request)), now)?.is_ok() {
+            return Ok(Action::Pause);
+        }
+        // It cannot wait, or too many wait already: the request goes on as if the call had failed.
+        let mut exchange = request.exchange.try_borrow_mut().map_err(|_| HostError::Busy)?;
+        judged = exchange.resume_request(now, shared.store());
+    }
+}
+
+fn refuse<H: Host>(shared: &Shared<H>, request: &Request<H>, refusal: Refusal) {
+    shared.observe(&[refusal.observation]);
+    request.tell("keyswap_reason", refusal.reason);
+    // Where even that fails, the stream stays paused: nothing more goes on.
+    if let Err(error) = H::reply(&refusal.reply) {
+        log::error!("a reply could not be sent: {error}");
+    }
+}
+
+fn end<H: Host>() {
+    if let Err(error) = H::reset() {
+        log::error!("a stream cannot be ended: {error}");
+    }
+}

@@ -1,0 +1,272 @@
+//! Registries behind TLS: what they present, and what data planes present to them, is replaced under load.
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_tests::{Authority, Envoy, Pair, Registry, Request, Standin, under_load, until};
+use serde_json::{Value, json};
+
+#[allow(dead_code, reason = "the tests of the registry use all of it")]
+#[path = "../../control/tests/shared/postgres.rs"]
+mod postgres;
+
+use postgres::Postgres;
+
+/// The tokens of callers: more than a worker looks up at once.
+const TOKENS: usize = 24;
+
+const CALLERS: usize = 4;
+
+/// The calls of each caller that a phase waits for. A busy machine takes longer, and no fewer.
+const CALLS: usize = 25;
+
+const CLUSTER: &str = "keyswap-registry";
+
+/// A folder with the files of TLS of both sides.
+struct Files(tempfile::TempDir);
+
+impl Files {
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        Ok(fs::write(self.path(name), text)?)
+    }
+
+    fn write_pair(&self, name: &str, Pair { certificate, key }: &Pair) -> Result<()> {
+        self.write(&format!("{name}.pem"), certificate)?;
+        self.write(&format!("{name}-key.pem"), key)
+    }
+
+    /// Starts a registry that speaks TLS and requires client certificates.
+    fn registry(&self, postgres: &Postgres) -> Result<Registry> {
+        let [certificate, key, clients] =
+            ["server.pem", "server-key.pem", "clients.pem"].map(|it| self.path(it));
+        let arguments = [("--tls-cert", certificate), ("--tls-key", key), ("--tls-client-ca", clients)];
+        let arguments = arguments.map(|(name, path)| [name.to_owned(), path.display().to_string()]).concat();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Registry::setup().database(&postgres.url()).arguments(&arguments).start()
+    }
+
+    /// Changes the registry's cluster: TLS with a client certificate, all registries, and connections that do not live long.
+    fn encrypt(
+        &self,
+        bootstrap: &mut Value,
+        registries: &[Registry],
+        client: &str,
+        version: &str,
+    ) -> Result<()> {
+        let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        let cluster = clusters.into_iter().flatten().find(|cluster| cluster["name"] == CLUSTER);
+        let cluster = cluster.context("the shipped file has the cluster")?;
+        let endpoint = |registry: &Registry| {
+            let address = registry.address();
+            let address = json!({"address": address.ip().to_string(), "port_value": address.port()});
+            json!({"endpoint": {"address": {"socket_address": address}}})
+        };
+        cluster["load_assignment"]["endpoints"] =
+            json!([{"lb_endpoints": registries.iter().map(endpoint).collect::<Vec<_>>()}]);
+        let file = |name: String| json!({"filename": self.path(&name)});
+        cluster["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                "sni": "localhost",
+                "common_tls_context": {
+                    "alpn_protocols": [if version == "http2_protocol_options" { "h2" } else { "http/1.1" }],
+                    "tls_certificates": [{
+                        "certificate_chain": file(format!("{client}.pem")),
+                        "private_key": file(format!("{client}-key.pem")),
+                    }],
+                    "validation_context": {
+                        "trusted_ca": file("servers.pem".to_owned()),
+                        "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": "localhost"}}],
+                    },
+                },
+            },
+        });
+        let options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+        let options = &mut cluster["typed_extension_protocol_options"][options];
+        options["explicit_http_config"] = json!({version: {}});
+        options["common_http_protocol_options"]["max_connection_duration"] = json!("0.5s");
+        Ok(())
+    }
+
+    /// Returns true if the server presents a certificate of this authority.
+    fn is_signed_by(&self, authority: &str, registry: &Registry) -> Result<bool> {
+        let url = format!("https://localhost:{}/healthz", registry.address().port());
+        let status = Command::new("curl")
+            .args(["--silent", "--output", "/dev/null", "--noproxy", "*", "--cacert"])
+            .arg(self.path(authority))
+            .arg(url)
+            .status()
+            .context("curl is needed")?;
+        Ok(status.success())
+    }
+}
+
+fn handshakes(envoy: &Envoy) -> Result<u64> {
+    envoy.stat(&format!("cluster.{CLUSTER}.ssl.handshake"))
+}
+
+fn start(
+    files: &Files,
+    registries: &[Registry],
+    standin: &Standin,
+    credential: &str,
+    [client, version]: [&str; 2],
+) -> Result<Envoy> {
+    let policy = json!({
+        "version": "keyswap/v1",
+        "registry": {
+            "url": "https://localhost", "cluster": CLUSTER, "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"},
+            "timeout": "5s", "cache": {"positive": "1s", "negative": "1s"},
+        },
+        "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]},
+    });
+    let mut changed = Ok(());
+    let setup = Envoy::with(&policy)
+        .env("OPENAI_API_KEY", "sk-real")
+        .env("KEYSWAP_REGISTRY_TOKEN", credential)
+        .concurrency(2)
+        .upstream(standin)
+        .tweak(|bootstrap| changed = files.encrypt(bootstrap, registries, client, version));
+    changed?;
+    setup.start()
+}
+
+/// Ensures that no call to the registry came to nothing.
+fn ensure_all_fetched(envoy: &Envoy) -> Result<()> {
+    let stats = envoy.admin("/stats?filter=keyswap.fetches")?;
+    // Some of these are defined at 0.
+    let came_to_nothing = |line: &&str| {
+        let is_of = |outcome: &str| line.contains(&format!("outcome.{outcome}:"));
+        ["unavailable", "failed", "malformed"].into_iter().any(is_of) && !line.ends_with(": 0")
+    };
+    let lost = stats.lines().find(came_to_nothing);
+    ensure!(lost.is_none(), "{lost:?}\n{}", envoy.log());
+    ensure!(stats.contains("kind.token.outcome.found"), "{stats}");
+    Ok(())
+}
+
+/// One data plane, and another that takes its place.
+#[derive(Default)]
+struct Planes {
+    envoys: [OnceLock<Envoy>; 2],
+    current: AtomicUsize,
+}
+
+impl Planes {
+    /// Lets callers use this data plane from now on.
+    fn go_to(&self, index: usize, envoy: Envoy) -> Result<&Envoy> {
+        let place = self.envoys.get(index).context("there are two")?;
+        let envoy = place.get_or_init(|| envoy);
+        self.current.store(index, SeqCst);
+        Ok(envoy)
+    }
+
+    /// Sends a request, which must reach the upstream.
+    fn call(&self, token: &str, standin: &Standin) -> Result<()> {
+        let envoy = self.envoys.get(self.current.load(SeqCst)).and_then(OnceLock::get);
+        let envoy = envoy.context("the data plane has started")?;
+        let answer = envoy.send(&Request::get("/v1/models").bearer(token))?;
+        let stats = || envoy.admin(&format!("/stats?filter={CLUSTER}&usedonly")).unwrap_or_default();
+        ensure!(answer.status == 200, "{}: {}\n{}{}", answer.status, answer.text(), envoy.log(), stats());
+        standin.take();
+        Ok(())
+    }
+}
+
+/// The registries, and the tokens and credentials in their database.
+struct Fleet {
+    files: Files,
+    registries: [Registry; 2],
+    /// The same database, in plain HTTP on this machine.
+    administration: Registry,
+    _postgres: Postgres,
+}
+
+impl Fleet {
+    fn start(first: &Authority, second: &Authority) -> Result<Self> {
+        let (postgres, files, clients) = (Postgres::start(), Files(tempfile::tempdir()?), Authority::new()?);
+        files.write("second.pem", &second.pem())?;
+        files.write("servers.pem", &(first.pem() + &second.pem()))?;
+        files.write("clients.pem", &clients.pem())?;
+        files.write_pair("server", &first.server()?)?;
+        for client in ["client-1", "client-2"] {
+            files.write_pair(client, &clients.client()?)?;
+        }
+        let registries = [files.registry(&postgres)?, files.registry(&postgres)?];
+        let administration = Registry::setup().database(&postgres.url()).start()?;
+        Ok(Self { files, registries, administration, _postgres: postgres })
+    }
+
+    fn token(&self, label: &str) -> Result<String> {
+        let created = self.administration.create_token(&json!({"label": label, "providers": ["openai"]}))?;
+        Ok(created["token"].as_str().context("a token is shown once")?.to_owned())
+    }
+
+    /// Creates a credential of the one data plane. Returns it with the path of its record.
+    fn credential(&self) -> Result<(String, String)> {
+        let new = json!({"name": "edge", "role": "data_plane"});
+        let created = self.administration.admin("POST", "/credentials", &new)?;
+        let text = created["credential"].as_str().context("a credential is shown once")?;
+        let digest = created["record"]["sha256"].as_str().context("a record has a digest")?;
+        Ok((text.to_owned(), format!("/credentials/{digest}")))
+    }
+}
+
+#[test]
+fn certificate_and_credential_are_replaced_under_load_without_a_failed_request() -> Result<()> {
+    let (standin, planes) = (Standin::start()?, Planes::default());
+    let (first, second) = (Authority::new()?, Authority::new()?);
+    let fleet = Fleet::start(&first, &second)?;
+    let Fleet { files, registries, administration, .. } = &fleet;
+    let tokens = (0..TOKENS).map(|_| fleet.token("caller")).collect::<Result<Vec<_>>>()?;
+    let (old, old_path) = fleet.credential()?;
+    let before = start(files, registries, &standin, &old, ["client-1", "http_protocol_options"])?;
+    let before = planes.go_to(0, before)?;
+    let call = |caller: usize, number: usize| {
+        let token = tokens.get((caller + CALLERS * number) % TOKENS).context("there are as many tokens")?;
+        planes.call(token, &standin)
+    };
+    under_load(CALLERS, call, |load| {
+        load.passes_each(CALLS)?;
+        // The certificate of another authority, the key first: for a moment they are no pair.
+        let Pair { certificate, key } = second.server()?;
+        files.write("server-key.pem", &key)?;
+        load.passes_each(CALLS)?;
+        files.write("server.pem", &certificate)?;
+        for registry in registries {
+            until("the new certificate is presented", || files.is_signed_by("second.pem", registry))?;
+        }
+        let known = handshakes(before)?;
+        until("the data plane has met the new certificate", || Ok(handshakes(before)? > known + 2))?;
+        load.passes_each(CALLS)?;
+        // The second credential, in the next generation of the data plane, which speaks HTTP/2.
+        let (new, _) = fleet.credential()?;
+        let after = start(files, registries, &standin, &new, ["client-2", "http2_protocol_options"])?;
+        ensure_all_fetched(before)?;
+        let after = planes.go_to(1, after)?;
+        load.passes_each(CALLS)?;
+        administration.admin("DELETE", &old_path, &Value::Null)?;
+        load.passes_each(CALLS)?;
+        ensure_all_fetched(after)?;
+        // The former generation cannot look up a token any more.
+        let fresh = fleet.token("fresh")?;
+        let refused = before.send(&Request::get("/v1/models").bearer(&fresh))?;
+        ensure!(refused.status == 503, "{}: {}", refused.status, refused.text());
+        let answered = after.send(&Request::get("/v1/models").bearer(&fresh))?;
+        ensure!(answered.status == 200, "{}: {}", answered.status, answered.text());
+        Ok(())
+    })
+}
