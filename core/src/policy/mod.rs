@@ -2,6 +2,7 @@
 //!
 //! Everything that can be wrong with a document is reported at once ([`PolicyErrors`]). Defaults are the strict choice.
 
+mod agent_call;
 mod answers;
 mod assembly;
 mod bindings;
@@ -10,6 +11,7 @@ mod budgets;
 mod bundle;
 mod cors;
 mod credentials;
+mod credentials_outline;
 mod document;
 mod duration;
 mod endpoints;
@@ -19,6 +21,7 @@ mod fits;
 mod gateway;
 mod host_keys;
 mod hosts;
+mod http_source;
 mod issuer_rules;
 mod issuers;
 mod keys;
@@ -43,14 +46,16 @@ mod sharing;
 mod status;
 mod tokens;
 
+pub(crate) use self::agent_call::{CallBody, CallJson, CallText};
 pub(crate) use self::broker::BrokerPolicy;
 pub(crate) use self::budgets::{MeteringPolicy, WhenLeft};
 pub use self::bundle::{BundleSource, Configuration};
-pub(crate) use self::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
+pub(crate) use self::credentials::{CredentialPolicy, Source};
 pub use self::document::Policy;
 pub(crate) use self::duration::parse as duration;
 pub use self::error::{PolicyError, PolicyErrors};
 pub(crate) use self::gateway::Gateway;
+pub(crate) use self::http_source::{Expiry, HttpSource, Subject};
 pub use self::lint::{Finding, Lint};
 pub use self::places::Callout;
 pub(crate) use self::registry::{Protocol, RegistryPolicy};

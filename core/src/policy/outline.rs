@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::answers::AnswersPolicy;
 use super::broker::BrokerPolicy;
-use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
+use super::credentials_outline::credentials;
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
 use super::hosts::Hosts;
@@ -259,60 +259,6 @@ fn keys(source: &KeySource) -> Value {
     })
 }
 
-fn credentials(policy: &CredentialPolicy) -> Value {
-    let chain = |chain: &[Source]| chain.iter().map(source).collect::<Vec<_>>();
-    policy
-        .chains()
-        .map(|(name, sources)| (name.to_owned(), chain(sources).into()))
-        .collect::<Map<_, _>>()
-        .into()
-}
-
-fn source(source: &Source) -> Value {
-    match source {
-        Source::Env(variable) => json!({"env": variable.name()}),
-        Source::File(path) => json!({"file": path}),
-        Source::RequestHeader(name) => json!({"request_header": name}),
-        Source::Http(source) => json!({"http": http(source)}),
-        Source::Host => json!({"inject_by": "host"}),
-    }
-}
-
-fn http(source: &HttpSource) -> Value {
-    let HttpSource {
-        endpoint,
-        cluster,
-        headers,
-        credential,
-        timeout,
-        value,
-        expiry,
-        max_age,
-        refresh_before,
-    } = source;
-    let (expires_at, expires_in) = match expiry {
-        Expiry::OfValue => (None, None),
-        Expiry::At(pointer) => (Some(pointer), None),
-        Expiry::In(pointer) => (None, Some(pointer)),
-    };
-    json!({
-        "url": endpoint.to_string(),
-        "plaintext": plaintext(endpoint.is_exposed()),
-        "cluster": cluster,
-        // The values may be confidential, so the outline has digests of them.
-        "headers": headers.iter().map(|(name, value)| json!({"name": name, "sha256": digest(value.as_bytes())}))
-            .collect::<Vec<_>>(),
-        "credential": credential.as_ref().map(|(variable, _)| variable.name()),
-        "auth": credential.as_ref().map(|(_, style)| auth(style)),
-        "timeout": duration(*timeout),
-        "value": value,
-        "expires_at": expires_at,
-        "expires_in": expires_in,
-        "max_age": max_age.map(duration),
-        "refresh_before": duration(*refresh_before),
-    })
-}
-
 fn gateway(gateway: &Gateway) -> Value {
     let metadata = gateway.metadata.iter().map(|(name, claim)| {
         let told = CLAIMS.iter().find(|(_, other)| other == claim).map(|(told, _)| *told);
@@ -352,11 +298,11 @@ fn registry(registry: &RegistryPolicy) -> Value {
 }
 
 /// Returns what a policy has to say of an address that TLS does not protect.
-fn plaintext(is_exposed: bool) -> Option<&'static str> {
+pub(super) fn plaintext(is_exposed: bool) -> Option<&'static str> {
     is_exposed.then_some("trusted_network")
 }
 
-fn auth(style: &AuthStyle) -> String {
+pub(super) fn auth(style: &AuthStyle) -> String {
     match style {
         AuthStyle::Authorization(scheme) => scheme.to_ascii_lowercase(),
         AuthStyle::Header(name) => format!("header:{name}"),
@@ -381,13 +327,13 @@ fn show(url: &BaseUrl) -> String {
 }
 
 /// Returns enough of a digest to tell two values apart.
-fn digest(value: &[u8]) -> String {
+pub(super) fn digest(value: &[u8]) -> String {
     let mut digest = Digest::of(value).to_hex();
     digest.truncate(16);
     digest
 }
 
-fn duration(duration: Duration) -> String {
+pub(super) fn duration(duration: Duration) -> String {
     match duration.subsec_millis() {
         0 => format!("{}s", duration.as_secs()),
         _ => format!("{}ms", duration.as_millis()),

@@ -42,4 +42,4 @@ pub(crate) use self::rule::{Conditions, Given, MAX_LABEL_CHARS};
 pub use self::signature::{NativeCheck, SignatureCheck, SignatureVerifier, VerifierUnavailable};
 pub use self::signatures::{JwsSignatures, MAX_SIGNATURES};
 pub use self::unverified::{UnverifiedJwt, is_jwt_shaped};
-pub(crate) use self::unverified::{begins_as_jwt, expiry_of};
+pub(crate) use self::unverified::{begins_as_jwt, expiry_of, text_of};
