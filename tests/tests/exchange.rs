@@ -39,7 +39,9 @@ fn jwt(key: &SigningKey, subject: &str) -> Result<String> {
 fn members(call: &Call) -> BTreeMap<String, String> {
     let kind = call.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str());
     match kind {
-        Some("application/x-www-form-urlencoded") => serde_urlencoded::from_bytes(&call.body).unwrap_or_default(),
+        Some("application/x-www-form-urlencoded") => {
+            serde_urlencoded::from_bytes(&call.body).unwrap_or_default()
+        }
         Some("application/json") => serde_json::from_slice(&call.body).unwrap_or_default(),
         _ => BTreeMap::new(),
     }
@@ -140,7 +142,8 @@ fn services(key: &SigningKey) -> Result<Scripted> {
         let contract = CONTRACTS.iter().find(|contract| contract.path == call.target);
         let holds = contract.filter(|contract| {
             let has = |(name, value): &(&str, &str)| members.get(*name).is_some_and(|it| it == value);
-            let has_type = call.headers.contains(&("content-type".to_owned(), contract.content_type.to_owned()));
+            let has_type =
+                call.headers.contains(&("content-type".to_owned(), contract.content_type.to_owned()));
             let subject = members.get(contract.jwt).and_then(|jwt| subject(jwt));
             call.method == "POST"
                 && has_type
@@ -235,7 +238,10 @@ fn a_hundred_callers_on_two_workers_get_no_credential_but_their_own() -> Result<
     let service = Scripted::start(move |call| {
         let answer = exchanged(call, 3, number.fetch_add(1, Ordering::SeqCst));
         // Answers overtake each other.
-        Script::After(Duration::from_millis(u64::from(call.body.last().copied().unwrap_or_default()) % 16), Box::new(answer))
+        Script::After(
+            Duration::from_millis(u64::from(call.body.last().copied().unwrap_or_default()) % 16),
+            Box::new(answer),
+        )
     })?;
     let standin = Standin::start()?;
     let foreign = Arc::new(AtomicUsize::new(0));
@@ -273,7 +279,8 @@ fn a_hundred_callers_on_two_workers_get_no_credential_but_their_own() -> Result<
 #[test]
 fn a_service_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Result<()> {
     let key = SigningKey::p256("k")?;
-    let for_another = json!({"access_token": "of.bob.1", "subject": "bob", "token_type": "Bearer", "expires_in": 600});
+    let for_another =
+        json!({"access_token": "of.bob.1", "subject": "bob", "token_type": "Bearer", "expires_in": 600});
     let without_subject = json!({"access_token": "t", "token_type": "Bearer", "expires_in": 600});
     let service = Scripted::start(|call| exchanged(call, 600, 1))?;
     let standin = Standin::start()?;
@@ -308,7 +315,8 @@ fn a_service_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Res
         ensure!(envoy.send(&models(&known, "known"))?.status == 200, "{context}");
         service.now(|call| exchanged(call, 600, 2));
         // The pause of an outage is over within half a minute; a caller's own after a second.
-        let back = until("the service is asked again", || Ok(envoy.send(&models(&fresh, &subject))?.status == 200));
+        let back =
+            until("the service is asked again", || Ok(envoy.send(&models(&fresh, &subject))?.status == 200));
         back.with_context(|| context.clone())?;
     }
     ensure!(standin.take().iter().all(|it| {
@@ -323,9 +331,8 @@ fn a_service_that_is_of_no_help_lets_nobody_new_in_and_nobody_known_out() -> Res
 #[test]
 fn callers_that_come_at_once_wait_for_one_exchange() -> Result<()> {
     let key = SigningKey::p256("k")?;
-    let service = Scripted::start(|call| {
-        Script::After(Duration::from_millis(300), Box::new(exchanged(call, 600, 1)))
-    })?;
+    let service =
+        Scripted::start(|call| Script::After(Duration::from_millis(300), Box::new(exchanged(call, 600, 1))))?;
     let standin = Standin::start()?;
     let envoy = with_exchange(&key, &service, &standin, "30s").start()?;
     let one = jwt(&key, "one")?;

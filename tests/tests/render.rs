@@ -139,8 +139,13 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
     };
     let fetched: &[&str] = &["--upstream", "groq=https://api.groq.com", "--env", "GROQ_API_KEY"];
     let listening: &[&str] = &["--listen", "::1", "--port", "0", "--cluster", "other=http://[::1]:9"];
-    let files =
-        ["policy.yaml", "policy-registry.yaml", "policy-mesh.yaml", "policy-credentials.yaml", "policy-exchange.yaml"];
+    let files = [
+        "policy.yaml",
+        "policy-registry.yaml",
+        "policy-mesh.yaml",
+        "policy-credentials.yaml",
+        "policy-exchange.yaml",
+    ];
     let mut configurations: Vec<(Value, &[&str])> = vec![
         (rollout.clone(), &[]),
         (bundle(None), fetched),

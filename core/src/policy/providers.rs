@@ -185,7 +185,11 @@ impl<'d> Entry<'d> {
 
     /// Checks the settings that a policy may change of a built-in provider.
     fn check_change(&self, row: &BuiltIn, via_gateway: bool) {
-        if self.auth.as_ref().is_some_and(|auth| !row.takes_bearer() || *auth != AuthStyle::Authorization(BEARER)) {
+        if self
+            .auth
+            .as_ref()
+            .is_some_and(|auth| !row.takes_bearer() || *auth != AuthStyle::Authorization(BEARER))
+        {
             self.node.fail(
                 "`auth` of a built-in provider is fixed, but that `anthropic` and `azure-openai` may have `bearer` for access tokens",
             );
