@@ -10,7 +10,7 @@ use super::operations::Operations;
 use crate::registry::{
     self, Actor, Adopted, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder, KeptObject,
     KnownToken, Listing, Moved, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer,
-    PolicyStatus, Progress, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token,
+    PolicyStatus, Progress, Reach, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token,
     UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch, now,
 };
 
@@ -103,8 +103,8 @@ impl Operations for Local {
     }
 
     fn budgets(&self) -> anyhow::Result<Vec<BudgetState>> {
-        let mut states = self.wait(self.registry.budgets(now()))?;
-        states.append(&mut self.wait(self.registry.budgets_of_policies(MAX_OF_POLICIES, now()))?);
+        let mut states = self.wait(self.registry.budgets(&Reach::All, now()))?;
+        states.append(&mut self.wait(self.registry.budgets_of_policies(&Reach::All, MAX_OF_POLICIES, now()))?);
         Ok(states)
     }
 
