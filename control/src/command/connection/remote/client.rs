@@ -134,7 +134,7 @@ impl Remote {
 impl Drop for Remote {
     /// Signs out, so that no unused session stays valid.
     fn drop(&mut self) {
-        let Some((COOKIE, cookie)) = &self.proof else { return };
+        let Some((_, cookie)) = self.proof.as_ref().filter(|(name, _)| *name == COOKIE) else { return };
         let url = self.address.at(&["admin", "session"]);
         let request = self.client.delete(url).header(CLIENT, "command line").header(COOKIE, cookie);
         // A failure is ignored: the session expires after a day.
