@@ -152,6 +152,15 @@ roles:
     }
 
     #[test]
+    fn the_example_of_the_book_is_one() {
+        let book = include_str!("../../../../docs/operate/sign-in.md");
+        let example = book.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+        let roles = Roles::read(example.as_bytes()).unwrap();
+        let lead = json!({"realm_access": {"roles": ["red-leads"]}});
+        assert_eq!(roles.of(&lead, None).unwrap().to_string(), "team owner of red");
+    }
+
+    #[test]
     fn a_document_that_could_give_too_much_is_refused() {
         for (rule, words) in [
             ("{role: admin}", "a rule for everyone"),
