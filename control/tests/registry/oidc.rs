@@ -37,7 +37,7 @@ roles:
   - {claim: groups, value: staff, role: self_service}
 ";
 
-/// What the issuer answers.
+/// The answers of the issuer.
 struct Says {
     keys: String,
     /// The ID token of the next exchanges, by the code.
