@@ -48,9 +48,7 @@ impl Variable {
                 let Ok(value) = value.into_string() else { bail!("`{name}` is not UTF-8") };
                 self.check(name, value).map(Some)
             }
-            (None, Some(path)) => {
-                self.read_file(&file_name, Path::new(&path)).map(Some)
-            }
+            (None, Some(path)) => self.read_file(&file_name, Path::new(&path)).map(Some),
         }
     }
 
@@ -62,11 +60,6 @@ impl Variable {
         let value = value.strip_suffix('\n').unwrap_or(&value);
         let value = value.strip_suffix('\r').unwrap_or(value);
         self.check(place, value.to_owned())
-    }
-
-    /// Returns the secret, an error if it is not set.
-    pub(super) fn require(self) -> anyhow::Result<SecretText> {
-        self.read()?.with_context(|| self.remedy())
     }
 
     /// Returns how to set the secret.

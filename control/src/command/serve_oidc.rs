@@ -26,7 +26,12 @@ pub(super) struct OidcArgs {
     )]
     oidc_issuer: Option<String>,
     /// Id of this server at the provider
-    #[arg(long = "oidc-client-id", env = "KEYSWAP_OIDC_CLIENT_ID", value_name = "ID", requires = "oidc_issuer")]
+    #[arg(
+        long = "oidc-client-id",
+        env = "KEYSWAP_OIDC_CLIENT_ID",
+        value_name = "ID",
+        requires = "oidc_issuer"
+    )]
     client_id: Option<String>,
     /// File with the secret of this server at the provider; without it the server is a public client
     #[arg(
@@ -49,7 +54,12 @@ pub(super) struct OidcArgs {
     )]
     scopes: Vec<String>,
     /// URL of the provider's signing keys, if not at the issuer's host; plain HTTP only for a loopback address
-    #[arg(long = "oidc-keys-url", env = "KEYSWAP_OIDC_KEYS_URL", value_name = "URL", requires = "oidc_issuer")]
+    #[arg(
+        long = "oidc-keys-url",
+        env = "KEYSWAP_OIDC_KEYS_URL",
+        value_name = "URL",
+        requires = "oidc_issuer"
+    )]
     oidc_keys_url: Option<String>,
     /// Address at which administrators reach this server; the provider sends them back there
     #[arg(long = "public-url", env = "KEYSWAP_PUBLIC_URL", value_name = "URL")]
@@ -64,7 +74,8 @@ impl OidcArgs {
         else {
             return Ok(None);
         };
-        let secret = |path: PathBuf| secret_variable::OIDC_CLIENT_SECRET.read_file("--oidc-client-secret-file", &path);
+        let secret =
+            |path: PathBuf| secret_variable::OIDC_CLIENT_SECRET.read_file("--oidc-client-secret-file", &path);
         Ok(Some(OidcSettings {
             issuer,
             client_id,

@@ -4,7 +4,8 @@ use clap::Subcommand;
 
 use super::terminal::exit::Exit;
 use super::{
-    api_key, budget, completions, credential, object, policy, prices, render, serve, token, up, usage, user, version,
+    api_key, budget, completions, credential, object, policy, prices, render, serve, token, up, usage, user,
+    version,
 };
 
 /// A subcommand.

@@ -79,7 +79,9 @@ impl Registry {
     /// background.
     pub async fn valid_api_key(&self, digest: &Digest) -> Result<Option<ApiKey>> {
         let now = now();
-        let Some(key) = self.0.api_key(digest).await?.filter(|key| key.expires_at > now) else { return Ok(None) };
+        let Some(key) = self.0.api_key(digest).await?.filter(|key| key.expires_at > now) else {
+            return Ok(None);
+        };
         let before = UnixTime(now.0.saturating_sub(SEEN_INTERVAL_SECONDS));
         if key.last_seen.is_none_or(|at| at <= before) {
             self.note_api_key(key.digest, before);

@@ -43,7 +43,9 @@ impl Write {
             (Reach::Person(_), _) => Err(RegistryError::UnknownBudget),
         };
         match found {
-            Err(RegistryError::UnknownToken | RegistryError::UnknownUser) => Err(RegistryError::UnknownBudget),
+            Err(RegistryError::UnknownToken | RegistryError::UnknownUser) => {
+                Err(RegistryError::UnknownBudget)
+            }
             found => found,
         }
     }
@@ -91,9 +93,16 @@ pub(super) fn check_patch(patch: &TokenPatch, actor: &Actor) -> Result<()> {
         (Reach::Teams(_), TokenPatch { team, .. }) => check_move(team.as_ref(), actor),
         (
             Reach::Person(_),
-            TokenPatch { team: None, status: None | Some(Status::Disabled), expires_at: None, rate_limit: None },
+            TokenPatch {
+                team: None,
+                status: None | Some(Status::Disabled),
+                expires_at: None,
+                rate_limit: None,
+            },
         ) => Ok(()),
-        (Reach::Person(_), _) => Err(RegistryError::BeyondRole("you may create, disable, rotate and delete your tokens")),
+        (Reach::Person(_), _) => {
+            Err(RegistryError::BeyondRole("you may create, disable, rotate and delete your tokens"))
+        }
     }
 }
 
@@ -123,7 +132,9 @@ fn team_of(actor: &Actor, named: Option<String>) -> Result<Option<String>> {
 /// Returns a new token of a user: with the owner and the team of the user, and no right that the user lacks.
 fn own_token(user: &User, new: NewToken) -> Result<NewToken> {
     let beyond = |why| Err(RegistryError::BeyondRole(why));
-    let named = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let named = |text: &Option<String>| {
+        text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     if user.status != Status::Active {
         return beyond("you are disabled in the registry");
     }
@@ -158,7 +169,8 @@ fn own_token(user: &User, new: NewToken) -> Result<NewToken> {
 fn are_within(models: &[String], of_user: &[String]) -> bool {
     let is_exception = |model: &String| model.starts_with('!');
     let allows = |model: &String| is_exception(model) || of_user.contains(model);
-    let takes_all_away = || of_user.iter().filter(|model| is_exception(model)).all(|model| models.contains(model));
+    let takes_all_away =
+        || of_user.iter().filter(|model| is_exception(model)).all(|model| models.contains(model));
     models.is_empty() || of_user == ["*"] || (models.iter().all(allows) && takes_all_away())
 }
 

@@ -19,7 +19,11 @@ fn a_key_is_created_listed_and_revoked() {
     assert!(human.stdout.starts_with("kak_") && human.stdout.lines().count() == 1, "{}", human.stdout);
     assert!(human.stderr.contains("shown only once"));
     let listed = home.run(&["api-key", "list"]);
-    assert!(listed.stdout.contains("team owner of blue, red") && !listed.all().contains(text), "{}", listed.stdout);
+    assert!(
+        listed.stdout.contains("team owner of blue, red") && !listed.all().contains(text),
+        "{}",
+        listed.stdout
+    );
     for (args, words) in [
         (&["create", "ci", "--role", "admin"][..], "another API key has this name"),
         (&["create", "a b", "--role", "admin"], "invalid name"),
@@ -56,16 +60,25 @@ fn the_command_sends_a_key_in_place_of_the_password() {
     for (secret, args, words) in [
         (key.as_str(), &["credential", "list"][..], "the role `team_owner` may not list credentials"),
         (&key, &["api-key", "create", "b", "--role", "auditor"], "may not create an API key"),
-        (&key, &["token", "create", "--label", "a", "--provider", "openai", "--team", "blue"], "one of your own teams"),
+        (
+            &key,
+            &["token", "create", "--label", "a", "--provider", "openai", "--team", "blue"],
+            "one of your own teams",
+        ),
         ("kak_SENTINEL-unknown", &["token", "list"], "refused the API key"),
     ] {
         let run = with("KEYSWAP_API_KEY", secret, args);
         assert!(run.code == 1 && run.stderr.contains(words), "{args:?}: {}", run.stderr);
         assert!(!run.all().contains(secret), "{args:?}");
     }
-    let secrets = [("KEYSWAP_SERVER", url.as_str()), ("KEYSWAP_API_KEY", &key), ("KEYSWAP_ADMIN_PASSWORD", password)];
+    let secrets =
+        [("KEYSWAP_SERVER", url.as_str()), ("KEYSWAP_API_KEY", &key), ("KEYSWAP_ADMIN_PASSWORD", password)];
     let both = keyswap_with(&["token", "list"], b"", &secrets);
     assert!(both.code == 1 && both.stderr.contains("set one of them"), "{}", both.stderr);
     let none = keyswap_with(&["token", "list"], b"", &secrets[..1]);
-    assert!(none.stderr.contains("`KEYSWAP_ADMIN_PASSWORD`") && none.stderr.contains("or set `KEYSWAP_API_KEY`"), "{}", none.stderr);
+    assert!(
+        none.stderr.contains("`KEYSWAP_ADMIN_PASSWORD`") && none.stderr.contains("or set `KEYSWAP_API_KEY`"),
+        "{}",
+        none.stderr
+    );
 }

@@ -18,7 +18,8 @@ async fn key(registry: &Registry, name: &str, role: RoleName, teams: &[&str]) ->
 
 /// Sends a request as a program does: without a cookie, and without the header of the command.
 async fn ask(server: &Server, key: &str, method: Method, path: &str, body: &Value) -> Response {
-    let request = builder().build().unwrap().request(method, format!("{}/admin{path}", server.url)).bearer_auth(key);
+    let request =
+        builder().build().unwrap().request(method, format!("{}/admin{path}", server.url)).bearer_auth(key);
     let request = if body.is_null() { request } else { request.json(body) };
     request.send().await.unwrap()
 }
@@ -51,7 +52,10 @@ async fn a_key_opens_the_api_for_its_role_until_it_ends(database: &Database) {
     let refused = code(ask(&server, secret, Method::POST, "/api/tokens", &foreign).await).await;
     assert_eq!(refused, (403, "beyond_role".to_owned()));
     let audit = registry.audit(&Listing::default()).await.unwrap();
-    assert_eq!((audit.items[0].action.as_str(), audit.items[0].actor.as_deref()), ("token.create", Some("api-key:terraform")));
+    assert_eq!(
+        (audit.items[0].action.as_str(), audit.items[0].actor.as_deref()),
+        ("token.create", Some("api-key:terraform"))
+    );
 
     // A key is for the API alone: not for pages, and not for data planes.
     let page = ask(&server, secret, Method::GET, "", &Value::Null).await;
@@ -63,10 +67,12 @@ async fn a_key_opens_the_api_for_its_role_until_it_ends(database: &Database) {
     assert_eq!(code(both).await, (403, "not_permitted".to_owned()));
 
     // It was used, it is listed without the secret, and it ends at once.
-    let listed = server.admin(&session, Method::GET, "/api/api-keys").send().await.unwrap().text().await.unwrap();
+    let listed =
+        server.admin(&session, Method::GET, "/api/api-keys").send().await.unwrap().text().await.unwrap();
     assert!(listed.contains("terraform") && !listed.contains(secret));
     let sha256 = made["record"]["sha256"].as_str().unwrap();
-    let revoked = server.admin(&session, Method::DELETE, &format!("/api/api-keys/{sha256}")).send().await.unwrap();
+    let revoked =
+        server.admin(&session, Method::DELETE, &format!("/api/api-keys/{sha256}")).send().await.unwrap();
     assert_eq!(revoked.status(), 204);
     let ended = ask(&server, secret, Method::GET, "/api/tokens", &Value::Null).await;
     assert!(ended.headers().contains_key("www-authenticate"));
@@ -90,7 +96,10 @@ async fn an_unknown_key_is_a_failed_try(database: &Database) {
     // Neither the right key nor the password is shut out by it.
     assert_eq!(ask(&server, &good, Method::GET, "/api/tokens", &Value::Null).await.status(), 200);
     server.sign_in().await;
-    let tries = registry.audit(&Listing { search: Some("127.0.0.1".to_owned()), ..Listing::default() }).await.unwrap();
+    let tries = registry
+        .audit(&Listing { search: Some("127.0.0.1".to_owned()), ..Listing::default() })
+        .await
+        .unwrap();
     let refused: Vec<_> = tries.items.iter().filter(|entry| entry.action == "api_key.refused").collect();
     assert!(refused.len() == 10 && refused.iter().all(|entry| entry.actor.is_none()));
     assert!(!String::from_utf8_lossy(&database.dump()).contains("SENTINEL-"));
@@ -103,7 +112,9 @@ fn a_key_makes_no_keys_and_ends_by_itself() {
             let registry = database.open().await;
             let server = Server::start(&database.url());
             let all = key(&registry, "all", RoleName::Admin, &[]).await;
-            for (role, teams) in [("admin", json!([])), ("auditor", json!([])), ("team_owner", json!(["red"]))] {
+            for (role, teams) in
+                [("admin", json!([])), ("auditor", json!([])), ("team_owner", json!(["red"]))]
+            {
                 let new = json!({"name": "more", "role": role, "teams": teams});
                 let answer = ask(&server, &all, Method::POST, "/api/api-keys", &new).await;
                 assert_eq!(code(answer).await, (403, "not_permitted".to_owned()), "{role}");

@@ -14,7 +14,7 @@ use jwt_simple::claims::{Claims, JWTClaims};
 use jwt_simple::prelude::Duration;
 use keyswap::registry::Listing;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -97,8 +97,10 @@ impl Issuer {
                 self.exchanges.lock().unwrap().push((head, form));
                 let status = StatusCode::from_u16(says.token_status).unwrap();
                 match token {
-                    Some(token) => (status, json!({"id_token": token, "token_type": "Bearer"}).to_string()).into_response(),
-                    None => (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}).to_string()).into_response(),
+                    Some(token) => (status, json!({"id_token": token, "token_type": "Bearer"}).to_string())
+                        .into_response(),
+                    None => (StatusCode::BAD_REQUEST, json!({"error": "invalid_grant"}).to_string())
+                        .into_response(),
                 }
             }
             _ => StatusCode::NOT_FOUND.into_response(),
@@ -155,20 +157,28 @@ impl Setup {
     }
 
     async fn begin(&self) -> Begun {
-        let answer = self.client.get(format!("{}/admin/sign-in/provider", self.server.url)).send().await.unwrap();
+        let answer =
+            self.client.get(format!("{}/admin/sign-in/provider", self.server.url)).send().await.unwrap();
         assert_eq!(answer.status(), 303);
         let cookie = answer.headers()["set-cookie"].to_str().unwrap();
-        assert!(cookie.ends_with("; Path=/admin/sign-in/provider; Max-Age=600; HttpOnly; SameSite=Lax"), "{cookie}");
+        assert!(
+            cookie.ends_with("; Path=/admin/sign-in/provider; Max-Age=600; HttpOnly; SameSite=Lax"),
+            "{cookie}"
+        );
         let cookie = cookie.split(';').next().unwrap().to_owned();
         let location = Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
         let said = |name: &str| location.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
         Begun { cookie, state: said("state"), nonce: said("nonce"), location }
     }
 
-    async fn come_back(&self, cookie: &str, parameters: &[(&str, &str)]) -> Response {
+    fn way_back(&self, cookie: &str, parameters: &[(&str, &str)]) -> RequestBuilder {
         let mut url = Url::parse(&format!("{}/admin/sign-in/provider/callback", self.server.url)).unwrap();
         url.query_pairs_mut().extend_pairs(parameters);
-        self.client.get(url).header("cookie", cookie).send().await.unwrap()
+        self.client.get(url).header("cookie", cookie)
+    }
+
+    async fn come_back(&self, cookie: &str, parameters: &[(&str, &str)]) -> Response {
+        self.way_back(cookie, parameters).send().await.unwrap()
     }
 
     /// Signs in with a token for the nonce of the sign-in.
@@ -221,7 +231,10 @@ async fn a_person_signs_in_with_a_role_and_out_again(database: &Database) {
     }
     let secret = begun.cookie.split_once('=').unwrap().1;
     assert!(!begun.location.as_str().contains(secret), "the secret stays in the browser");
-    issuer.gives(CODE, &signer.sign(claims(&issuer, &begun.nonce, person("Alice@acme.example", &["staff", "red-leads"]))));
+    issuer.gives(
+        CODE,
+        &signer.sign(claims(&issuer, &begun.nonce, person("Alice@acme.example", &["staff", "red-leads"]))),
+    );
     let answer = setup.come_back(&begun.cookie, &[("code", CODE), ("state", &begun.state)]).await;
     assert_eq!(answer.status(), 200);
     let cookie = session(&answer).unwrap();
@@ -231,7 +244,10 @@ async fn a_person_signs_in_with_a_role_and_out_again(database: &Database) {
     let (head, form) = issuer.exchanges.lock().unwrap()[0].clone();
     let basic = BASE64_STANDARD.encode("keyswap:SENTINEL-client%3Asecret");
     assert_eq!(head["authorization"], format!("Basic {basic}"));
-    assert_eq!((form["grant_type"].as_str(), form["redirect_uri"].as_str()), ("authorization_code", redirect_uri));
+    assert_eq!(
+        (form["grant_type"].as_str(), form["redirect_uri"].as_str()),
+        ("authorization_code", redirect_uri)
+    );
     assert!(!form.contains_key("client_secret"));
     let digest = ring_sha256(form["code_verifier"].as_bytes());
     assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(digest), said["code_challenge"]);
@@ -257,7 +273,8 @@ async fn a_person_signs_in_with_a_role_and_out_again(database: &Database) {
     let (_, log) = setup.server.wait();
     let dump = String::from_utf8_lossy(&database.dump()).into_owned();
     let token = issuer.says.lock().unwrap().tokens[CODE].clone();
-    for text in [SECRET, CODE, "SENTINEL", secret, &begun.state, &begun.nonce, &form["code_verifier"], &token] {
+    for text in [SECRET, CODE, "SENTINEL", secret, &begun.state, &begun.nonce, &form["code_verifier"], &token]
+    {
         assert!(!log.contains(text), "in the log: {text}");
         assert!(!dump.contains(text), "in the database: {text}");
     }
@@ -292,29 +309,50 @@ fn a_token_that_lies_signs_no_one_in() {
                 ("another nonce", Box::new(|_| sign(good("other")))),
                 ("no nonce", Box::new(|nonce| sign(JWTClaims { nonce: None, ..good(nonce) }))),
                 ("another audience", Box::new(|nonce| sign(good(nonce).with_audience("other")))),
-                ("audiences without a party", Box::new(|nonce| sign(good(nonce).with_audiences(["keyswap".to_owned(), "other".to_owned()].into())))),
+                (
+                    "audiences without a party",
+                    Box::new(|nonce| {
+                        sign(good(nonce).with_audiences(["keyswap".to_owned(), "other".to_owned()].into()))
+                    }),
+                ),
                 ("another party", Box::new(|nonce| sign(with(json!({"azp": "other"}))(nonce)))),
                 ("another issuer", Box::new(|nonce| sign(good(nonce).with_issuer("https://evil.example")))),
                 ("expired", Box::new(|nonce| sign(JWTClaims { expires_at: ago(120), ..good(nonce) }))),
-                ("of the future", Box::new(|nonce| {
-                    let later = good(nonce).issued_at.map(|at| at + Duration::from_secs(600));
-                    sign(JWTClaims { issued_at: later, ..good(nonce) })
-                })),
+                (
+                    "of the future",
+                    Box::new(|nonce| {
+                        let later = good(nonce).issued_at.map(|at| at + Duration::from_secs(600));
+                        sign(JWTClaims { issued_at: later, ..good(nonce) })
+                    }),
+                ),
                 ("another's key", Box::new(|nonce| other.sign(good(nonce)))),
                 ("no signature", Box::new(none)),
-                ("a cut signature", Box::new(|nonce| format!("{}.", sign(good(nonce)).rsplit_once('.').unwrap().0))),
+                (
+                    "a cut signature",
+                    Box::new(|nonce| format!("{}.", sign(good(nonce)).rsplit_once('.').unwrap().0)),
+                ),
                 ("no subject", Box::new(|nonce| sign(JWTClaims { subject: None, ..good(nonce) }))),
                 ("no token", Box::new(|_| "opaque".to_owned())),
             ];
             for (what, token) in &lies {
                 let answer = setup.sign_in(&issuer, token).await;
-                let ended = answer.headers().get_all("set-cookie").iter().any(|cookie| cookie.to_str().unwrap().starts_with("keyswap_sign_in=;"));
+                let ended = answer
+                    .headers()
+                    .get_all("set-cookie")
+                    .iter()
+                    .any(|cookie| cookie.to_str().unwrap().starts_with("keyswap_sign_in=;"));
                 assert_eq!((answer.status().as_u16(), session(&answer), ended), (401, None, true), "{what}");
                 // The right person signs in after it, so the tries are forgotten.
-                assert!(session(&setup.sign_in(&issuer, |nonce| sign(good(nonce))).await).is_some(), "{what}");
+                assert!(
+                    session(&setup.sign_in(&issuer, |nonce| sign(good(nonce))).await).is_some(),
+                    "{what}"
+                );
             }
             // Two audiences are fine if the token is for this client.
-            let both = |nonce: &str| with(json!({"azp": "keyswap"}))(nonce).with_audiences(["keyswap".to_owned(), "api".to_owned()].into());
+            let both = |nonce: &str| {
+                with(json!({"azp": "keyswap"}))(nonce)
+                    .with_audiences(["keyswap".to_owned(), "api".to_owned()].into())
+            };
             assert!(session(&setup.sign_in(&issuer, |nonce| sign(both(nonce))).await).is_some());
             // A person without a role has none, whatever the address claims to be.
             for custom in [
@@ -324,11 +362,17 @@ fn a_token_that_lies_signs_no_one_in() {
                 json!({"groups": ["staff"], "email": ALICE}),
                 json!({"groups": "admins, staff"}),
             ] {
-                let answer = setup.sign_in(&issuer, |nonce| sign(claims(&issuer, nonce, custom.clone()))).await;
+                let answer =
+                    setup.sign_in(&issuer, |nonce| sign(claims(&issuer, nonce, custom.clone()))).await;
                 assert_eq!((answer.status().as_u16(), session(&answer)), (403, None), "{custom}");
                 setup.sign_in(&issuer, |nonce| sign(good(nonce))).await;
             }
-            let audit = database.open().await.audit(&Listing { limit: Some(200), ..Listing::default() }).await.unwrap();
+            let audit = database
+                .open()
+                .await
+                .audit(&Listing { limit: Some(200), ..Listing::default() })
+                .await
+                .unwrap();
             let failed = audit.items.iter().filter(|entry| entry.action == "admin.sign_in_failed");
             assert_eq!(failed.count(), lies.len() + 5);
             assert_eq!(*issuer.fetches.lock().unwrap(), 1, "no token led to a fetch");
@@ -351,9 +395,19 @@ fn an_answer_of_another_sign_in_or_provider_is_refused_before_anything_is_asked(
                 ("another state", &begun.cookie, vec![("code", CODE), ("state", other.state.as_str())], 400),
                 ("no state", &begun.cookie, vec![("code", CODE)], 400),
                 ("an empty state", &begun.cookie, vec![("code", CODE), ("state", "")], 400),
-                ("two states", &begun.cookie, vec![("code", CODE), ("state", &begun.state), ("state", &begun.state)], 400),
+                (
+                    "two states",
+                    &begun.cookie,
+                    vec![("code", CODE), ("state", &begun.state), ("state", &begun.state)],
+                    400,
+                ),
                 ("another browser", &other.cookie, vec![("code", CODE), ("state", &begun.state)], 400),
-                ("another provider", &begun.cookie, vec![("code", CODE), ("state", &begun.state), ("iss", "https://evil.example")], 401),
+                (
+                    "another provider",
+                    &begun.cookie,
+                    vec![("code", CODE), ("state", &begun.state), ("iss", "https://evil.example")],
+                    401,
+                ),
                 ("a refusal", &begun.cookie, vec![("error", "access_denied"), ("state", &begun.state)], 401),
             ] {
                 let answer = setup.come_back(cookie, &parameters).await;
@@ -364,14 +418,19 @@ fn an_answer_of_another_sign_in_or_provider_is_refused_before_anything_is_asked(
             assert!(issuer.exchanges.lock().unwrap().is_empty());
             // A provider that always names itself must do so.
             let strict = Issuer::start(&signer).await;
-            strict.says.lock().unwrap().document["authorization_response_iss_parameter_supported"] = json!(true);
+            strict.says.lock().unwrap().document["authorization_response_iss_parameter_supported"] =
+                json!(true);
             let setup = Setup::start(&Database::sqlite(), &strict);
             for (iss, expect) in [(None, false), (Some(strict.url.as_str()), true)] {
                 let begun = setup.begin().await;
                 strict.gives(CODE, &signer.sign(claims(&strict, &begun.nonce, person(ALICE, &["admins"]))));
                 let mut parameters = vec![("code", CODE), ("state", begun.state.as_str())];
                 parameters.extend(iss.map(|iss| ("iss", iss)));
-                assert_eq!(session(&setup.come_back(&begun.cookie, &parameters).await).is_some(), expect, "{iss:?}");
+                assert_eq!(
+                    session(&setup.come_back(&begun.cookie, &parameters).await).is_some(),
+                    expect,
+                    "{iss:?}"
+                );
             }
         },
         &Database::sqlite(),
@@ -384,11 +443,12 @@ fn keys_rotate_under_load_without_a_failed_sign_in_and_an_outage_keeps_them() {
         async |database| {
             let (first, second) = (Signer::first("k1"), Signer::second("k2"));
             let issuer = Issuer::start(&first).await;
-            let setup = Arc::new(Setup::start(database, &issuer));
+            let setup = Setup::start(database, &issuer);
             let admin = |nonce: &str| claims(&issuer, nonce, person(ALICE, &["admins"]));
             assert!(session(&setup.sign_in(&issuer, |nonce| first.sign(admin(nonce))).await).is_some());
             // The provider publishes a second key beside the first, and signs with it from now on.
-            let keys = [&first, &second].map(|signer| serde_json::from_str::<Value>(&signer.set()).unwrap()["keys"][0].clone());
+            let keys = [&first, &second]
+                .map(|signer| serde_json::from_str::<Value>(&signer.set()).unwrap()["keys"][0].clone());
             issuer.says.lock().unwrap().keys = json!({"keys": keys}).to_string();
             let mut begun = Vec::new();
             for number in 0..8 {
@@ -400,13 +460,10 @@ fn keys_rotate_under_load_without_a_failed_sign_in_and_an_outage_keeps_them() {
             }
             let mut crowd = JoinSet::new();
             for (flow, code) in begun {
-                let setup = Arc::clone(&setup);
-                crowd.spawn(async move {
-                    let answer = setup.come_back(&flow.cookie, &[("code", &code), ("state", &flow.state)]).await;
-                    session(&answer).is_some()
-                });
+                let request = setup.way_back(&flow.cookie, &[("code", &code), ("state", &flow.state)]);
+                crowd.spawn(request.send());
             }
-            assert!(crowd.join_all().await.into_iter().all(|is_signed_in| is_signed_in));
+            assert!(crowd.join_all().await.iter().all(|answer| session(answer.as_ref().unwrap()).is_some()));
             assert_eq!(*issuer.fetches.lock().unwrap(), 2, "one fetch for all");
             // Unknown keys lead to no more fetches within the cooldown, and keys that are known still count.
             issuer.says.lock().unwrap().keys = "broken".to_owned();

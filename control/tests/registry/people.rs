@@ -121,7 +121,11 @@ impl Setup {
     async fn ask(&self, role: &AdminRole, method: &Method, path: &str, body: &Body) -> (u16, String) {
         let cookie = self.session(role).await;
         let request = self.client.request(method.clone(), format!("{}{path}", self.server.url));
-        let answer = body.add_to(request.header("cookie", cookie).header("x-keyswap-client", "test")).send().await.unwrap();
+        let answer = body
+            .add_to(request.header("cookie", cookie).header("x-keyswap-client", "test"))
+            .send()
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
@@ -160,7 +164,8 @@ impl Things {
             providers: vec!["openai".to_owned()],
             ..NewUser::default()
         };
-        let (name, budget) = (format!("t{}", number()), Budget::of_dollars("5", Per::Day, Zone::default()).unwrap());
+        let (name, budget) =
+            (format!("t{}", number()), Budget::of_dollars("5", Per::Day, Zone::default()).unwrap());
         let mut new = new_token(&name);
         (new.owner, new.team) = (Some(email.to_owned()), Some(team.to_owned()));
         let token = registry.create_token(Source::Mint, new, &admin()).await.unwrap().record;
@@ -224,7 +229,10 @@ fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Na
         .replace("/objects/{sha256}", &format!("/objects/{}", things.object.digest.to_hex()))
         .replace("/tokens/{sha256}", &format!("/tokens/{token}"))
         .replace("{sha256}", &digest)
-        .replace("{email}", if path.ends_with("{email}") && *method == Method::GET { things.email } else { &things.user })
+        .replace(
+            "{email}",
+            if path.ends_with("{email}") && *method == Method::GET { things.email } else { &things.user },
+        )
         .replace("{subject}", &subject)
         .replace("{name}", "prod")
         .replace("{revision}", "1");
@@ -234,7 +242,8 @@ fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Na
         ("GET", path) if path.contains("/policies/") => (Named::Nothing, Body::None),
         ("GET", _) => (Named::Subject, Body::None),
         ("POST", "/admin/api/tokens") => {
-            let new = json!({"label": name, "providers": ["openai"], "team": things.team, "owner": things.email});
+            let new =
+                json!({"label": name, "providers": ["openai"], "team": things.team, "owner": things.email});
             (Named::New, json(new))
         }
         ("POST", "/admin/api/tokens/import") => (Named::Nothing, json(json!({"tokens": []}))),
@@ -246,7 +255,9 @@ fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Na
         }
         ("PATCH", "/admin/api/users/{email}") => (Named::Subject, json(json!({"label": name}))),
         ("PUT", "/admin/api/budgets/{subject}") => (Named::Subject, json(budget)),
-        ("DELETE", "/admin/api/budgets/{subject}" | "/admin/api/objects/{sha256}") => (Named::Subject, Body::None),
+        ("DELETE", "/admin/api/budgets/{subject}" | "/admin/api/objects/{sha256}") => {
+            (Named::Subject, Body::None)
+        }
         ("POST", "/admin/api/objects/adopt") => {
             (Named::Nothing, json(json!({"provider": "openai", "ids": [name], "holder": subject})))
         }
@@ -256,7 +267,9 @@ fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Na
         ("POST", "/admin/api/objects/{sha256}/transfer") => {
             (Named::Subject, json(json!({"to": format!("person:{email}")})))
         }
-        ("POST", "/admin/api/credentials") => (Named::Nothing, json(json!({"name": name, "role": "metrics"}))),
+        ("POST", "/admin/api/credentials") => {
+            (Named::Nothing, json(json!({"name": name, "role": "metrics"})))
+        }
         ("POST", "/admin/api/api-keys") => (Named::Nothing, json(json!({"name": name, "role": "auditor"}))),
         ("DELETE", "/admin/api/credentials/{sha256}" | "/admin/api/api-keys/{sha256}" | "/admin/session") => {
             (Named::Nothing, Body::None)
@@ -266,7 +279,12 @@ fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Na
         }
         ("PUT", "/admin/api/policies/{name}/signers") => (Named::Nothing, json(json!({"request": "x"}))),
         ("POST", "/admin/tokens") => {
-            let fields = [("label", name.as_str()), ("provider", "openai"), ("team", things.team), ("owner", things.email)];
+            let fields = [
+                ("label", name.as_str()),
+                ("provider", "openai"),
+                ("team", things.team),
+                ("owner", things.email),
+            ];
             (Named::New, form(&fields))
         }
         ("POST", "/admin/tokens/{sha256}/status") => (Named::Subject, form(&[("status", "disabled")])),
@@ -275,11 +293,15 @@ fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Na
             (Named::Subject, form(&[("clear", "yes")]))
         }
         ("POST", "/admin/tokens/{sha256}/rotate") => (Named::Subject, form(&[("grace", "1h")])),
-        ("POST", "/admin/tokens/{sha256}/delete" | "/admin/users/{email}/delete") => (Named::Subject, form(&[])),
+        ("POST", "/admin/tokens/{sha256}/delete" | "/admin/users/{email}/delete") => {
+            (Named::Subject, form(&[]))
+        }
         ("POST", "/admin/users") => {
             (Named::New, form(&[("email", &email), ("provider", "openai"), ("team", things.team)]))
         }
-        ("POST", "/admin/users/{email}") => (Named::Subject, form(&[("provider", "openai"), ("team", things.team)])),
+        ("POST", "/admin/users/{email}") => {
+            (Named::Subject, form(&[("provider", "openai"), ("team", things.team)]))
+        }
         ("POST", "/admin/users/{email}/status") => (Named::Subject, form(&[("status", "disabled")])),
         ("POST", "/admin/usage/{subject}/budget") => {
             let fields = [("amount", "1"), ("unit", "usd"), ("per", "day"), ("timezone", "UTC")];
@@ -321,7 +343,8 @@ fn each_role_does_on_each_route_what_the_table_says() {
                         let own = things[place].as_ref().unwrap();
                         let is_foreign = place == 1;
                         let (named, path, body) = request(&route, own);
-                        let by_form = route.path.starts_with("/admin/tokens/{") && NOT_BY_A_PERSON.contains(&route.path);
+                        let by_form = route.path.starts_with("/admin/tokens/{")
+                            && NOT_BY_A_PERSON.contains(&route.path);
                         let is_given = by_form && name == RoleName::SelfService;
                         let expect = match (right, named) {
                             ("no", _) => "403",
@@ -394,7 +417,8 @@ async fn lists_have_what_a_role_may_see_and_no_more(database: &Database) {
         let found = setup.get(&role, "/budgets").await["items"].as_array().unwrap().len();
         assert_eq!(found, budgets, "{name:?}");
         // A filter does not widen the part.
-        let searched = setup.get(&role, &format!("/tokens?search={foreign}")).await["total"].as_i64().unwrap();
+        let searched =
+            setup.get(&role, &format!("/tokens?search={foreign}")).await["total"].as_i64().unwrap();
         assert_eq!(searched, i64::from(matches!(name, RoleName::Admin | RoleName::Auditor)), "{name:?}");
         let me = setup.get(&role, "/me").await;
         assert_eq!(me["role"], json!(name), "{me}");
@@ -422,7 +446,10 @@ async fn a_person_has_no_more_rights_than_its_user(database: &Database) {
     assert_eq!(status, 201, "{answer}");
     let record = &answer["record"];
     assert_eq!((&record["owner"], &record["team"]), (&json!(ALICE), &json!("red")));
-    assert_eq!((&record["providers"], &record["models"]), (&json!(["openai", "openai:files"]), &json!(["gpt-4o", "o3"])));
+    assert_eq!(
+        (&record["providers"], &record["models"]),
+        (&json!(["openai", "openai:files"]), &json!(["gpt-4o", "o3"]))
+    );
     for beyond in [
         json!({"label": "a", "owner": BOB}),
         json!({"label": "a", "team": "blue"}),
@@ -451,7 +478,9 @@ async fn a_person_has_no_more_rights_than_its_user(database: &Database) {
     }
     // A team owner moves nothing out of the team, and takes nothing in.
     let owner = role(RoleName::TeamOwner);
-    for (patch, expect) in [(json!({"team": "blue"}), 403), (json!({"team": null}), 403), (json!({"team": "red"}), 200)] {
+    for (patch, expect) in
+        [(json!({"team": "blue"}), 403), (json!({"team": null}), 403), (json!({"team": "red"}), 200)]
+    {
         let (status, text) = setup.ask(&owner, &Method::PATCH, &path, &Body::Json(patch.clone())).await;
         assert_eq!(status, expect, "{patch}: {text}");
     }
@@ -470,8 +499,18 @@ fn a_page_shows_the_name_and_offers_what_the_role_may() {
             for (name, word, offered, hidden) in [
                 (RoleName::Admin, "administrator", vec!["New token", "Audit log", "Disable"], vec![]),
                 (RoleName::Auditor, "auditor", vec!["Audit log"], vec!["New token", "Disable"]),
-                (RoleName::TeamOwner, "team owner", vec!["New token", "Disable"], vec!["Audit log", "Credentials"]),
-                (RoleName::SelfService, "self-service", vec!["New token", "Disable"], vec!["Audit log", "Policies"]),
+                (
+                    RoleName::TeamOwner,
+                    "team owner",
+                    vec!["New token", "Disable"],
+                    vec!["Audit log", "Credentials"],
+                ),
+                (
+                    RoleName::SelfService,
+                    "self-service",
+                    vec!["New token", "Disable"],
+                    vec!["Audit log", "Policies"],
+                ),
             ] {
                 let (status, page) = setup.ask(&role(name), &Method::GET, "/admin", &Body::None).await;
                 assert_eq!(status, 200);
@@ -484,8 +523,12 @@ fn a_page_shows_the_name_and_offers_what_the_role_may() {
                 }
             }
             // A page of an operation that the role lacks says so.
-            let (status, page) = setup.ask(&role(RoleName::TeamOwner), &Method::GET, "/admin/audit", &Body::None).await;
-            assert!(status == 403 && page.contains("the role `team_owner` may not read the audit log"), "{page}");
+            let (status, page) =
+                setup.ask(&role(RoleName::TeamOwner), &Method::GET, "/admin/audit", &Body::None).await;
+            assert!(
+                status == 403 && page.contains("the role `team_owner` may not read the audit log"),
+                "{page}"
+            );
         },
         &Database::sqlite(),
     );
@@ -496,7 +539,8 @@ fn the_document_of_the_api_has_every_route_and_how_to_sign_in() {
     run(
         async |database| {
             let server = Server::start(&database.url());
-            let answer = server.client.get(format!("{}/admin/api/openapi.json", server.url)).send().await.unwrap();
+            let answer =
+                server.client.get(format!("{}/admin/api/openapi.json", server.url)).send().await.unwrap();
             let document: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
             for route in admin_routes().iter().filter(|route| route.path.starts_with("/admin/api/")) {
                 let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
@@ -504,7 +548,10 @@ fn the_document_of_the_api_has_every_route_and_how_to_sign_in() {
                 assert_eq!(operation["security"], json!([{"api_key": []}, {"session": []}]), "{route:?}");
             }
             let schemes = &document["components"]["securitySchemes"];
-            assert_eq!((&schemes["api_key"]["scheme"], &schemes["session"]["in"]), (&json!("bearer"), &json!("cookie")));
+            assert_eq!(
+                (&schemes["api_key"]["scheme"], &schemes["session"]["in"]),
+                (&json!("bearer"), &json!("cookie"))
+            );
         },
         &Database::sqlite(),
     );

@@ -8,10 +8,11 @@ use tokio::runtime::Runtime;
 
 use super::operations::Operations;
 use crate::registry::{
-    self, Actor, AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder, KeptObject,
-    KnownToken, Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer,
-    PolicyStatus, Progress, Reach, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token,
-    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch, now,
+    self, Actor, AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder,
+    KeptObject, KnownToken, Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey,
+    ObjectListing, Page, Payer, PolicyStatus, Progress, Reach, Registry, Revision, Role, Rotation,
+    SignerKeys, Signers, Source, Status, Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User,
+    UserPatch, now,
 };
 
 /// The budgets of policies in one answer.
@@ -116,7 +117,11 @@ impl Operations for Local {
 
     fn budgets(&self) -> anyhow::Result<Vec<BudgetState>> {
         let mut states = self.wait(self.registry.budgets(&Reach::All, now()))?;
-        states.append(&mut self.wait(self.registry.budgets_of_policies(&Reach::All, MAX_OF_POLICIES, now()))?);
+        states.append(&mut self.wait(self.registry.budgets_of_policies(
+            &Reach::All,
+            MAX_OF_POLICIES,
+            now(),
+        ))?);
         Ok(states)
     }
 

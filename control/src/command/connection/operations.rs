@@ -5,10 +5,10 @@ use std::time::Duration;
 use keyswap_core::base::{Digest, UnixTime};
 
 use crate::registry::{
-    AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken, Listing, Moved,
-    NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer, PolicyStatus, Progress,
-    Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, UsageBy, UsageDetail, UsageQuery,
-    UsageSummary, User, UserPatch,
+    AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
+    Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer,
+    PolicyStatus, Progress, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, UsageBy,
+    UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.

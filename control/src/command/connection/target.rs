@@ -99,7 +99,9 @@ impl RegistryArgs {
         match (secret_variable::API_KEY.read()?, secret_variable::ADMIN_PASSWORD.read()?) {
             (Some(key), None) => Ok(Box::new(Remote::with_key(address, self.timeout, &key)?)),
             (None, Some(password)) => Ok(Box::new(Remote::sign_in(address, self.timeout, &password)?)),
-            (Some(_), Some(_)) => bail!("both an API key and the administrator's password are set: set one of them"),
+            (Some(_), Some(_)) => {
+                bail!("both an API key and the administrator's password are set: set one of them")
+            }
             (None, None) => bail!("{}, or set `KEYSWAP_API_KEY`", secret_variable::ADMIN_PASSWORD.remedy()),
         }
     }

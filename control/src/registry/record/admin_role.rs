@@ -76,7 +76,9 @@ impl From<AdminRole> for Written {
         let name = role.name();
         match role {
             AdminRole::Admin | AdminRole::Auditor => Self { role: name, teams: Vec::new(), email: None },
-            AdminRole::TeamOwner(teams) => Self { role: name, teams: teams.into_iter().collect(), email: None },
+            AdminRole::TeamOwner(teams) => {
+                Self { role: name, teams: teams.into_iter().collect(), email: None }
+            }
             AdminRole::SelfService(email) => Self { role: name, teams: Vec::new(), email: Some(email) },
         }
     }

@@ -11,7 +11,10 @@ use crate::registry::record::error::RegistryError;
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT digest, name, role, created_at, created_by, expires_at, last_seen FROM api_keys ", $rest)
+        concat!(
+            "SELECT digest, name, role, created_at, created_by, expires_at, last_seen FROM api_keys ",
+            $rest
+        )
     };
 }
 
@@ -31,7 +34,10 @@ struct Row {
 }
 
 impl Store {
-    pub(in crate::registry) async fn api_key(&self, digest: &Digest) -> Result<Option<ApiKey>, RegistryError> {
+    pub(in crate::registry) async fn api_key(
+        &self,
+        digest: &Digest,
+    ) -> Result<Option<ApiKey>, RegistryError> {
         let row: Option<Row> =
             sqlx::query_as(FIND).bind(digest.to_hex()).fetch_optional(&self.reader).await?;
         row.map(ApiKey::try_from).transpose()

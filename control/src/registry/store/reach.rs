@@ -7,8 +7,21 @@
 macro_rules! within {
     ($teams:literal, $owner:literal, $team:literal, $of:literal) => {
         concat!(
-            "(", $teams, " = '' OR replace(", $teams, ", '\n' || ", $team, " || '\n', '') <> ", $teams, ") AND (", $owner,
-            " = '' OR ", $of, " = ", $owner, ")"
+            "(",
+            $teams,
+            " = '' OR replace(",
+            $teams,
+            ", '\n' || ",
+            $team,
+            " || '\n', '') <> ",
+            $teams,
+            ") AND (",
+            $owner,
+            " = '' OR ",
+            $of,
+            " = ",
+            $owner,
+            ")"
         )
     };
 }
@@ -18,15 +31,32 @@ pub(super) use within;
 macro_rules! payer_within {
     ($teams:literal, $owner:literal) => {
         concat!(
-            "(", $teams, " = '' OR (subject LIKE 'team:%' AND replace(", $teams,
-            ", '\n' || substr(subject, 6) || '\n', '') <> ", $teams, ")
-              OR EXISTS (SELECT 1 FROM tokens WHERE subject = 'token:' || tokens.digest AND replace(", $teams,
-            ", '\n' || tokens.team || '\n', '') <> ", $teams, ")
-              OR EXISTS (SELECT 1 FROM users WHERE subject = 'owner:' || users.email AND replace(", $teams,
-            ", '\n' || users.team || '\n', '') <> ", $teams, "))
-             AND (", $owner, " = '' OR subject = 'owner:' || ", $owner, "
+            "(",
+            $teams,
+            " = '' OR (subject LIKE 'team:%' AND replace(",
+            $teams,
+            ", '\n' || substr(subject, 6) || '\n', '') <> ",
+            $teams,
+            ")
+              OR EXISTS (SELECT 1 FROM tokens WHERE subject = 'token:' || tokens.digest AND replace(",
+            $teams,
+            ", '\n' || tokens.team || '\n', '') <> ",
+            $teams,
+            ")
+              OR EXISTS (SELECT 1 FROM users WHERE subject = 'owner:' || users.email AND replace(",
+            $teams,
+            ", '\n' || users.team || '\n', '') <> ",
+            $teams,
+            "))
+             AND (",
+            $owner,
+            " = '' OR subject = 'owner:' || ",
+            $owner,
+            "
               OR EXISTS (SELECT 1 FROM tokens WHERE subject = 'token:' || tokens.digest
-                  AND lower(tokens.owner) = ", $owner, "))"
+                  AND lower(tokens.owner) = ",
+            $owner,
+            "))"
         )
     };
 }

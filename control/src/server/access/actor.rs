@@ -25,7 +25,11 @@ impl Access {
     /// Returns sign-in with these settings, an error if they are invalid. Keys are fetched on the first request.
     pub fn new(settings: &AccessSettings) -> anyhow::Result<Self> {
         let issuer = settings.issuer()?;
-        Ok(Self { admins: settings.admins()?, keys: Keys::new(&issuer, "Cloudflare Access", KEYS_URL)?, issuer })
+        Ok(Self {
+            admins: settings.admins()?,
+            keys: Keys::new(&issuer, "Cloudflare Access", KEYS_URL)?,
+            issuer,
+        })
     }
 
     /// Returns the administrator that a request's JWT names, `None` for a request without a JWT. An invalid JWT, or one

@@ -38,7 +38,8 @@ pub struct AdminRoute {
 /// Returns the routes for signed-in people and programs: of the API, then of the dashboard.
 pub fn admin_routes() -> Vec<AdminRoute> {
     let rows = api::router::routes().into_rows().into_iter().chain(dashboard::router::routes().into_rows());
-    rows.map(|Row { method, path, operation }| AdminRoute { method, path, operation: operation.words() }).collect()
+    rows.map(|Row { method, path, operation }| AdminRoute { method, path, operation: operation.words() })
+        .collect()
 }
 
 async fn protect(mut response: Response) -> Response {

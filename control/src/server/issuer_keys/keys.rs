@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use keyswap_core::identity::jwt::{
-    Endpoint, Issuer, JwkSet, JwkSetError, KeySource, MAX_DISCOVERY_BYTES, MAX_SET_BYTES, RemoteKeys, jwks_endpoint,
+    Endpoint, Issuer, JwkSet, JwkSetError, KeySource, MAX_DISCOVERY_BYTES, MAX_SET_BYTES, RemoteKeys,
+    jwks_endpoint,
 };
 use reqwest::{Client, StatusCode, Url, redirect};
 use tokio::sync::Mutex;
@@ -75,7 +76,11 @@ enum Want {
 impl Keys {
     /// Returns the keys of an issuer, an error if they are not fetched over TLS or from this machine. `name` is its name in
     /// messages, `option` the option with the address.
-    pub(in crate::server) fn new(issuer: &Issuer, name: &'static str, option: &'static str) -> anyhow::Result<Self> {
+    pub(in crate::server) fn new(
+        issuer: &Issuer,
+        name: &'static str,
+        option: &'static str,
+    ) -> anyhow::Result<Self> {
         let (place, remote) = Place::of(issuer, option)?;
         Self::at(place, issuer, remote, name)
     }
@@ -92,7 +97,10 @@ impl Keys {
             Place::Set(set) => {
                 let document = Url::parse(&format!("{beside}/.well-known/openid-configuration"));
                 let document = document.ok().filter(|url| url.scheme() == "https" || is_loopback(url));
-                Place::Both(document.with_context(|| format!("invalid `{option}`: expected `https://…`"))?, set)
+                Place::Both(
+                    document.with_context(|| format!("invalid `{option}`: expected `https://…`"))?,
+                    set,
+                )
             }
             place => place,
         };
@@ -181,7 +189,9 @@ impl Shared {
     async fn download(&self) -> anyhow::Result<(JwkSet, Vec<u8>)> {
         let (url, document) = match &self.place {
             Place::Set(url) => (url.clone(), Vec::new()),
-            Place::Both(document, url) => (url.clone(), self.get(document.clone(), MAX_DISCOVERY_BYTES).await?),
+            Place::Both(document, url) => {
+                (url.clone(), self.get(document.clone(), MAX_DISCOVERY_BYTES).await?)
+            }
             Place::Document(url, start) => {
                 let document = self.get(url.clone(), MAX_DISCOVERY_BYTES).await?;
                 let found = jwks_endpoint(&document, &self.issuer, start).map_err(anyhow::Error::msg)?;
@@ -215,7 +225,10 @@ impl Shared {
 
 impl Place {
     /// Returns the place of an issuer's keys. Plain HTTP to another than a loopback address is an error.
-    pub(in crate::server) fn of<'i>(issuer: &'i Issuer, option: &str) -> anyhow::Result<(Self, &'i RemoteKeys)> {
+    pub(in crate::server) fn of<'i>(
+        issuer: &'i Issuer,
+        option: &str,
+    ) -> anyhow::Result<(Self, &'i RemoteKeys)> {
         let (KeySource::Jwks(remote) | KeySource::Discovery(remote)) = issuer.keys() else {
             bail!("the issuer has no URL for its keys");
         };

@@ -3,4 +3,6 @@
 mod keys;
 mod pace;
 
-pub(super) use keys::{Keys, KeysUnavailableError, Place, is_loopback};
+#[cfg(test)]
+pub(super) use keys::Place;
+pub(super) use keys::{Keys, KeysUnavailableError, is_loopback};

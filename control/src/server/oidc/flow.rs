@@ -98,7 +98,14 @@ mod tests {
         let (state, nonce, verifier) = (flow.state(), flow.nonce(), flow.verifier());
         assert!(state != nonce && nonce != verifier.expose() && verifier.expose().len() == 43);
         assert!(flow.challenge() != verifier.expose());
-        for text in ["", ".", "1800000000", "1800000000.", "1800000000.short", "x.0123456789012345678901234567890123456789012"] {
+        for text in [
+            "",
+            ".",
+            "1800000000",
+            "1800000000.",
+            "1800000000.short",
+            "x.0123456789012345678901234567890123456789012",
+        ] {
             assert!(Flow::read(text, NOW).is_none(), "{text}");
         }
     }

@@ -124,7 +124,11 @@ impl Oidc {
     }
 
     /// Checks that what came back is of this sign-in and of this provider. Returns the code. Nothing is asked.
-    pub(in crate::server) async fn code(&self, flow: &Flow, returned: Returned) -> Result<SecretText, Problem> {
+    pub(in crate::server) async fn code(
+        &self,
+        flow: &Flow,
+        returned: Returned,
+    ) -> Result<SecretText, Problem> {
         let Returned { state, code, iss } = returned;
         if !state.is_some_and(|state| flow.has_state(&state)) {
             return Err(Self::not_begun());
@@ -139,7 +143,11 @@ impl Oidc {
     }
 
     /// Exchanges a code, and judges the ID token. Returns the person with its role.
-    pub(in crate::server) async fn sign_in(&self, flow: &Flow, code: &SecretText) -> Result<SignedIn, Problem> {
+    pub(in crate::server) async fn sign_in(
+        &self,
+        flow: &Flow,
+        code: &SecretText,
+    ) -> Result<SignedIn, Problem> {
         let metadata = self.metadata().await?;
         let token = self.exchange(&metadata, flow, code).await.map_err(|error| {
             tracing::warn!(error = format!("{error:#}"), "the OpenID provider does not exchange a code");
@@ -152,7 +160,8 @@ impl Oidc {
         }
         let email = identity.email().filter(|email| email.is_ascii());
         let role = self.0.roles.of(&claims, email).ok_or_else(|| {
-            let detail = "you are signed in at the provider, but no rule gives you a role here: see `--oidc-roles`";
+            let detail =
+                "you are signed in at the provider, but no rule gives you a role here: see `--oidc-roles`";
             Problem::new(StatusCode::FORBIDDEN, "no_role", detail)
         })?;
         let name = email.map_or_else(|| format!("subject:{}", identity.subject()), str::to_owned);
@@ -168,7 +177,12 @@ impl Oidc {
     }
 
     /// Exchanges a code for an ID token (RFC 6749 section 4.1.3).
-    async fn exchange(&self, metadata: &Metadata, flow: &Flow, code: &SecretText) -> anyhow::Result<SecretText> {
+    async fn exchange(
+        &self,
+        metadata: &Metadata,
+        flow: &Flow,
+        code: &SecretText,
+    ) -> anyhow::Result<SecretText> {
         #[derive(Deserialize)]
         struct Answer {
             id_token: String,
@@ -195,7 +209,7 @@ impl Oidc {
         // The URL and the body have secrets, so neither is in an error.
         let sent = request.form(&form).send().await.map_err(reqwest::Error::without_url);
         let mut response = sent.context("no answer")?;
-        ensure!(response.status() == reqwest::StatusCode::OK, "the answer has the status {}", response.status());
+        ensure!(response.status() == StatusCode::OK, "the answer has the status {}", response.status());
         let mut answer = Vec::new();
         while let Some(part) = response.chunk().await.map_err(reqwest::Error::without_url)? {
             ensure!(answer.len().saturating_add(part.len()) <= MAX_ANSWER_BYTES, "the answer is too long");

@@ -63,7 +63,8 @@ impl Roles {
             RoleName::SelfService => AdminRole::new(RoleName::SelfService, &[], email).ok(),
             RoleName::TeamOwner => {
                 let others = fitting.filter(|rule| rule.role == RoleName::TeamOwner);
-                let teams: BTreeSet<&String> = std::iter::once(first).chain(others).flat_map(|rule| &rule.teams).collect();
+                let teams: BTreeSet<&String> =
+                    std::iter::once(first).chain(others).flat_map(|rule| &rule.teams).collect();
                 let teams: Vec<String> = teams.into_iter().cloned().collect();
                 AdminRole::new(RoleName::TeamOwner, &teams, None).ok()
             }
@@ -82,7 +83,10 @@ impl Rule {
         );
         let is_word = |text: &Option<String>| text.as_ref().is_none_or(|text| !text.trim().is_empty());
         ensure!(is_word(&self.claim) && is_word(&self.value), "a condition is empty");
-        ensure!(self.email.as_ref().is_none_or(|email| email.is_ascii() && email.contains('@')), "`email` is no address");
+        ensure!(
+            self.email.as_ref().is_none_or(|email| email.is_ascii() && email.contains('@')),
+            "`email` is no address"
+        );
         // The address of a person comes with the person.
         let email = (self.role == RoleName::SelfService).then_some("a@b");
         AdminRole::new(self.role, &self.teams, email)?;

@@ -63,7 +63,11 @@ impl OidcSettings {
 
     /// Returns the scopes as one text, always with `openid`.
     pub(super) fn scope(&self) -> String {
-        let others = self.scopes.iter().map(|scope| scope.trim()).filter(|scope| !scope.is_empty() && *scope != "openid");
+        let others = self
+            .scopes
+            .iter()
+            .map(|scope| scope.trim())
+            .filter(|scope| !scope.is_empty() && *scope != "openid");
         std::iter::once("openid").chain(others).collect::<Vec<_>>().join(" ")
     }
 
@@ -125,9 +129,19 @@ mod tests {
     #[test]
     fn the_redirect_uri_is_fixed_and_has_tls_or_stays_on_this_machine() {
         let at = |url: &str| OidcSettings { public_url: url.to_owned(), ..settings() }.redirect_uri();
-        assert_eq!(at("https://keyswap.example/").unwrap().as_str(), format!("https://keyswap.example{CALLBACK}"));
+        assert_eq!(
+            at("https://keyswap.example/").unwrap().as_str(),
+            format!("https://keyswap.example{CALLBACK}")
+        );
         assert!(at("http://127.0.0.1:7070").is_ok() && at("http://localhost:7070").is_ok());
-        for url in ["", "keyswap.example", "http://keyswap.example", "https://a:b@keyswap.example", "https://a/b", "ftp://a"] {
+        for url in [
+            "",
+            "keyswap.example",
+            "http://keyswap.example",
+            "https://a:b@keyswap.example",
+            "https://a/b",
+            "ftp://a",
+        ] {
             assert!(at(url).is_err(), "{url}");
         }
         assert_eq!(settings().scope(), "openid email");
@@ -137,7 +151,11 @@ mod tests {
     fn other_rules_are_other_settings() {
         let other = OidcSettings { roles: b"roles: []".to_vec(), ..settings() };
         assert_ne!(settings().digest(), other.digest());
-        let moved = OidcSettings { issuer: "https://id.example/realms/akey".to_owned(), client_id: "swap".to_owned(), ..settings() };
+        let moved = OidcSettings {
+            issuer: "https://id.example/realms/akey".to_owned(),
+            client_id: "swap".to_owned(),
+            ..settings()
+        };
         assert_ne!(settings().digest(), moved.digest());
     }
 

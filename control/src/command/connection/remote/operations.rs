@@ -11,10 +11,10 @@ use super::client::Remote;
 use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
-    AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken, Listing, Moved,
-    NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer, PolicyStatus, Progress,
-    Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token, UsageBy, UsageDetail,
-    UsageQuery, UsageSummary, User, UserPatch,
+    AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
+    Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer,
+    PolicyStatus, Progress, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token,
+    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// The body of a request for a new token.

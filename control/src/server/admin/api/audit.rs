@@ -4,9 +4,9 @@ use axum::Json;
 use serde::Deserialize;
 
 use crate::registry::{AuditEntry, Listing, Page};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Permit, op};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

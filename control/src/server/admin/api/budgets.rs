@@ -1,7 +1,7 @@
 //! `/admin/api/budgets`: the budgets that administrators set, and those that data planes bring from their policy.
 
-use axum::http::StatusCode;
 use axum::Json as Answer;
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::registry::{Budget, Payer, now};

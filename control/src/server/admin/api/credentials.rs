@@ -1,15 +1,15 @@
 //! `/admin/api/credentials`: the credentials of data planes and of introspection clients.
 
-use axum::http::StatusCode;
 use axum::Json as Answer;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::registry::{Role};
+use crate::registry::Role;
+use crate::server::admin::gate::{Permit, op};
 use crate::server::digest::DigestSegment;
 use crate::server::extract::Json;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Permit, op};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,17 +1,15 @@
 //! `/admin/api/objects`: the objects that callers keep at providers, and their holders.
 
-use axum::http::StatusCode;
 use axum::Json as Answer;
+use axum::http::StatusCode;
 use serde::Deserialize;
 
-use crate::registry::{
-    Adopted, Holder, KeptObject, Moved, ObjectKey, ObjectListing, Page, RegistryError,
-};
+use crate::registry::{Adopted, Holder, KeptObject, Moved, ObjectKey, ObjectListing, Page, RegistryError};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::admin::objects::Asked;
 use crate::server::digest::DigestSegment;
 use crate::server::extract::{Json, Parameters};
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Permit, op};
 
 /// Objects without a holder, and the one that gets them.
 #[derive(Deserialize)]

@@ -1,15 +1,15 @@
 //! `/admin/api/policies`: signed policies, the data planes that run them, and the keys that may sign. The server has no
 //! signing key: policies and changes of the keys are signed where they are made.
 
-use axum::http::StatusCode;
 use axum::Json as Answer;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::registry::{PolicyStatus, Progress, RegistryError, Revision, SignerKeys, Signers};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::{Json, Segment};
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Permit, op};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -89,7 +89,6 @@ pub(super) async fn bundle(
     Segment((name, revision)): Segment<(String, String)>,
 ) -> Result<Answer<Value>, Problem> {
     let revision = revision.parse().ok().filter(|revision| *revision > 0);
-    let (_, bundle) =
-        permit.bundle(&name, Some(revision.ok_or(RegistryError::UnknownPolicy)?)).await?;
+    let (_, bundle) = permit.bundle(&name, Some(revision.ok_or(RegistryError::UnknownPolicy)?)).await?;
     Ok(Answer(json!({"bundle": bundle})))
 }

@@ -26,7 +26,8 @@ const MAX_BUNDLE_BODY_BYTES: usize = MAX_BUNDLE_BYTES + MAX_SET_BYTES + 1024;
 const MANNER: Manner = Manner { refuse: Problem::into_response, absent, takes_keys: true };
 
 fn absent() -> Response {
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "sign in first, or send an API key").into_response()
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "sign in first, or send an API key")
+        .into_response()
 }
 
 /// Returns the routes for signed-in persons and programs.

@@ -1,14 +1,12 @@
 //! `/admin/api/tokens`: proxy tokens. Only the answer that creates a token contains it.
 
-use axum::http::StatusCode;
 use axum::Json as Answer;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::parameters::{Wanted, nullable};
-use crate::registry::{
-    KnownToken, NewToken, Page, RateLimit, SecretText, Source, Status, Token, TokenPatch,
-};
+use crate::registry::{KnownToken, NewToken, Page, RateLimit, SecretText, Source, Status, Token, TokenPatch};
 use crate::server::admin::gate::{Permit, op};
 use crate::server::admin::grace::grace;
 use crate::server::digest::{self, DigestSegment};

@@ -4,10 +4,10 @@ use axum::Json as Answer;
 use serde_json::{Value, json};
 
 use crate::registry::UsageSummary;
+use crate::server::admin::gate::{Permit, op};
 use crate::server::admin::usage::Asked;
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Permit, op};
 
 pub(super) async fn summary(
     permit: Permit<op::ReadUsage>,

@@ -1,7 +1,7 @@
 //! `/admin/api/users`: the users of the registry.
 
-use axum::http::StatusCode;
 use axum::Json as Answer;
+use axum::http::StatusCode;
 use serde::Deserialize;
 
 use super::parameters::{Wanted, nullable};

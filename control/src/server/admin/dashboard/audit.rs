@@ -10,8 +10,8 @@ use super::layout::{PageError, Place, page};
 use super::list::List;
 use super::time;
 use crate::registry::{AuditEntry, Listing};
-use crate::server::extract::Parameters;
 use crate::server::admin::gate::{Permit, op};
+use crate::server::extract::Parameters;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]

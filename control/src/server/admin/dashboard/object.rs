@@ -9,9 +9,9 @@ use super::layout::{PageError, Place, alert, badge, may, page};
 use super::objects::{holder_input, holder_link};
 use super::time;
 use crate::registry::{Holder, HolderState, KeptObject};
+use crate::server::admin::gate::{Operation, Permit, op};
 use crate::server::digest::DigestSegment;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Operation, Permit, op};
 
 pub(super) async fn show(
     permit: Permit<op::ShowObject>,
@@ -20,7 +20,9 @@ pub(super) async fn show(
     Ok(answer(StatusCode::OK, &permit.object(&digest).await?, None, ""))
 }
 
-pub(super) async fn transfer(change: Change<op::TransferObjects, DigestSegment>) -> Result<Response, PageError> {
+pub(super) async fn transfer(
+    change: Change<op::TransferObjects, DigestSegment>,
+) -> Result<Response, PageError> {
     let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
     let to = change.fields.text("to").trim();
     let given = match Holder::parse(to) {

@@ -11,10 +11,10 @@ use super::layout::{PageError, Place, alert, badge, may, page};
 use super::list::List;
 use super::time;
 use crate::registry::{Holder, HolderState, KeptObject, ObjectKey, ObjectListing, RegistryError};
+use crate::server::admin::gate::{Operation, Permit, Reader, op};
 use crate::server::admin::objects::Asked;
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Operation, Permit, Reader, op};
 
 const COLUMNS: [&str; 7] = ["Id", "Provider", "Kind", "Holder", "Team", "Holder is", "Created (UTC)"];
 
@@ -29,10 +29,7 @@ pub(super) async fn list(
 }
 
 /// Gives objects that have no holder to one. Objects that have a holder keep it.
-pub(super) async fn adopt(
-    permit: Permit<op::AdoptObjects>,
-    fields: Fields,
-) -> Result<Response, PageError> {
+pub(super) async fn adopt(permit: Permit<op::AdoptObjects>, fields: Fields) -> Result<Response, PageError> {
     let adopt = async || {
         let provider = fields.text("provider").trim();
         let ids = fields.list("ids");

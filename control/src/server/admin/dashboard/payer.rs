@@ -13,9 +13,9 @@ use super::payer_address::address;
 use super::span::Span;
 use super::sums::{downloads, greatest, history};
 use crate::registry::{Payer, RegistryError, UsageBy, UsageQuery, now};
+use crate::server::admin::gate::{Permit, Reader, op};
 use crate::server::extract::{Parameters, Segment};
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Permit, Reader, op};
 
 /// The lines of each list.
 const TOP: u32 = 10;

@@ -10,8 +10,8 @@ use super::layout::{PageError, Place, page};
 use super::list::{List, table};
 use super::time;
 use crate::registry::{self, Plane, PolicyStatus, Progress, Revision, SignerKeys, Signers};
-use crate::server::extract::Segment;
 use crate::server::admin::gate::{Permit, op};
+use crate::server::extract::Segment;
 
 /// The age in seconds of a data plane's last report after which it is shown as silent. A data plane asks every few
 /// seconds.

@@ -6,7 +6,8 @@ use axum::routing::get;
 
 use super::layout::PageError;
 use super::{
-    assets, audit, credentials, object, objects, payer, policies, provider_sign_in, sign_in, token, tokens, usage, user, users,
+    assets, audit, credentials, object, objects, payer, policies, provider_sign_in, sign_in, token, tokens,
+    usage, user, users,
 };
 use crate::server::admin::gate::{AdminState, Manner, Routes};
 use crate::server::oidc::CALLBACK;

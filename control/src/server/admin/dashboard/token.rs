@@ -10,10 +10,10 @@ use super::objects::address_of;
 use super::tokens::word;
 use super::{rate_limit, shown_once, team, time};
 use crate::registry::{Holder, RegistryError, Rotation, Source, Token, TokenPatch};
+use crate::server::admin::gate::{Operation, Permit, op};
 use crate::server::admin::grace::grace;
 use crate::server::digest::DigestSegment;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Operation, Permit, op};
 
 pub(super) async fn show(
     permit: Permit<op::ShowToken>,
@@ -23,32 +23,39 @@ pub(super) async fn show(
     Ok(answer(StatusCode::OK, &token, None))
 }
 
-pub(super) async fn set_status(change: Change<op::ChangeToken, DigestSegment>) -> Result<Response, PageError> {
+pub(super) async fn set_status(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
     let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
     let updated = permit
-        .update_token(digest, TokenPatch { status: Some(change.fields.status()), ..TokenPatch::default() }).await;
+        .update_token(digest, TokenPatch { status: Some(change.fields.status()), ..TokenPatch::default() })
+        .await;
     to_token(&change, updated).await
 }
 
 pub(super) async fn set_team(change: Change<op::ChangeToken, DigestSegment>) -> Result<Response, PageError> {
     let (permit, DigestSegment(digest), fields) = (&change.permit, &change.subject, &change.fields);
     let updated = permit
-        .update_token(digest, TokenPatch { team: Some(fields.some("team")), ..TokenPatch::default() }).await;
+        .update_token(digest, TokenPatch { team: Some(fields.some("team")), ..TokenPatch::default() })
+        .await;
     to_token(&change, updated).await
 }
 
-pub(super) async fn set_expiry(change: Change<op::ChangeToken, DigestSegment>) -> Result<Response, PageError> {
-    let (permit, DigestSegment(digest), fields) =
-        (&change.permit, &change.subject, &change.fields);
+pub(super) async fn set_expiry(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest), fields) = (&change.permit, &change.subject, &change.fields);
     let text = if fields.text("clear").is_empty() { fields.some("expires_at") } else { None };
     let expiry = text.map(|text| time::typed(&text));
-    let updated = permit.update_token(digest, TokenPatch { expires_at: Some(expiry), ..TokenPatch::default() }).await;
+    let updated =
+        permit.update_token(digest, TokenPatch { expires_at: Some(expiry), ..TokenPatch::default() }).await;
     to_token(&change, updated).await
 }
 
-pub(super) async fn set_rate_limit(change: Change<op::ChangeToken, DigestSegment>) -> Result<Response, PageError> {
-    let (permit, DigestSegment(digest), fields) =
-        (&change.permit, &change.subject, &change.fields);
+pub(super) async fn set_rate_limit(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest), fields) = (&change.permit, &change.subject, &change.fields);
     let limit = if fields.text("clear").is_empty() { fields.rate_limit() } else { Ok(None) };
     let updated = match limit {
         Ok(limit) => {
@@ -89,10 +96,7 @@ async fn to_token(
     form_page(updated, done, async |problem| page_again(change, &problem).await).await
 }
 
-async fn page_again<O>(
-    change: &Change<O, DigestSegment>,
-    problem: &Problem,
-) -> Result<Response, PageError> {
+async fn page_again<O>(change: &Change<O, DigestSegment>, problem: &Problem) -> Result<Response, PageError> {
     let token = change.permit.token(&change.subject.0).await?;
     Ok(answer(problem.status(), &token, Some(problem.detail())))
 }

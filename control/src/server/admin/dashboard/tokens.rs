@@ -11,9 +11,9 @@ use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::list::{List, Wanted, filter};
 use super::{provider, rate_limit, shown_once, team, time};
 use crate::registry::{Created, Listing, NewToken, SecretText, Source, Status, Token};
+use crate::server::admin::gate::{AdminState, Operation, Permit, Reader, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{AdminState, Operation, Permit, Reader, op};
 
 const COLUMNS: [&str; 9] =
     ["Label", "Owner", "Team", "Ends in", "Providers", "Status", "Expires", "Last used", "Actions"];

@@ -12,10 +12,10 @@ use super::span::Span;
 use super::sums::{downloads, greatest, history};
 use crate::export;
 use crate::registry::{UsageBy, now};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::admin::usage::Asked;
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Permit, op};
 
 /// The lines of each list of the greatest.
 const TOP: u32 = 10;

@@ -10,9 +10,9 @@ use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::objects::address_of;
 use super::{payer_address, provider, rate_limit, team};
 use crate::registry::{Holder, Payer, RegistryError, User, UserPatch};
+use crate::server::admin::gate::{Operation, Permit, op};
 use crate::server::extract::Segment;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Operation, Permit, op};
 
 pub(super) async fn show(
     permit: Permit<op::ShowUser>,

@@ -10,9 +10,9 @@ use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::list::{List, Wanted, filter};
 use super::{provider, rate_limit, team, user};
 use crate::registry::{NewUser, User};
+use crate::server::admin::gate::{Operation, Permit, Reader, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::admin::gate::{Operation, Permit, Reader, op};
 
 pub(super) async fn list(
     permit: Permit<op::ListUsers>,
@@ -21,10 +21,7 @@ pub(super) async fn list(
     answer(&permit, StatusCode::OK, &wanted, None, &Fields::default()).await
 }
 
-pub(super) async fn create(
-    permit: Permit<op::CreateUser>,
-    fields: Fields,
-) -> Result<Response, PageError> {
+pub(super) async fn create(permit: Permit<op::CreateUser>, fields: Fields) -> Result<Response, PageError> {
     let create = async || {
         let new = NewUser {
             email: fields.text("email").trim().to_owned(),

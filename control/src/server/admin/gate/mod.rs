@@ -22,6 +22,6 @@ pub(super) use operation::{Op, Operation, op};
 pub(super) use permit::{Permit, Reader};
 pub(super) use person::{Means, Person, viewer};
 pub(super) use provider::{begin, ended, finish};
-pub(super) use routes::{Judged, Manner, Row, Routes};
+pub(super) use routes::{Judged, Manner, Routes, Row};
 pub(super) use sign_in::{Try, attempt};
 pub(super) use state::AdminState;

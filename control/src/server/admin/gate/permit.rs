@@ -185,7 +185,9 @@ impl Reader {
             (_, Payer::Team(_)) => Err(RegistryError::UnknownBudget),
         };
         match found {
-            Err(RegistryError::UnknownToken | RegistryError::UnknownUser) => Err(RegistryError::UnknownBudget),
+            Err(RegistryError::UnknownToken | RegistryError::UnknownUser) => {
+                Err(RegistryError::UnknownBudget)
+            }
             found => found,
         }
     }

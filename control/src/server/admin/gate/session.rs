@@ -48,10 +48,7 @@ pub(super) async fn end(
 
 /// Returns the person of a request's session, `None` without an open session. A session of a person ends where the settings of
 /// the provider change.
-pub(super) async fn person(
-    state: &AdminState,
-    headers: &HeaderMap,
-) -> Result<Option<Person>, RegistryError> {
+pub(super) async fn person(state: &AdminState, headers: &HeaderMap) -> Result<Option<Person>, RegistryError> {
     let Some(id) = id(headers) else { return Ok(None) };
     let registry = state.registry();
     if registry.has_session(&id).await? {
