@@ -113,11 +113,11 @@ impl Registry {
 
     /// Applies a patch, all of it or nothing. A patch without a difference makes no entry in the audit log.
     pub async fn update_token(&self, digest: &Digest, patch: TokenPatch, actor: &Actor) -> Result<Token> {
+        let mut write = self.0.write().await?;
+        let before = write.token_of(digest, actor).await?;
         check_patch(&patch, actor)?;
         let expiry = patch.expires_at.map(|text| check_expiry(text.as_deref())).transpose()?;
         let team = patch.team.map(|text| check_team(text.as_deref())).transpose()?;
-        let mut write = self.0.write().await?;
-        let before = write.token_of(digest, actor).await?;
         let mut token = Token {
             team: team.unwrap_or_else(|| before.team.clone()),
             status: patch.status.unwrap_or(before.status),

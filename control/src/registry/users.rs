@@ -44,9 +44,9 @@ impl Registry {
 
     /// Applies a patch to a user. A patch without a difference makes no entry in the audit log.
     pub async fn update_user(&self, email: &str, patch: UserPatch, actor: &Actor) -> Result<User> {
-        check_move(patch.team.as_ref(), actor)?;
         let mut write = self.0.write().await?;
         let before = write.user_of(&normal(email), actor).await?;
+        check_move(patch.team.as_ref(), actor)?;
         let mut user = patched(&before, patch)?;
         if user == before {
             return Ok(user);
