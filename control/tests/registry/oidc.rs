@@ -37,6 +37,9 @@ roles:
   - {claim: groups, value: staff, role: self_service}
 ";
 
+/// A token for a nonce.
+type Make<'a> = Box<dyn Fn(&str) -> String + 'a>;
+
 /// The answers of the issuer.
 struct Says {
     keys: String,
@@ -299,7 +302,6 @@ fn a_token_that_lies_signs_no_one_in() {
                 all.as_object_mut().unwrap().extend(custom.as_object().unwrap().clone());
                 move |nonce: &str| JWTClaims { custom: all.clone(), ..good(nonce) }
             };
-            type Make<'a> = Box<dyn Fn(&str) -> String + 'a>;
             let sign = |claims: JWTClaims<Value>| signer.sign(claims);
             let none = |nonce: &str| {
                 let payload = sign(good(nonce)).split('.').nth(1).unwrap().to_owned();

@@ -215,32 +215,33 @@ enum Named {
 }
 
 /// Returns a request for a route, about these things. A route without a row fails the test.
-fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Named, String, Body) {
-    let token = things.token.digest.to_hex();
-    let form = |fields: &[(&'static str, &str)]| {
-        Body::Form(fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+fn request(route: &AdminRoute, things: &Things) -> (Named, String, Body) {
+    let (method, path) = (route.method.as_str(), route.path);
+    let (named, body) = match method {
+        "GET" if path.contains('{') && !path.contains("/policies/") => (Named::Subject, Body::None),
+        "GET" => (Named::Nothing, Body::None),
+        _ if path.starts_with("/admin/api/") || path == "/admin/session" => to_api(method, path, things),
+        _ => to_page(method, path, things),
     };
-    let json = Body::Json;
-    let subject = format!("token:{token}");
-    let email = format!("n{}@acme.example", number());
-    let name = format!("n{}", number());
-    let digest = "0".repeat(64);
+    let is_read = method == "GET" && path.ends_with("{email}");
     let filled = path
         .replace("/objects/{sha256}", &format!("/objects/{}", things.object.digest.to_hex()))
-        .replace("/tokens/{sha256}", &format!("/tokens/{token}"))
-        .replace("{sha256}", &digest)
-        .replace(
-            "{email}",
-            if path.ends_with("{email}") && *method == Method::GET { things.email } else { &things.user },
-        )
-        .replace("{subject}", &subject)
+        .replace("/tokens/{sha256}", &format!("/tokens/{}", things.token.digest.to_hex()))
+        .replace("{sha256}", &"0".repeat(64))
+        .replace("{email}", if is_read { things.email } else { &things.user })
+        .replace("{subject}", &format!("token:{}", things.token.digest.to_hex()))
         .replace("{name}", "prod")
         .replace("{revision}", "1");
-    let budget = json!({"usd": "1", "per": "day"});
-    let (named, body) = match (method.as_str(), *path) {
-        ("GET", path) if !path.contains('{') => (Named::Nothing, Body::None),
-        ("GET", path) if path.contains("/policies/") => (Named::Nothing, Body::None),
-        ("GET", _) => (Named::Subject, Body::None),
+    let query = if path == "/admin/usage/find" { "?subject=team:red" } else { "" };
+    (named, format!("{filled}{query}"), body)
+}
+
+/// Returns the body for a route of the API that changes something.
+fn to_api(method: &str, path: &str, things: &Things) -> (Named, Body) {
+    let json = Body::Json;
+    let subject = format!("token:{}", things.token.digest.to_hex());
+    let (name, email) = (format!("n{}", number()), format!("n{}@acme.example", number()));
+    match (method, path) {
         ("POST", "/admin/api/tokens") => {
             let new =
                 json!({"label": name, "providers": ["openai"], "team": things.team, "owner": things.email});
@@ -254,7 +255,7 @@ fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Na
             (Named::New, json(json!({"email": email, "providers": ["openai"], "team": things.team})))
         }
         ("PATCH", "/admin/api/users/{email}") => (Named::Subject, json(json!({"label": name}))),
-        ("PUT", "/admin/api/budgets/{subject}") => (Named::Subject, json(budget)),
+        ("PUT", "/admin/api/budgets/{subject}") => (Named::Subject, json(json!({"usd": "1", "per": "day"}))),
         ("DELETE", "/admin/api/budgets/{subject}" | "/admin/api/objects/{sha256}") => {
             (Named::Subject, Body::None)
         }
@@ -278,6 +279,18 @@ fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Na
             (Named::Nothing, json(json!({"bundle": "x"})))
         }
         ("PUT", "/admin/api/policies/{name}/signers") => (Named::Nothing, json(json!({"request": "x"}))),
+        (method, path) => panic!("{method} {path} is not in the matrix"),
+    }
+}
+
+/// Returns the form for a page that changes something.
+fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
+    let form = |fields: &[(&'static str, &str)]| {
+        Body::Form(fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
+    };
+    let subject = format!("token:{}", things.token.digest.to_hex());
+    let (name, email) = (format!("n{}", number()), format!("n{}@acme.example", number()));
+    match (method, path) {
         ("POST", "/admin/tokens") => {
             let fields = [
                 ("label", name.as_str()),
@@ -319,9 +332,7 @@ fn request(AdminRoute { method, path, .. }: &AdminRoute, things: &Things) -> (Na
         ("POST", "/admin/objects/{sha256}/forget") => (Named::Subject, form(&[])),
         ("POST", "/admin/sign-out") => (Named::Nothing, form(&[])),
         (method, path) => panic!("{method} {path} is not in the matrix"),
-    };
-    let query = if *path == "/admin/usage/find" { "?subject=team:red" } else { "" };
-    (named, format!("{filled}{query}"), body)
+    }
 }
 
 /// Every role on every route: what it may, what it may not, and what it does not see.
