@@ -90,7 +90,7 @@ mod tests {
         let issuer = settings.issuer();
         let place = issuer.and_then(|issuer| Ok(Place::of(&issuer, KEYS_URL)?.0));
         let found = place.map(|place| match place {
-            Place::Set(url) | Place::Document(url, _) => url.to_string(),
+            Place::Set(url) | Place::Document(url, _) | Place::Both(_, url) => url.to_string(),
         });
         found.unwrap_or_else(|error| error.to_string())
     }
