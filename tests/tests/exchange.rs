@@ -14,7 +14,6 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use keyswap_core::base::Digest;
 use keyswap_tests::{
     Call, Envoy, Request, Script, Scripted, Setup, SigningKey, Standin, tools, under_load, unix_now, until,
 };

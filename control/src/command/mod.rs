@@ -9,6 +9,7 @@ mod secret_variable;
 mod connection;
 mod list;
 
+mod api_key;
 mod budget;
 mod completions;
 mod credential;
@@ -17,6 +18,7 @@ mod policy;
 mod prices;
 mod render;
 mod serve;
+mod serve_oidc;
 mod token;
 mod up;
 mod usage;

@@ -103,7 +103,7 @@ impl Beside {
 
     /// Mints a token for these providers, unless the registry has tokens already.
     pub(super) async fn mint(&self, providers: &[&str]) -> anyhow::Result<Option<SecretText>> {
-        let listing = Listing { search: None, status: None, after: None, limit: Some(1) };
+        let listing = Listing { limit: Some(1), ..Listing::default() };
         if !self.registry.tokens(&listing).await?.items.is_empty() {
             return Ok(None);
         }
@@ -127,6 +127,7 @@ impl Beside {
             tls: None,
             usage_retention: USAGE_RETENTION,
             access: None,
+            oidc: None,
         };
         let given = secret_variable::ADMIN_PASSWORD.read()?;
         let state = State::new(registry, Some(credential), given, None, options);

@@ -22,7 +22,7 @@ macro_rules! columns {
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM tokens WHERE digest = $1");
 
-const PAGES: Pages = pages!("tokens", columns!());
+const PAGES: Pages = pages!("tokens", "lower(owner)", columns!());
 
 #[derive(sqlx::FromRow)]
 struct Row {

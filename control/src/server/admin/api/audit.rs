@@ -1,13 +1,12 @@
 //! `GET /admin/api/audit`: the audit log, newest first.
 
 use axum::Json;
-use axum::extract::State as Extract;
 use serde::Deserialize;
 
 use crate::registry::{AuditEntry, Listing, Page};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,9 +17,10 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ReadAudit>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Json<Page<AuditEntry>>, Problem> {
-    let listing = Listing { search: wanted.subject, status: None, after: wanted.after, limit: wanted.limit };
-    Ok(Json(state.registry().audit(&listing).await?))
+    let Wanted { subject, after, limit } = wanted;
+    let listing = Listing { search: subject, after, limit, ..Listing::default() };
+    Ok(Json(permit.audit(&listing).await?))
 }

@@ -1,11 +1,14 @@
 //! The administration API: the actions of the dashboard, as JSON for programs.
 
+mod api_keys;
 mod audit;
 mod budgets;
 mod credentials;
 mod objects;
+mod openapi;
 mod parameters;
 mod policies;
+mod session;
 mod tokens;
 mod usage;
 mod users;

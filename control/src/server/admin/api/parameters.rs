@@ -17,7 +17,7 @@ pub(super) struct Wanted {
 impl From<Wanted> for Listing {
     fn from(wanted: Wanted) -> Self {
         let Wanted { search, status, after, limit } = wanted;
-        Self { search, status, after, limit }
+        Self { search, status, after, limit, ..Self::default() }
     }
 }
 

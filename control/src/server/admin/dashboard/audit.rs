@@ -1,6 +1,5 @@
 //! The page of the audit log, newest first.
 
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -11,8 +10,8 @@ use super::layout::{PageError, Place, page};
 use super::list::List;
 use super::time;
 use crate::registry::{AuditEntry, Listing};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::Parameters;
-use crate::server::state::State;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -22,12 +21,12 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ReadAudit>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, PageError> {
     let search = Some(wanted.subject.clone()).filter(|text| !text.is_empty());
-    let listing = Listing { search, status: None, after: wanted.after, limit: None };
-    let audit = state.registry().audit(&listing).await?;
+    let listing = Listing { search, after: wanted.after, ..Listing::default() };
+    let audit = permit.audit(&listing).await?;
     let list = List {
         names: ("entry", "entries"),
         columns: &["Time (UTC)", "Actor", "Action", "Subject", "Detail"],

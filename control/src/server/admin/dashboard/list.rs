@@ -23,7 +23,7 @@ impl Wanted {
     /// Returns the listing, with entries of any status.
     pub(super) fn listing(&self) -> Listing {
         let search = Some(self.search.clone()).filter(|text| !text.is_empty());
-        Listing { search, status: None, after: self.after, limit: None }
+        Listing { search, after: self.after, ..Listing::default() }
     }
 }
 

@@ -7,10 +7,10 @@ use maud::{Markup, html};
 
 use super::layout::{Place, page};
 use crate::registry::Created;
+use crate::server::admin::gate::AdminState;
 use crate::server::proxy_url::ProxyUrl;
-use crate::server::state::State;
 
-pub(super) fn answer(state: &State, status: StatusCode, title: &str, created: &Created) -> Response {
+pub(super) fn answer(state: &AdminState, status: StatusCode, title: &str, created: &Created) -> Response {
     let address = &state.options().proxy_url;
     let record = &created.record;
     let content = html! {

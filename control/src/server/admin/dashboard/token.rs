@@ -1,69 +1,76 @@
 //! The page of one token, and its actions.
 
-use axum::Extension;
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
 use super::change::{Change, form_page};
-use super::layout::{PageError, Place, alert, badge, page, toggle};
+use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::objects::address_of;
 use super::tokens::word;
 use super::{rate_limit, shown_once, team, time};
-use crate::registry::{Actor, Holder, RegistryError, Rotation, Source, Token, TokenPatch};
+use crate::registry::{Holder, RegistryError, Rotation, Source, Token, TokenPatch};
+use crate::server::admin::gate::{Operation, Permit, op};
 use crate::server::admin::grace::grace;
 use crate::server::digest::DigestSegment;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowToken>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
-    let token = state.registry().token(&digest).await?;
+    let token = permit.token(&digest).await?;
     Ok(answer(StatusCode::OK, &token, None))
 }
 
-pub(super) async fn set_status(change: Change<DigestSegment>) -> Result<Response, PageError> {
-    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
-    let updated = registry.set_token_status(digest, change.fields.status(), &change.actor).await;
+pub(super) async fn set_status(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
+    let updated = permit
+        .update_token(digest, TokenPatch { status: Some(change.fields.status()), ..TokenPatch::default() })
+        .await;
     to_token(&change, updated).await
 }
 
-pub(super) async fn set_team(change: Change<DigestSegment>) -> Result<Response, PageError> {
-    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
-    let updated = registry.set_token_team(digest, change.fields.text("team"), &change.actor).await;
+pub(super) async fn set_team(change: Change<op::ChangeToken, DigestSegment>) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest), fields) = (&change.permit, &change.subject, &change.fields);
+    let updated = permit
+        .update_token(digest, TokenPatch { team: Some(fields.some("team")), ..TokenPatch::default() })
+        .await;
     to_token(&change, updated).await
 }
 
-pub(super) async fn set_expiry(change: Change<DigestSegment>) -> Result<Response, PageError> {
-    let (registry, DigestSegment(digest), fields) =
-        (change.state.registry(), &change.subject, &change.fields);
+pub(super) async fn set_expiry(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest), fields) = (&change.permit, &change.subject, &change.fields);
     let text = if fields.text("clear").is_empty() { fields.some("expires_at") } else { None };
     let expiry = text.map(|text| time::typed(&text));
-    let updated = registry.set_token_expiry(digest, expiry.as_deref(), &change.actor).await;
+    let updated =
+        permit.update_token(digest, TokenPatch { expires_at: Some(expiry), ..TokenPatch::default() }).await;
     to_token(&change, updated).await
 }
 
-pub(super) async fn set_rate_limit(change: Change<DigestSegment>) -> Result<Response, PageError> {
-    let (registry, DigestSegment(digest), fields) =
-        (change.state.registry(), &change.subject, &change.fields);
+pub(super) async fn set_rate_limit(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest), fields) = (&change.permit, &change.subject, &change.fields);
     let limit = if fields.text("clear").is_empty() { fields.rate_limit() } else { Ok(None) };
     let updated = match limit {
         Ok(limit) => {
             let patch = TokenPatch { rate_limit: Some(limit), ..TokenPatch::default() };
-            registry.update_token(digest, patch, &change.actor).await
+            permit.update_token(digest, patch).await
         }
         Err(error) => Err(error),
     };
     to_token(&change, updated).await
 }
 
-pub(super) async fn rotate(change: Change<DigestSegment>) -> Result<Response, PageError> {
-    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
+pub(super) async fn rotate(change: Change<op::RotateToken, DigestSegment>) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
     let rotated = match grace(change.fields.text("grace").trim()) {
-        Ok(grace) => registry.rotate_token(digest, Source::Mint, grace, &change.actor).await,
+        Ok(grace) => permit.rotate_token(digest, Source::Mint, grace).await,
         Err(error) => Err(error),
     };
     let done = |rotation: Rotation| {
@@ -73,25 +80,24 @@ pub(super) async fn rotate(change: Change<DigestSegment>) -> Result<Response, Pa
 }
 
 pub(super) async fn delete(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::DeleteToken>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
-    state.registry().delete_token(&digest, &actor).await?;
+    permit.delete_token(&digest).await?;
     Ok(Redirect::to("/admin").into_response())
 }
 
 /// Redirects to the token's page, or answers with the page and the problem.
 async fn to_token(
-    change: &Change<DigestSegment>,
+    change: &Change<op::ChangeToken, DigestSegment>,
     updated: Result<Token, RegistryError>,
 ) -> Result<Response, PageError> {
     let done = |token: Token| Redirect::to(&address(&token)).into_response();
     form_page(updated, done, async |problem| page_again(change, &problem).await).await
 }
 
-async fn page_again(change: &Change<DigestSegment>, problem: &Problem) -> Result<Response, PageError> {
-    let token = change.state.registry().token(&change.subject.0).await?;
+async fn page_again<O>(change: &Change<O, DigestSegment>, problem: &Problem) -> Result<Response, PageError> {
+    let token = change.permit.token(&change.subject.0).await?;
     Ok(answer(problem.status(), &token, Some(problem.detail())))
 }
 
@@ -104,7 +110,7 @@ fn answer(status: StatusCode, token: &Token, message: Option<&str>) -> Response 
         p { a href="/admin" { "← All tokens" } }
         (alert(message))
         (facts(token))
-        (forms(token))
+        @if may(Operation::ChangeToken) { (forms(token)) }
     };
     page(status, Place::Tokens, &token.label, &content)
 }
@@ -142,7 +148,7 @@ fn forms(token: &Token) -> Markup {
             section .card {
                 h2 { "Status" }
                 p { "Requests with a disabled token are refused until it is enabled." }
-                (toggle(&format!("{address}/status"), token.status, &token.label))
+                (toggle_for(Operation::ChangeToken, &format!("{address}/status"), token.status, &token.label))
             }
             section .card {
                 h2 { "Team" }

@@ -1,6 +1,5 @@
 //! The page with the list of tokens and the form for a new token.
 
-use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -8,27 +7,27 @@ use maud::{Markup, html};
 
 use super::change::form_page;
 use super::fields::Fields;
-use super::layout::{PageError, Place, alert, badge, page, toggle};
+use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::list::{List, Wanted, filter};
 use super::{provider, rate_limit, shown_once, team, time};
-use crate::registry::{Actor, Created, Listing, NewToken, SecretText, Source, Status, Token};
+use crate::registry::{Created, Listing, NewToken, SecretText, Source, Status, Token};
+use crate::server::admin::gate::{AdminState, Operation, Permit, Reader, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 const COLUMNS: [&str; 9] =
     ["Label", "Owner", "Team", "Ends in", "Providers", "Status", "Expires", "Last used", "Actions"];
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ListTokens>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, PageError> {
-    answer(&state, StatusCode::OK, &wanted, None, &Fields::default()).await
+    answer(&permit, StatusCode::OK, &wanted, None, &Fields::default()).await
 }
 
 pub(super) async fn create(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::CreateToken>,
+    Extract(state): Extract<AdminState>,
     fields: Fields,
 ) -> Result<Response, PageError> {
     let create = async || {
@@ -42,18 +41,18 @@ pub(super) async fn create(
             expires_at: fields.some("expires_at").map(|text| time::typed(&text)),
             rate_limit: fields.rate_limit()?,
         };
-        state.registry().create_token(token.map_or(Source::Mint, Source::Custom), new, &actor).await
+        permit.create_token(token.map_or(Source::Mint, Source::Custom), new).await
     };
     let done = |created: Created| shown_once::answer(&state, StatusCode::CREATED, "Token created", &created);
     // The form keeps the values of the failed attempt.
     form_page(create().await, done, async |problem: Problem| {
-        answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
+        answer(&permit, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
     })
     .await
 }
 
 async fn answer(
-    state: &State,
+    reader: &Reader,
     status: StatusCode,
     wanted: &Wanted,
     message: Option<&str>,
@@ -61,7 +60,7 @@ async fn answer(
 ) -> Result<Response, PageError> {
     let only = wanted.status();
     let listing = Listing { status: only, ..wanted.listing() };
-    let tokens = state.registry().tokens(&listing).await?;
+    let tokens = reader.tokens(&listing).await?;
     let statuses = html! {
         label { "Status"
             select name="status" {
@@ -84,9 +83,11 @@ async fn answer(
     };
     let content = html! {
         (alert(message))
-        details .card open[message.is_some()] {
-            summary { "New token" }
-            (new_form(fields))
+        @if may(Operation::CreateToken) {
+            details .card open[message.is_some()] {
+                summary { "New token" }
+                (new_form(fields))
+            }
         }
         (filter("/admin", &wanted.search, &statuses))
         (list.markup())
@@ -125,7 +126,7 @@ fn row(token: &Token) -> Markup {
             td data-label="Status" { (badge(word)) }
             td data-label="Expires" { @if let Some(at) = token.expires_at() { (time::shown(at)) } @else { "never" } }
             td data-label="Last used" { @if let Some(day) = token.last_used { (day) } @else { "never" } }
-            td data-label="Actions" { (toggle(&format!("{address}/status"), token.status, &token.label)) }
+            td data-label="Actions" { (toggle_for(Operation::ChangeToken, &format!("{address}/status"), token.status, &token.label)) }
         }
     }
 }
