@@ -8,9 +8,14 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The address of the registry within the cluster. */}}
+{{/* The address of the registry within the cluster, for data planes. */}}
 {{- define "keyswap.registry.url" -}}
 {{ ternary "https" "http" (ne .Values.registry.tls.secret "") }}://keyswap-registry.{{ .Release.Namespace }}.svc.cluster.local:7070
+{{- end }}
+
+{{/* The address of the registry within the cluster, for administrators. */}}
+{{- define "keyswap.registry.admin" -}}
+{{ include "keyswap.registry.url" . | trimSuffix "7070" }}7071
 {{- end }}
 
 {{/* Restrictions of a container: the strictest Pod Security Standard, and a root file system that cannot be written. */}}
@@ -74,6 +79,17 @@ gateway.networking.k8s.io/gateway-name: {{ (first .spec.targetRefs).name }}
 {{- else }}
 {{- toYaml .spec.selector.matchLabels }}
 {{- end }}
+{{- end }}
+
+{{/* The gateway as a source of an AuthorizationPolicy: its account, or its namespace if the gateway was there already. */}}
+{{- define "keyswap.gateway.source" -}}
+{{- $source := dict "namespaces" (list .Release.Namespace) }}
+{{- range fromYamlArray (include "keyswap.gateway.objects" .) }}
+  {{- if and (eq .kind "ServiceAccount") (eq .metadata.name "keyswap-gateway") }}
+    {{- $source = dict "serviceAccounts" (list (printf "%s/%s" $.Release.Namespace .metadata.name)) }}
+  {{- end }}
+{{- end }}
+{{- toJson $source }}
 {{- end }}
 
 {{/* The objects that run the filter: for Istio a WasmPlugin, a TrafficExtension or the module's EnvoyFilter, else

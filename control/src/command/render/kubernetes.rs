@@ -1,14 +1,14 @@
-//! The parts that Istio and Envoy Gateway share: names, the code to run, references to Secrets, the registry.
+//! The parts that Istio and Envoy Gateway share: names, the code to run, references to Secrets.
 
 use std::str::FromStr;
 
 use anyhow::ensure;
 use clap::Args;
 
-use super::common::{File, Remote};
+use super::common::Remote;
 use super::plan::Plan;
+use super::registry::Registry;
 use super::text::{fill, quoted, scalar};
-use crate::command::rate;
 
 /// The arguments that the renderings for Istio and for Envoy Gateway share.
 #[derive(Args)]
@@ -43,16 +43,8 @@ pub(super) struct Kubernetes {
     /// Secret for pulling images; repeatable
     #[arg(long = "pull-secret", value_name = "NAME", value_parser = label)]
     pull_secrets: Vec<String>,
-    /// Image of the registry to deploy as well, pinned by its digest
-    #[arg(long, value_name = "IMAGE")]
-    registry_image: Option<Image>,
-    /// Namespace of the registry (default: that of all objects). With one of its own, accounts of the gateway's namespace
-    /// have no way to the registry's Secret
-    #[arg(long, value_name = "NAME", requires = "registry_image", value_parser = label)]
-    registry_namespace: Option<String>,
-    /// Time for which the registry keeps hourly usage, from `1d` to `4000d`; `400d` if absent
-    #[arg(long, value_name = "TIME", requires = "registry_image", value_parser = retention)]
-    usage_retention: Option<String>,
+    #[command(flatten)]
+    pub(super) registry: Registry,
 }
 
 /// The source of the filter's code: an image or a URL, pinned by a digest.
@@ -92,19 +84,13 @@ impl Kubernetes {
         }
     }
 
-    /// Returns the namespace of the registry.
-    pub(super) fn registry_namespace(&self) -> &str {
-        self.registry_namespace.as_ref().unwrap_or(&self.namespace)
-    }
-
     /// Returns the volume that has the dynamic module, with its place in the proxy's container; nothing for the filter.
     pub(super) fn library(&self) -> (String, &'static str) {
         let Some(image) = self.module.image.as_ref().filter(|_| self.native) else {
             return (String::new(), "");
         };
-        let reference = quoted(&format!("{}@{}", image.name, image.digest));
         (
-            fill(include_str!("templates/library_volume.yaml"), &[("image", &reference)]),
+            fill(include_str!("templates/library_volume.yaml"), &[("image", &image.pinned())]),
             include_str!("templates/library_mount.yaml"),
         )
     }
@@ -149,36 +135,18 @@ impl Kubernetes {
     pub(super) fn pull_secret(&self) -> Option<&str> {
         self.pull_secrets.first().filter(|_| self.module.image.is_some()).map(String::as_str)
     }
-
-    /// Returns the manifest of the registry, `None` without `--registry-image`. `labels` are the labels of its pods,
-    /// `peer` selects the pods that may call it, `tunnel` are the ports of the mesh by which they do.
-    pub(super) fn registry(&self, labels: &str, peer: &str, tunnel: &str) -> Option<File> {
-        let image = self.registry_image.as_ref()?;
-        let retention = self
-            .usage_retention
-            .as_ref()
-            .map(|time| format!("- {{name: KEYSWAP_USAGE_RETENTION, value: {}}}\n", quoted(time)));
-        let text = fill(
-            include_str!("templates/registry.yaml"),
-            &[
-                ("namespace", self.registry_namespace()),
-                ("replicas", &self.replicas.to_string()),
-                ("pull_secrets", &self.pull_secrets()),
-                ("spread", &spread("app.kubernetes.io/name: keyswap-registry")),
-                ("tunnel", tunnel),
-                ("image", &quoted(&format!("{}@{}", image.name, image.digest))),
-                ("labels", labels),
-                ("retention", &retention.unwrap_or_default()),
-                ("peer", peer),
-            ],
-        );
-        Some(File { name: "registry.yaml", text })
-    }
 }
 
 /// Returns the constraints that spread pods with these labels over nodes and zones, as far as there are any.
 pub(super) fn spread(labels: &str) -> String {
     fill(include_str!("templates/spread.yaml"), &[("labels", labels)])
+}
+
+impl Image {
+    /// Returns the image with its digest, as a YAML scalar.
+    pub(super) fn pinned(&self) -> String {
+        quoted(&format!("{}@{}", self.name, self.digest))
+    }
 }
 
 impl FromStr for Image {
@@ -194,11 +162,6 @@ impl FromStr for Image {
         );
         Ok(Self { name: name.to_owned(), digest: format!("sha256:{digest}") })
     }
-}
-
-/// Checks a time as `keyswap serve` reads it.
-fn retention(text: &str) -> Result<String, String> {
-    rate::parse_retention(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// Parses a DNS label (RFC 1123), the form of names in Kubernetes.
