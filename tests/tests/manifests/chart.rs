@@ -82,8 +82,9 @@ fn releases() -> Result<Vec<(String, Value)>> {
         ("registry.podAnnotations", json!({"example.com/on": "true"})),
         ("registry.serviceAccountAnnotations", json!({"example.com/role": "keyswap"})),
         (
-            "registry.networkPolicy.from",
-            json!([{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]),
+            "registry.networkPolicy",
+            json!({"from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+                "adminFrom": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}]}),
         ),
         (
             "registry.podMonitor",
@@ -252,6 +253,8 @@ fn a_field_that_the_chart_lacks_is_found() {
 fn only_the_gateway_and_the_peers_that_are_named_may_call_the_registry() -> Result<()> {
     let peer = json!({"namespaceSelector": {"matchLabels": {"name": "monitoring"}}});
     let named = ("registry.networkPolicy.from", json!([peer]));
+    let ingress = json!({"namespaceSelector": {"matchLabels": {"name": "ingress"}}});
+    let of_admins = ("registry.networkPolicy.adminFrom", json!([ingress]));
     let istio = json!({"podSelector": {"matchLabels": {"istio": "keyswap-gateway"}}});
     let api = json!({"podSelector": {"matchLabels": {"gateway.networking.k8s.io/gateway-name": "keyswap"}}});
     let mut of_api = gateway("istio", false)?;
@@ -264,23 +267,29 @@ fn only_the_gateway_and_the_peers_that_are_named_may_call_the_registry() -> Resu
         }},
     });
     let test = json!({"podSelector": {"matchLabels": {"app.kubernetes.io/name": "keyswap-registry-test"}}});
-    for (values, peers) in [
-        (values(&[]), vec![&test]),
-        (values(&[named]), vec![&test, &peer]),
-        (gateway("istio", false)?, vec![&istio, &test]),
-        (gateway("istio", true)?, vec![&istio, &test]),
-        (of_api, vec![&api, &test]),
-        (gateway("envoy-gateway", false)?, vec![&envoy_gateway, &test]),
-        (gateway("envoy-gateway", true)?, vec![&envoy_gateway, &test]),
+    for (values, peers, administrators) in [
+        (values(&[]), vec![], vec![&test]),
+        (values(&[named]), vec![&peer], vec![&test]),
+        (values(&[of_admins]), vec![], vec![&test, &ingress]),
+        (gateway("istio", false)?, vec![&istio], vec![&test]),
+        (gateway("istio", true)?, vec![&istio], vec![&test]),
+        (of_api, vec![&api], vec![&test]),
+        (gateway("envoy-gateway", false)?, vec![&envoy_gateway], vec![&test]),
+        (gateway("envoy-gateway", true)?, vec![&envoy_gateway], vec![&test]),
     ] {
         let objects = objects(&render(vec![values])?.remove(0))?;
         let of_registry = |object: &&Value| {
             object["kind"] == "NetworkPolicy" && object["metadata"]["name"] == "keyswap-registry"
         };
         let policy = objects.iter().find(of_registry).context("a policy")?;
-        ensure!(policy["spec"]["ingress"].as_array().context("rules")?.len() == 1, "{policy}");
-        let from = policy["spec"]["ingress"][0]["from"].as_array().context("peers")?;
-        ensure!(from.iter().collect::<Vec<_>>() == peers, "{from:?}");
+        let rules = policy["spec"]["ingress"].as_array().context("rules")?;
+        for (port, expect) in [(7070, peers), (7071, administrators)] {
+            let has_port =
+                |rule: &&Value| rule["ports"].as_array().is_some_and(|it| it.iter().any(|it| it["port"] == port));
+            let from: Vec<&Value> =
+                rules.iter().filter(has_port).filter_map(|rule| rule["from"].as_array()).flatten().collect();
+            ensure!(from == expect, "{port}: {from:?}");
+        }
     }
     Ok(())
 }
@@ -353,7 +362,7 @@ fn the_test_of_a_release_with_tls_trusts_the_authority_of_its_secret_alone() -> 
     ensure!(!container["args"].to_string().contains("--allow-plaintext"), "{container}");
     let server = json!({
         "name": "KEYSWAP_SERVER",
-        "value": "https://keyswap-registry.keyswap.svc.cluster.local:7070",
+        "value": "https://keyswap-registry.keyswap.svc.cluster.local:7071",
     });
     let trust = json!({"name": "SSL_CERT_FILE", "value": "/run/secrets/tls/ca.crt"});
     let variables = container["env"].as_array().context("variables")?;
