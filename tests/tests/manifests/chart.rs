@@ -112,6 +112,13 @@ fn releases() -> Result<Vec<(String, Value)>> {
     for (mesh, is_native) in MESHES {
         releases.push((format!("{mesh}, native: {is_native}"), gateway(mesh, is_native)?));
     }
+    let mut in_mesh = gateway("istio", false)?;
+    in_mesh["registry"]["authorizationPolicy"] = json!({"from": [{"serviceAccounts": ["monitoring/prometheus"]}],
+        "adminFrom": [{"namespaces": ["ingress"]}]});
+    releases.push(("identities".to_owned(), in_mesh));
+    let mut with_tls = gateway("istio", false)?;
+    with_tls["registry"]["tls"] = json!({"secret": "registry-tls", "clientCertificates": true});
+    releases.push(("a certificate in a mesh".to_owned(), with_tls));
     for more in [
         &["--gateway-api"][..],
         &["--gateway-api", "--istio-version", "1.30"],
@@ -138,6 +145,11 @@ fn render(values: Vec<Value>) -> Result<Vec<BTreeMap<String, String>>> {
         }
     });
     files.collect()
+}
+
+/// Renders one release, and returns its objects.
+pub(crate) fn release(values: Value) -> Result<Vec<Value>> {
+    objects(&render(vec![values])?.remove(0))
 }
 
 /// Returns the objects of a release; not its notes.
@@ -216,7 +228,7 @@ fn ensure_within(part: &Value, whole: &Value, place: &str) -> Result<()> {
 #[test]
 fn the_registry_of_the_chart_has_all_that_the_rendered_one_has() -> Result<()> {
     for mesh in ["istio", "envoy-gateway"] {
-        let ours = objects(&render(vec![gateway(mesh, false)?])?.remove(0))?;
+        let ours = release(gateway(mesh, false)?)?;
         let mut compared = 0;
         for theirs in serde_saphyr::from_multiple::<Value>(&manifests(mesh, false, true)?)? {
             if theirs["metadata"]["name"] != "keyswap-registry" {
@@ -277,7 +289,7 @@ fn only_the_gateway_and_the_peers_that_are_named_may_call_the_registry() -> Resu
         (gateway("envoy-gateway", false)?, vec![&envoy_gateway], vec![&test]),
         (gateway("envoy-gateway", true)?, vec![&envoy_gateway], vec![&test]),
     ] {
-        let objects = objects(&render(vec![values])?.remove(0))?;
+        let objects = release(values)?;
         let of_registry = |object: &&Value| {
             object["kind"] == "NetworkPolicy" && object["metadata"]["name"] == "keyswap-registry"
         };
@@ -300,7 +312,7 @@ fn a_node_can_drain_and_a_file_has_one_server() -> Result<()> {
     for (values, has_budget, strategy, keeps) in
         [(values(&[]), true, Value::Null, false), (sqlite, false, json!("Recreate"), true)]
     {
-        let objects = objects(&render(vec![values])?.remove(0))?;
+        let objects = release(values)?;
         let find = |kind: &str| objects.iter().find(|object| object["kind"] == kind);
         let budget = find("PodDisruptionBudget");
         ensure!(budget.is_some() == has_budget, "{budget:?}");
@@ -317,7 +329,7 @@ fn a_node_can_drain_and_a_file_has_one_server() -> Result<()> {
 
 #[test]
 fn the_test_of_a_release_passes_with_a_registry_and_fails_without_one() -> Result<()> {
-    let objects = objects(&render(vec![values(&[])])?.remove(0))?;
+    let objects = release(values(&[]))?;
     let pod = objects.iter().find(|object| object["kind"] == "Pod").context("a test")?;
     ensure!(pod["metadata"]["annotations"]["helm.sh/hook"] == "test", "{pod}");
     let container = &pod["spec"]["containers"][0];
@@ -356,7 +368,7 @@ fn the_test_of_a_release_passes_with_a_registry_and_fails_without_one() -> Resul
 #[test]
 fn the_test_of_a_release_with_tls_trusts_the_authority_of_its_secret_alone() -> Result<()> {
     let tls = values(&[("registry.tls.secret", json!("registry-tls"))]);
-    let objects = objects(&render(vec![tls])?.remove(0))?;
+    let objects = release(tls)?;
     let pod = objects.iter().find(|object| object["kind"] == "Pod").context("a test")?;
     let container = &pod["spec"]["containers"][0];
     ensure!(!container["args"].to_string().contains("--allow-plaintext"), "{container}");

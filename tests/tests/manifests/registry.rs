@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use crate::chart::{gateway, release};
 use crate::reviewed::{SELECTED, find, objects, pod};
 
 const OVER_TLS: [&str; 2] =
@@ -195,5 +196,35 @@ fn calls_that_do_not_fit_the_registry_are_refused() -> Result<()> {
         // A registry that is not of these manifests.
         objects(mesh, &[&elsewhere[..], &TRUST].concat())?;
     }
+    Ok(())
+}
+
+#[test]
+fn the_identities_of_a_release_are_the_gateway_its_test_and_those_that_are_named() -> Result<()> {
+    let source = |account: &str| json!({"source": {"serviceAccounts": [account]}});
+    let (of_gateway, of_test) = (source("keyswap/keyswap-gateway"), source("keyswap/keyswap-registry"));
+    let (prometheus, ingress) = (source("monitoring/prometheus"), source("ingress/nginx"));
+    let named = json!({"from": [prometheus["source"]], "adminFrom": [ingress["source"]]});
+    for (more, expect) in [
+        (json!({}), [vec![&of_gateway], vec![&of_test]]),
+        (named, [vec![&of_gateway, &prometheus], vec![&of_test, &ingress]]),
+    ] {
+        let mut values = gateway("istio", false)?;
+        values["registry"]["authorizationPolicy"] = more;
+        let objects = release(values)?;
+        let rules = list(find(&objects, "AuthorizationPolicy", "keyswap-registry")?, "/spec/rules")?;
+        for ((rule, port), sources) in rules.iter().zip(["7070", "7071"]).zip(&expect) {
+            ensure!(rule["from"] == json!(sources) && rule["to"][0]["operation"]["ports"] == json!([port]), "{rule}");
+        }
+        ensure!(rules.len() == 2 && find(&objects, "PeerAuthentication", "keyswap-registry").is_ok());
+    }
+    let mut values = gateway("istio", false)?;
+    values["registry"]["tls"] = json!({"secret": "registry-tls"});
+    let objects = release(values)?;
+    for kind in ["PeerAuthentication", "AuthorizationPolicy", "DestinationRule"] {
+        ensure!(find(&objects, kind, "keyswap-registry").is_err(), "there is a {kind}");
+    }
+    let deployment = find(&objects, "Deployment", "keyswap-registry")?;
+    ensure!(deployment["spec"]["template"]["metadata"]["labels"]["sidecar.istio.io/inject"] == "false");
     Ok(())
 }
