@@ -118,6 +118,23 @@ fn what_runs_in_a_cluster_runs_with_the_least_that_it_needs() -> Result<()> {
 }
 
 #[test]
+fn the_gateway_in_istio_shows_the_counters_of_envoy_that_alerts_watch() -> Result<()> {
+    for file in ["istio/gateway.yaml", "istio-native/gateway.yaml"] {
+        let objects = documents(file)?;
+        let deployment = objects.iter().find(|object| object["kind"] == "Deployment").context("a gateway")?;
+        let annotations = &deployment["spec"]["template"]["metadata"]["annotations"];
+        let config = annotations["proxy.istio.io/config"].as_str().context("a configuration of the proxy")?;
+        let config: Value = serde_saphyr::from_str(config)?;
+        let shown = &config["proxyStatsMatcher"]["inclusionRegexps"];
+        // By status code and cluster: a provider that rejects the real key.
+        for pattern in [r".*upstream_rq_\d.*", ".*keyswap.*"] {
+            ensure!(shown.as_array().context("patterns")?.contains(&json!(pattern)), "{file}: {shown}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn istio_gets_its_own_names_of_clusters() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("policy.yaml");
