@@ -36,8 +36,17 @@ pub(crate) fn manifests(mesh: &str, is_native: bool, with_registry: bool) -> Res
     rendered::render(&arguments)
 }
 
+/// The arguments of `keyswap render` for a registry that speaks TLS.
+pub(crate) const WITH_TLS: [&str; 5] = [
+    "--cluster",
+    "keyswap-registry=https://keyswap-registry.keyswap.svc.cluster.local:7070",
+    "--registry-ca-secret",
+    "keyswap-data-plane",
+    "--registry-client-certificates",
+];
+
 /// Returns the output of `keyswap render` for a mesh with more arguments, without the registry.
-fn manifests_with(mesh: &str, more: &[&str]) -> Result<String> {
+pub(crate) fn manifests_with(mesh: &str, more: &[&str]) -> Result<String> {
     let image = image("keyswap-filter");
     let arguments = ["--policy", "envoy/policy-mesh.yaml", "--cluster", REGISTRY, "--image", &image];
     rendered::render(&[&[mesh], &arguments[..], more].concat())
@@ -62,6 +71,15 @@ pub(crate) fn gateway(mesh: &str, is_native: bool) -> Result<Value> {
         ("gateway.manifests", json!(manifests)),
         ("gateway.podMonitor.enabled", json!(true)),
     ]))
+}
+
+/// Returns the values of a gateway in a mesh, and of a registry that requires client certificates.
+pub(crate) fn gateway_with_tls(mesh: &str, is_native: bool) -> Result<Value> {
+    let mut values = gateway(mesh, is_native)?;
+    values["registry"]["tls"] = json!({"secret": "registry-tls", "clientCertificates": true});
+    let native = if is_native { &["--native"][..] } else { &[] };
+    values["gateway"]["manifests"] = json!(manifests_with(mesh, &[&WITH_TLS[..], native].concat())?);
+    Ok(values)
 }
 
 /// Returns releases that use every value, by their names.
@@ -116,9 +134,9 @@ fn releases() -> Result<Vec<(String, Value)>> {
     in_mesh["registry"]["authorizationPolicy"] = json!({"from": [{"serviceAccounts": ["monitoring/prometheus"]}],
         "adminFrom": [{"namespaces": ["ingress"]}]});
     releases.push(("identities".to_owned(), in_mesh));
-    let mut with_tls = gateway("istio", false)?;
-    with_tls["registry"]["tls"] = json!({"secret": "registry-tls", "clientCertificates": true});
-    releases.push(("a certificate in a mesh".to_owned(), with_tls));
+    for (mesh, is_native) in MESHES {
+        releases.push((format!("{mesh}, native: {is_native}, with TLS"), gateway_with_tls(mesh, is_native)?));
+    }
     for more in [
         &["--gateway-api"][..],
         &["--gateway-api", "--istio-version", "1.30"],

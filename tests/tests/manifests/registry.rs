@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::chart::{gateway, release};
+use crate::chart::{gateway, gateway_with_tls, release};
 use crate::reviewed::{SELECTED, find, objects, pod};
 
 const OVER_TLS: [&str; 2] =
@@ -218,9 +218,7 @@ fn the_identities_of_a_release_are_the_gateway_its_test_and_those_that_are_named
         }
         ensure!(rules.len() == 2 && find(&objects, "PeerAuthentication", "keyswap-registry").is_ok());
     }
-    let mut values = gateway("istio", false)?;
-    values["registry"]["tls"] = json!({"secret": "registry-tls"});
-    let objects = release(values)?;
+    let objects = release(gateway_with_tls("istio", false)?)?;
     for kind in ["PeerAuthentication", "AuthorizationPolicy", "DestinationRule"] {
         ensure!(find(&objects, kind, "keyswap-registry").is_err(), "there is a {kind}");
     }
