@@ -54,7 +54,10 @@ fn ensure_old_callers_are_served(server: &Server, standin: &Standin, token: &str
         ("1.0", ""),
         ("1.0", "connection: keep-alive\r\n"),
         ("1.1", "connection: Upgrade\r\nupgrade: TLS/1.2\r\n"),
-        ("1.1", "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n"),
+        (
+            "1.1",
+            "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
+        ),
     ] {
         let head = format!(
             "GET /v1/models HTTP/{version}\r\nhost: llm.example.com\r\nauthorization: Bearer {token}\r\n{lines}\r\n"

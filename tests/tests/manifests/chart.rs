@@ -314,8 +314,9 @@ fn only_the_gateway_and_the_peers_that_are_named_may_call_the_registry() -> Resu
         let policy = objects.iter().find(of_registry).context("a policy")?;
         let rules = policy["spec"]["ingress"].as_array().context("rules")?;
         for (port, expect) in [(7070, peers), (7071, administrators)] {
-            let has_port =
-                |rule: &&Value| rule["ports"].as_array().is_some_and(|it| it.iter().any(|it| it["port"] == port));
+            let has_port = |rule: &&Value| {
+                rule["ports"].as_array().is_some_and(|it| it.iter().any(|it| it["port"] == port))
+            };
             let from: Vec<&Value> =
                 rules.iter().filter(has_port).filter_map(|rule| rule["from"].as_array()).flatten().collect();
             ensure!(from == expect, "{port}: {from:?}");

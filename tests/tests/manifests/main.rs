@@ -2,8 +2,8 @@
 //! they need.
 
 mod chart;
-mod reviewed;
 mod registry;
+mod reviewed;
 mod rights;
 mod rules;
 mod schemas;
@@ -74,10 +74,34 @@ fn every_rule_of_every_kind_is_one_that_is_evaluated() -> Result<()> {
 fn an_object_that_breaks_a_rule_of_its_kind_is_refused() -> Result<()> {
     let schemas = Schemas::read()?;
     for (file, kind, pointer, value, message) in [
-        ("istio/filter.yaml", "WasmPlugin", "/spec/url", json!("ftp://example.com/filter"), "url must have schema"),
-        ("istio/gateway.yaml", "EnvoyFilter", "/spec/targetRefs", json!([{"kind": "Gateway", "name": "g"}]), "only one of"),
-        ("istio/gateway.yaml", "Telemetry", "/spec/targetRefs", json!([{"kind": "Gateway", "name": "g"}]), "only one of"),
-        ("istio/hosts.yaml", "DestinationRule", "/spec/trafficPolicy/connectionPool/tcp/connectTimeout", json!("0s"), "duration"),
+        (
+            "istio/filter.yaml",
+            "WasmPlugin",
+            "/spec/url",
+            json!("ftp://example.com/filter"),
+            "url must have schema",
+        ),
+        (
+            "istio/gateway.yaml",
+            "EnvoyFilter",
+            "/spec/targetRefs",
+            json!([{"kind": "Gateway", "name": "g"}]),
+            "only one of",
+        ),
+        (
+            "istio/gateway.yaml",
+            "Telemetry",
+            "/spec/targetRefs",
+            json!([{"kind": "Gateway", "name": "g"}]),
+            "only one of",
+        ),
+        (
+            "istio/hosts.yaml",
+            "DestinationRule",
+            "/spec/trafficPolicy/connectionPool/tcp/connectTimeout",
+            json!("0s"),
+            "duration",
+        ),
         (
             "istio/registry.yaml",
             "AuthorizationPolicy",
@@ -85,12 +109,42 @@ fn an_object_that_breaks_a_rule_of_its_kind_is_refused() -> Result<()> {
             json!(["keyswap"]),
             "Cannot set serviceAccounts with namespaces",
         ),
-        ("gateway/filter.yaml", "EnvoyExtensionPolicy", "/spec/targetRefs/0/kind", json!("Service"), "targetRefs"),
-        ("gateway/gateway.yaml", "Gateway", "/spec/listeners/0/protocol", json!("HTTP"), "tls must not be specified"),
-        ("gateway/gateway.yaml", "EnvoyProxy", "/spec/provider/kubernetes/envoyPDB/minAvailable", json!(1), "minAvailable"),
+        (
+            "gateway/filter.yaml",
+            "EnvoyExtensionPolicy",
+            "/spec/targetRefs/0/kind",
+            json!("Service"),
+            "targetRefs",
+        ),
+        (
+            "gateway/gateway.yaml",
+            "Gateway",
+            "/spec/listeners/0/protocol",
+            json!("HTTP"),
+            "tls must not be specified",
+        ),
+        (
+            "gateway/gateway.yaml",
+            "EnvoyProxy",
+            "/spec/provider/kubernetes/envoyPDB/minAvailable",
+            json!(1),
+            "minAvailable",
+        ),
         ("gateway/upstreams.yaml", "HTTPRoute", "/spec/rules/0/matches/0/path/value", json!("/a//b"), "//"),
-        ("gateway/upstreams.yaml", "Backend", "/spec/endpoints/0/ip", json!({"address": "192.0.2.1", "port": 1}), "one of"),
-        ("gateway/upstreams.yaml", "BackendTLSPolicy", "/spec/validation/caCertificateRefs", json!([{"group": "", "kind": "ConfigMap", "name": "ca"}]), "caCertificateRefs"),
+        (
+            "gateway/upstreams.yaml",
+            "Backend",
+            "/spec/endpoints/0/ip",
+            json!({"address": "192.0.2.1", "port": 1}),
+            "one of",
+        ),
+        (
+            "gateway/upstreams.yaml",
+            "BackendTLSPolicy",
+            "/spec/validation/caCertificateRefs",
+            json!([{"group": "", "kind": "ConfigMap", "name": "ca"}]),
+            "caCertificateRefs",
+        ),
     ] {
         let mut objects = documents(file)?;
         let object = objects.iter_mut().find(|object| object["kind"] == kind).context(kind)?;

@@ -22,7 +22,10 @@ fn with_tls(mesh: &str, more: &[&str]) -> Result<Vec<Value>> {
 
 /// Returns the list at a place.
 fn list<'v>(value: &'v Value, pointer: &str) -> Result<&'v Vec<Value>> {
-    value.pointer(pointer).and_then(Value::as_array).with_context(|| format!("no list at {pointer} of {value}"))
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .with_context(|| format!("no list at {pointer} of {value}"))
 }
 
 /// Returns the cluster of the registry in the bootstrap of Envoy Gateway's proxies.
@@ -40,7 +43,10 @@ fn the_administration_has_a_port_that_no_data_plane_reaches() -> Result<()> {
             for (name, listen) in
                 [("KEYSWAP_LISTEN", "0.0.0.0:7070"), ("KEYSWAP_ADMIN_LISTEN", "0.0.0.0:7071")]
             {
-                ensure!(list(container, "/env")?.contains(&json!({"name": name, "value": listen})), "{container}");
+                ensure!(
+                    list(container, "/env")?.contains(&json!({"name": name, "value": listen})),
+                    "{container}"
+                );
             }
             let ports = list(find(&objects, "Service", "keyswap-registry")?, "/spec/ports")?;
             ensure!(ports.iter().any(|port| port["port"] == 7071), "{ports:?}");
@@ -84,7 +90,10 @@ fn a_registry_in_the_mesh_takes_encrypted_calls_of_the_gateway_alone() -> Result
         let expect = json!({"selector": {"matchLabels": labels}, "action": "ALLOW", "rules": [rule]});
         ensure!(rights["spec"] == expect, "{rights}");
         let calls = find(&objects, "DestinationRule", "keyswap-registry")?;
-        ensure!(calls["spec"]["host"] == format!("keyswap-registry.{namespace}.svc.cluster.local"), "{calls}");
+        ensure!(
+            calls["spec"]["host"] == format!("keyswap-registry.{namespace}.svc.cluster.local"),
+            "{calls}"
+        );
         ensure!(calls["spec"]["trafficPolicy"]["tls"]["mode"] == "ISTIO_MUTUAL", "{calls}");
         for object in [identity, rights, calls] {
             ensure!(object["metadata"]["namespace"] == namespace, "{object}");
@@ -127,7 +136,8 @@ fn a_registry_with_a_certificate_speaks_tls_and_asks_for_one_where_it_is_said() 
 }
 
 #[test]
-fn data_planes_verify_the_registry_by_its_own_authority_and_show_a_certificate_where_it_is_said() -> Result<()> {
+fn data_planes_verify_the_registry_by_its_own_authority_and_show_a_certificate_where_it_is_said() -> Result<()>
+{
     let host = "keyswap-registry.keyswap.svc.cluster.local";
     for (more, shows) in [(&[][..], false), (&["--registry-client-certificates"], true)] {
         let files: &[&str] = if shows { &["ca.crt", "tls.crt", "tls.key"] } else { &["ca.crt"] };
@@ -157,7 +167,8 @@ fn data_planes_verify_the_registry_by_its_own_authority_and_show_a_certificate_w
         let authority = &validation["validation_context_sds_secret_config"]["name"];
         ensure!(authority == "keyswap-registry-authority", "{tls}");
         ensure!(tls["tls_certificate_sds_secret_configs"].is_array() == shows, "{tls}");
-        let deployment = &find(&eg, "EnvoyProxy", "keyswap")?["spec"]["provider"]["kubernetes"]["envoyDeployment"];
+        let deployment =
+            &find(&eg, "EnvoyProxy", "keyswap")?["spec"]["provider"]["kubernetes"]["envoyDeployment"];
         let volumes = list(deployment, "/pod/volumes")?;
         ensure!(volumes[0]["secret"]["items"] == json!(items), "{deployment}");
         ensure!(list(&volumes[1], "/downwardAPI/items")?.len() == 1 + usize::from(shows), "{deployment}");
@@ -173,7 +184,8 @@ fn a_gateway_that_exists_gets_the_secret_by_its_name_and_a_module_stays_mounted(
     let tls = &rule["spec"]["trafficPolicy"]["tls"];
     ensure!(tls["credentialName"] == "registry-ca" && tls["caCertificates"].is_null(), "{tls}");
     let eg = with_tls("envoy-gateway", &["--native"])?;
-    let deployment = &find(&eg, "EnvoyProxy", "keyswap")?["spec"]["provider"]["kubernetes"]["envoyDeployment"];
+    let deployment =
+        &find(&eg, "EnvoyProxy", "keyswap")?["spec"]["provider"]["kubernetes"]["envoyDeployment"];
     let mounts = list(deployment, "/container/volumeMounts")?.iter().map(|mount| &mount["name"]);
     let names: Vec<&Value> = mounts.collect();
     ensure!(names == ["keyswap-library", "keyswap-registry", "keyswap-registry-secrets"], "{names:?}");
@@ -214,7 +226,10 @@ fn the_identities_of_a_release_are_the_gateway_its_test_and_those_that_are_named
         let objects = release(values)?;
         let rules = list(find(&objects, "AuthorizationPolicy", "keyswap-registry")?, "/spec/rules")?;
         for ((rule, port), sources) in rules.iter().zip(["7070", "7071"]).zip(&expect) {
-            ensure!(rule["from"] == json!(sources) && rule["to"][0]["operation"]["ports"] == json!([port]), "{rule}");
+            ensure!(
+                rule["from"] == json!(sources) && rule["to"][0]["operation"]["ports"] == json!([port]),
+                "{rule}"
+            );
         }
         ensure!(rules.len() == 2 && find(&objects, "PeerAuthentication", "keyswap-registry").is_ok());
     }

@@ -12,14 +12,43 @@ const RULES: &str = "x-kubernetes-validations";
 
 /// The functions that rules may call: those of the language, then those that Kubernetes adds.
 const FUNCTIONS: [&str; 13] = [
-    "size", "contains", "startsWith", "endsWith", "matches", "duration", "int", "split", "substring",
-    "upperAscii", "isURL", "url", "getScheme",
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "duration",
+    "int",
+    "split",
+    "substring",
+    "upperAscii",
+    "isURL",
+    "url",
+    "getScheme",
 ];
 
 /// Words that no field has as its name in an expression (the specification of the language).
 const RESERVED: [&str; 20] = [
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if",
-    "import", "let", "loop", "package", "namespace", "return", "var", "void",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
 ];
 
 /// The compiled rules, by their text.
@@ -121,7 +150,9 @@ fn context() -> Context<'static> {
     // A URL is a text here: of its parts the rules ask for the scheme alone.
     context.add_function("isURL", |text: Arc<String>| is_url(&text));
     context.add_function("url", |text: Arc<String>| text.as_str().to_owned());
-    context.add_function("getScheme", |This(text): This<Arc<String>>| scheme(&text).unwrap_or_default().to_owned());
+    context.add_function("getScheme", |This(text): This<Arc<String>>| {
+        scheme(&text).unwrap_or_default().to_owned()
+    });
     context
 }
 

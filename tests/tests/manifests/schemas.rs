@@ -51,9 +51,10 @@ impl Schemas {
 
     /// Compiles all rules, and returns their number.
     pub(crate) fn compile_rules(&self) -> Result<usize> {
-        let counts = self.kinds.iter().map(|(kind, (_, schema))| {
-            self.rules.compile(schema).with_context(|| format!("{kind:?}"))
-        });
+        let counts = self
+            .kinds
+            .iter()
+            .map(|(kind, (_, schema))| self.rules.compile(schema).with_context(|| format!("{kind:?}")));
         counts.sum()
     }
 

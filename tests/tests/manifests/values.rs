@@ -139,7 +139,12 @@ fn refused() -> Result<Vec<(Value, &'static str, &'static str)>> {
         (change("envoy-gateway", false, "native", json!(true))?, "native", "--native"),
         (with(&manifests_with("istio", &WITH_TLS)?), "gateway.manifests", "registry.tls.secret"),
         (
-            change("envoy-gateway", false, "registry", json!({"image": image("keyswap"), "tls": {"secret": "tls"}}))?,
+            change(
+                "envoy-gateway",
+                false,
+                "registry",
+                json!({"image": image("keyswap"), "tls": {"secret": "tls"}}),
+            )?,
             "gateway.manifests",
             "https://",
         ),

@@ -31,14 +31,14 @@ pub(crate) struct RenderEnvoyGateway {
     #[command(flatten)]
     kubernetes: Kubernetes,
     /// `GatewayClass` that Envoy Gateway manages
-    #[arg(long, value_name = "NAME", default_value = "eg", value_parser = super::kubernetes::label)]
+    #[arg(long, value_name = "NAME", default_value = "eg", value_parser = super::common::label)]
     gateway_class: String,
     /// Namespace in which Envoy Gateway runs its proxies; the registry accepts calls from it
     #[arg(
         long,
         value_name = "NAME",
         default_value = "envoy-gateway-system",
-        value_parser = super::kubernetes::label
+        value_parser = super::common::label
     )]
     proxy_namespace: String,
 }
@@ -56,7 +56,9 @@ impl RenderEnvoyGateway {
                 include_str!("templates/gateway_peer.yaml"),
                 &[("proxy_namespace", &self.proxy_namespace), ("namespace", &self.kubernetes.namespace)],
             );
-            files.extend(self.kubernetes.manifest_of_registry(&peer, &InMesh { labels: "", tunnel: "", objects: "" }));
+            files.extend(
+                self.kubernetes.manifest_of_registry(&peer, &InMesh { labels: "", tunnel: "", objects: "" }),
+            );
             Ok(files)
         })
     }
@@ -97,8 +99,7 @@ impl RenderEnvoyGateway {
     fn gateway(&self, plan: &Plan) -> anyhow::Result<File> {
         let kubernetes = &self.kubernetes;
         let (volumes, mounts) = self.files();
-        let library =
-            if kubernetes.native { include_str!("templates/gateway_library.yaml") } else { "" };
+        let library = if kubernetes.native { include_str!("templates/gateway_library.yaml") } else { "" };
         let metrics = if kubernetes.native {
             fill(include_str!("templates/gateway_runtime.yaml"), &[("runtime", COUNTERS_AS_NAMED)])
         } else {
@@ -130,7 +131,10 @@ impl RenderEnvoyGateway {
                 ("library", library),
                 ("access_log", &parts::access_log(plan)),
                 ("metrics", &metrics),
-                ("clusters", &plan.callouts.iter().map(|callout| self.cluster_patch(callout)).collect::<String>()),
+                (
+                    "clusters",
+                    &plan.callouts.iter().map(|callout| self.cluster_patch(callout)).collect::<String>(),
+                ),
                 ("gateway_class", &self.gateway_class),
                 ("port", &kubernetes.port.to_string()),
                 ("tls_secret", &kubernetes.tls_secret),

@@ -43,7 +43,7 @@ pub(crate) struct RenderIstio {
     #[arg(long, value_name = "VERSION", default_value = "1.27")]
     istio_version: Version,
     /// Revision of Istio that injects the proxies (default: the one that is in force)
-    #[arg(long, value_name = "NAME", value_parser = super::kubernetes::label)]
+    #[arg(long, value_name = "NAME", value_parser = super::common::label)]
     revision: Option<String>,
     /// Domain of the cluster's services
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", value_parser = domain)]
@@ -308,7 +308,7 @@ impl RenderIstio {
 
 /// Parses the domain of a cluster.
 fn domain(text: &str) -> Result<String, String> {
-    let is_domain = text.split('.').all(|part| super::kubernetes::label(part).is_ok());
+    let is_domain = text.split('.').all(|part| super::common::label(part).is_ok());
     is_domain.then(|| text.to_owned()).ok_or_else(|| "expected a domain such as `cluster.local`".to_owned())
 }
 

@@ -1,13 +1,11 @@
 //! The parts that Istio and Envoy Gateway share: names, the code to run, references to Secrets.
 
-use std::str::FromStr;
-
 use anyhow::ensure;
 use clap::Args;
 
-use super::common::Remote;
+use super::common::{File, Image, Remote, label};
 use super::plan::Plan;
-use super::registry::Registry;
+use super::registry::{InMesh, Registry};
 use super::text::{fill, quoted, scalar};
 
 /// The arguments that the renderings for Istio and for Envoy Gateway share.
@@ -61,13 +59,6 @@ struct Module {
     sha256: Option<String>,
 }
 
-/// An image pinned by its digest. A tag could be moved to another image.
-#[derive(Clone)]
-pub(super) struct Image {
-    name: String,
-    digest: String,
-}
-
 /// The source of the filter's code, for a manifest.
 pub(super) enum Code<'c> {
     Image { name: &'c str, digest: &'c str },
@@ -82,6 +73,45 @@ impl Kubernetes {
             // Clap requires an image or both other arguments.
             _ => Code::Image { name: "", digest: "" },
         }
+    }
+
+    /// Returns the namespace of the registry.
+    pub(super) fn registry_namespace(&self) -> &str {
+        self.registry.namespace().unwrap_or(&self.namespace)
+    }
+
+    /// Checks that the calls to the registry are as its options say.
+    pub(super) fn check_registry(&self, plan: &Plan) -> anyhow::Result<()> {
+        self.registry.check(plan, self.registry_namespace())
+    }
+
+    /// Returns the manifest of the registry, `None` without `--registry-image`. `peer` selects the pods that may call it.
+    pub(super) fn manifest_of_registry(&self, peer: &str, mesh: &InMesh<'_>) -> Option<File> {
+        let registry = &self.registry;
+        let image = registry.image()?;
+        let (variables, mount, volume) = registry.server_tls();
+        let scheme = if registry.speaks_tls() { "https" } else { "http" };
+        let mut text = fill(
+            include_str!("templates/registry.yaml"),
+            &[
+                ("namespace", self.registry_namespace()),
+                ("replicas", &self.replicas.to_string()),
+                ("pull_secrets", &self.pull_secrets()),
+                ("spread", &spread("app.kubernetes.io/name: keyswap-registry")),
+                ("tunnel", mesh.tunnel),
+                ("image", &image.pinned()),
+                ("labels", mesh.labels),
+                ("retention", &registry.retention()),
+                ("peer", peer),
+                ("scheme", scheme),
+                ("probe_scheme", &scheme.to_ascii_uppercase()),
+                ("tls_variables", &variables),
+                ("tls_mount", mount),
+                ("tls_volume", &volume),
+            ],
+        );
+        text.push_str(mesh.objects);
+        Some(File { name: "registry.yaml", text })
     }
 
     /// Returns the volume that has the dynamic module, with its place in the proxy's container; nothing for the filter.
@@ -140,35 +170,4 @@ impl Kubernetes {
 /// Returns the constraints that spread pods with these labels over nodes and zones, as far as there are any.
 pub(super) fn spread(labels: &str) -> String {
     fill(include_str!("templates/spread.yaml"), &[("labels", labels)])
-}
-
-impl Image {
-    /// Returns the image with its digest, as a YAML scalar.
-    pub(super) fn pinned(&self) -> String {
-        quoted(&format!("{}@{}", self.name, self.digest))
-    }
-}
-
-impl FromStr for Image {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Self> {
-        let (name, digest) = text.split_once("@sha256:").unwrap_or_default();
-        let name_is_plain = !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte));
-        ensure!(
-            name_is_plain && super::common::digest(digest).is_ok(),
-            "expected an image with its digest, such as `registry.example.com/keyswap-filter@sha256:…`"
-        );
-        Ok(Self { name: name.to_owned(), digest: format!("sha256:{digest}") })
-    }
-}
-
-/// Parses a DNS label (RFC 1123), the form of names in Kubernetes.
-pub(super) fn label(text: &str) -> Result<String, String> {
-    let is_label = (1..=63).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-');
-    is_label.then(|| text.to_owned()).ok_or_else(|| "expected lower-case letters, digits and `-`".to_owned())
 }

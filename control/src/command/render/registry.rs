@@ -1,10 +1,9 @@
-//! The registry of the renderings for a mesh: its options, its manifest, and the TLS of the calls to it.
+//! The registry of the renderings for a mesh: its options, and the TLS of the calls to it.
 
 use anyhow::{bail, ensure};
 use clap::Args;
 
-use super::common::File;
-use super::kubernetes::{Image, Kubernetes, label, spread};
+use super::common::{Image, label};
 use super::parts::Trust;
 use super::plan::{Callout, Plan};
 use super::text::{fill, quoted};
@@ -52,6 +51,18 @@ impl Registry {
         self.registry_namespace.as_deref()
     }
 
+    /// Returns the image of the registry, if it is to be deployed.
+    pub(super) fn image(&self) -> Option<&Image> {
+        self.registry_image.as_ref()
+    }
+
+    /// Returns the variable with the time for which usage is kept, where it is set.
+    pub(super) fn retention(&self) -> String {
+        let time = self.usage_retention.as_ref();
+        let line = time.map(|time| format!("- {{name: KEYSWAP_USAGE_RETENTION, value: {}}}\n", quoted(time)));
+        line.unwrap_or_default()
+    }
+
     /// Returns true if the registry is deployed and speaks TLS.
     pub(super) fn speaks_tls(&self) -> bool {
         self.registry_tls_secret.is_some()
@@ -83,75 +94,37 @@ impl Registry {
             Trust::System
         }
     }
-}
-
-impl Kubernetes {
-    /// Returns the namespace of the registry.
-    pub(super) fn registry_namespace(&self) -> &str {
-        self.registry.namespace().unwrap_or(&self.namespace)
-    }
 
     /// Checks that the calls to the registry are as its options say. A call that does not fit them would fail in the mesh only.
-    pub(super) fn check_registry(&self, plan: &Plan) -> anyhow::Result<()> {
-        let service = format!("keyswap-registry.{}.svc", self.registry_namespace());
-        let is_ours = |host: &str| host.strip_prefix(&service).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        let registry = &self.registry;
+    pub(super) fn check(&self, plan: &Plan, namespace: &str) -> anyhow::Result<()> {
+        let service = format!("keyswap-registry.{namespace}.svc");
+        let is_ours = |host: &str| {
+            host.strip_prefix(&service).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
         let mut is_asked = false;
         for Callout { cluster, site, .. } in plan.callouts.iter().filter(|callout| callout.is_registry()) {
             is_asked = true;
             ensure!(
-                site.is_tls || registry.registry_ca_secret.is_none(),
+                site.is_tls || self.registry_ca_secret.is_none(),
                 "`--registry-ca-secret` is for TLS, and `{cluster}` is called at {site}: give it a server with `https://`"
             );
-            if registry.registry_image.is_some() && is_ours(&site.host) && site.is_tls != registry.speaks_tls() {
-                let (has, needs) = if site.is_tls { ("no", "`http://`, or set") } else { ("a", "`https://`, or leave out") };
-                bail!("the registry has {has} certificate, and `{cluster}` is called at {site}: write {needs} `--registry-tls-secret`");
+            if self.registry_image.is_some() && is_ours(&site.host) && site.is_tls != self.speaks_tls() {
+                let (has, needs) =
+                    if site.is_tls { ("no", "`http://`, or set") } else { ("a", "`https://`, or leave out") };
+                bail!(
+                    "the registry has {has} certificate, and `{cluster}` is called at {site}: write {needs} `--registry-tls-secret`"
+                );
             }
         }
         ensure!(
-            is_asked || registry.registry_ca_secret.is_none(),
+            is_asked || self.registry_ca_secret.is_none(),
             "`--registry-ca-secret` is for the registry, and the policy asks none"
         );
         Ok(())
     }
 
-    /// Returns the manifest of the registry, `None` without `--registry-image`. `peer` selects the pods that may call it.
-    pub(super) fn manifest_of_registry(&self, peer: &str, mesh: &InMesh<'_>) -> Option<File> {
-        let registry = &self.registry;
-        let image = registry.registry_image.as_ref()?;
-        let retention = registry
-            .usage_retention
-            .as_ref()
-            .map(|time| format!("- {{name: KEYSWAP_USAGE_RETENTION, value: {}}}\n", quoted(time)));
-        let (variables, mount, volume) = registry.server_tls();
-        let scheme = if registry.speaks_tls() { "https" } else { "http" };
-        let mut text = fill(
-            include_str!("templates/registry.yaml"),
-            &[
-                ("namespace", self.registry_namespace()),
-                ("replicas", &self.replicas.to_string()),
-                ("pull_secrets", &self.pull_secrets()),
-                ("spread", &spread("app.kubernetes.io/name: keyswap-registry")),
-                ("tunnel", mesh.tunnel),
-                ("image", &image.pinned()),
-                ("labels", mesh.labels),
-                ("retention", &retention.unwrap_or_default()),
-                ("peer", peer),
-                ("scheme", scheme),
-                ("probe_scheme", &scheme.to_ascii_uppercase()),
-                ("tls_variables", &variables),
-                ("tls_mount", mount),
-                ("tls_volume", &volume),
-            ],
-        );
-        text.push_str(mesh.objects);
-        Some(File { name: "registry.yaml", text })
-    }
-}
-
-impl Registry {
     /// Returns the variables, the mount and the volume of the registry's certificate.
-    fn server_tls(&self) -> (String, &'static str, String) {
+    pub(super) fn server_tls(&self) -> (String, &'static str, String) {
         let Some(secret) = &self.registry_tls_secret else { return Default::default() };
         let clients = if self.registry_client_certificates {
             include_str!("templates/registry_client_ca.yaml")

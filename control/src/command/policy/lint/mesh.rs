@@ -79,7 +79,8 @@ fn at_waypoint(document: &Value, documents: &[Named<'_>]) -> bool {
         is("kind", "Service")
             || is("kind", "ServiceEntry")
             || (is("kind", "GatewayClass") && is("name", WAYPOINT))
-            || (is("kind", "Gateway") && documents.iter().any(|(_, other)| is_waypoint_of(other, document, target)))
+            || (is("kind", "Gateway")
+                && documents.iter().any(|(_, other)| is_waypoint_of(other, document, target)))
     };
     plugins.iter().any(plugin::Plugin::is_ours) && list(document, "/spec/targetRefs").any(is_waypoint)
 }

@@ -16,7 +16,8 @@ impl RenderIstio {
         let kubernetes = &self.kubernetes;
         if kubernetes.registry.speaks_tls() {
             let labels = include_str!("../templates/istio_registry_outside.yaml");
-            return kubernetes.manifest_of_registry(&self.peer(), &InMesh { labels, tunnel: "", objects: "" });
+            return kubernetes
+                .manifest_of_registry(&self.peer(), &InMesh { labels, tunnel: "", objects: "" });
         }
         // The account of a gateway that exists is not known here.
         let source = match self.selector {
