@@ -127,7 +127,7 @@ impl Rules {
     fn evaluate(&self, rule: &Value, schema: &Value, value: &Value) -> Result<()> {
         let text = rule["rule"].as_str().context("a rule is a text")?;
         let message = || format!("{} (`{text}`)", rule["message"].as_str().unwrap_or("broken"));
-        let mut context = context();
+        let mut context = context()?;
         context.add_variable_from_value("self", converted(schema, value));
         let result = self.program(text)?.execute(&context).with_context(message)?;
         ensure!(result == cel::Value::Bool(true), "{}", message());
@@ -136,24 +136,24 @@ impl Rules {
 }
 
 /// Returns the functions that Kubernetes adds to the language.
-fn context() -> Context<'static> {
+fn context() -> Result<Context<'static>> {
     let mut context = Context::default();
     context.add_function("split", |This(text): This<Arc<String>>, separator: Arc<String>| {
         let parts = text.split(separator.as_str()).map(|part| cel::Value::from(part.to_owned()));
         cel::Value::List(Arc::new(parts.collect()))
-    });
+    })?;
     context.add_function("substring", |This(text): This<Arc<String>>, from: i64, to: i64| {
         let index = |index: i64| usize::try_from(index).unwrap_or(usize::MAX);
         text.chars().take(index(to)).skip(index(from)).collect::<String>()
-    });
-    context.add_function("upperAscii", |This(text): This<Arc<String>>| text.to_ascii_uppercase());
+    })?;
+    context.add_function("upperAscii", |This(text): This<Arc<String>>| text.to_ascii_uppercase())?;
     // A URL is a text here: of its parts the rules ask for the scheme alone.
-    context.add_function("isURL", |text: Arc<String>| is_url(&text));
-    context.add_function("url", |text: Arc<String>| text.as_str().to_owned());
+    context.add_function("isURL", |text: Arc<String>| is_url(&text))?;
+    context.add_function("url", |text: Arc<String>| text.as_str().to_owned())?;
     context.add_function("getScheme", |This(text): This<Arc<String>>| {
         scheme(&text).unwrap_or_default().to_owned()
-    });
-    context
+    })?;
+    Ok(context)
 }
 
 /// Tells whether a text is an absolute URI or an absolute path, as Go's `url.ParseRequestURI` has it.
