@@ -351,15 +351,14 @@ fn a_rendered_data_plane_trusts_the_authority_of_its_secret_alone_and_takes_a_re
     let place = |bootstrap: &mut Value| {
         let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
         for place in clusters.into_iter().flatten().filter(|place| place["name"] == CLUSTER) {
-            *place = cluster;
+            *place = cluster.clone();
         }
     };
     let setup = Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").env("ANTHROPIC_API_KEY", "sk-real");
     let setup = setup.env("KEYSWAP_REGISTRY_TOKEN", Registry::TOKEN).upstream(&standin);
     let envoy = setup.tweak(place).start()?;
-    let status = |token: &str| -> Result<u16> {
-        Ok(envoy.send(&Request::get("/v1/models").bearer(token))?.status)
-    };
+    let status =
+        |token: &str| -> Result<u16> { Ok(envoy.send(&Request::get("/v1/models").bearer(token))?.status) };
     ensure!(status(&tokens[0])? == 200, "{}", envoy.log());
     // A server of another name, then one of another authority.
     for (token, other) in [(&tokens[1], first.server()?), (&tokens[2], second.server_named(SERVICE)?)] {

@@ -136,7 +136,7 @@ impl Rules {
 }
 
 /// Returns the functions that Kubernetes adds to the language.
-fn context() -> Result<Context<'static>> {
+fn context() -> Result<Context<'static, 'static>> {
     let mut context = Context::default();
     context.add_function("split", |This(text): This<Arc<String>>, separator: Arc<String>| {
         let parts = text.split(separator.as_str()).map(|part| cel::Value::from(part.to_owned()));

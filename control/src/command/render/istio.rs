@@ -267,7 +267,9 @@ impl RenderIstio {
                 "Istio needs a host name in place of the address {site}: set one, or override the cluster with `--cluster`"
             );
             if known.insert(site.object_name()) {
-                objects.push(self.host(site, is_upstream, trust));
+                let text = self.host(site, is_upstream, trust);
+                // A service of the cluster has no first object.
+                objects.push(text.strip_prefix("---\n").unwrap_or(&text).to_owned());
             }
         }
         objects.retain(|object| !object.is_empty());

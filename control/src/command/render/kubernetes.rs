@@ -6,7 +6,7 @@ use clap::Args;
 use super::common::{File, Image, Remote, label};
 use super::plan::Plan;
 use super::registry::{InMesh, Registry};
-use super::text::{fill, quoted, scalar};
+use super::text::{fill, scalar};
 
 /// The arguments that the renderings for Istio and for Envoy Gateway share.
 #[derive(Args)]
