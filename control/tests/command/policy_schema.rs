@@ -42,6 +42,8 @@ const LAXER: [(&str, &[&str]); 11] = [
             "`path` is for requests through the gateway",
             "requests for `",
             "the gateway has the key of this provider",
+            "anyone can have a token of this issuer",
+            "the keys of a trust domain have the use `jwt-svid`",
         ],
     ),
     (
@@ -155,6 +157,14 @@ fn whole() -> Value {
                      "rate_limit": {"tokens": 9000, "per": "60s"}, "label": "one"},
                     {},
                 ],
+            },
+            {
+                "name": "directory", "preset": "entra", "tenants": ["aaaabbbb-0000-cccc-1111-dddd2222eeee"], "audiences": ["a"],
+                "audience_claim": "aud",
+            },
+            {
+                "name": "mesh", "preset": "oidc", "trust_domain": "example.org", "audiences": ["a"], "principals": "any",
+                "jwks": {"url": "https://bundle.example/"},
             },
         ],
         "model_groups": {"dear": ["gpt-5-pro", "claude-opus-*"]},
