@@ -300,7 +300,9 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
             ];
             (Named::New, form(&fields))
         }
-        ("POST", "/admin/tokens/{sha256}/status") => (Named::Subject, form(&[("status", "disabled")])),
+        ("POST", "/admin/tokens/{sha256}/status" | "/admin/users/{email}/status") => {
+            (Named::Subject, form(&[("status", "disabled")]))
+        }
         ("POST", "/admin/tokens/{sha256}/team") => (Named::Subject, form(&[("team", things.team)])),
         ("POST", "/admin/tokens/{sha256}/expiry" | "/admin/tokens/{sha256}/rate-limit") => {
             (Named::Subject, form(&[("clear", "yes")]))
@@ -315,7 +317,6 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/users/{email}") => {
             (Named::Subject, form(&[("provider", "openai"), ("team", things.team)]))
         }
-        ("POST", "/admin/users/{email}/status") => (Named::Subject, form(&[("status", "disabled")])),
         ("POST", "/admin/usage/{subject}/budget") => {
             let fields = [("amount", "1"), ("unit", "usd"), ("per", "day"), ("timezone", "UTC")];
             (Named::Subject, form(&fields))
