@@ -5,10 +5,11 @@
 
 use serde_json::{Map, Value};
 
-use super::credentials::Variable;
-use super::http_source::{POINTER_EXPECTED, is_pointer, speaks_of_secrets};
+use super::literal::speaks_of_secrets;
+use super::pointer::{POINTER_EXPECTED, is_pointer};
 use super::preset::read_claim_name;
 use super::reader::{Fields, Node};
+use super::variable::Variable;
 
 /// The method of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

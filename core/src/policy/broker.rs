@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::credentials::{self, Variable};
 use super::duration::duration_within;
 use super::error::PolicyError;
 use super::reader::Node;
+use super::variable::{self, Variable};
 use crate::host::Environment;
 use crate::secret::SealKey;
 
@@ -27,7 +27,7 @@ impl BrokerPolicy {
     #[inline(never)]
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
-        let key = fields.required("key").and_then(|node| credentials::read_variable_source(&node));
+        let key = fields.required("key").and_then(|node| variable::read_variable_source(&node));
         let max_ttl = fields.optional("max_ttl").map(|node| {
             let range = Duration::from_secs(10)..=MAX_TTL;
             duration_within(&node, range, "expected a duration from `10s` to `2h`")

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::credentials::{Variable, read_variable_source};
 use super::document::Policy;
 use super::error::PolicyErrors;
 use super::gateway::read_url;
@@ -12,6 +11,7 @@ use super::keys::read_signers;
 use super::plaintext::Plaintext;
 use super::reader::{Errors, Node};
 use super::rollout::RolloutPolicy;
+use super::variable::{Variable, read_variable_source};
 use crate::host::Capabilities;
 use crate::identity::jwt::{JwkSet, Quorum};
 use crate::policy::duration::duration_within;

@@ -4,11 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::error::PolicyError;
 use super::http_source::HttpSource;
 use super::reader::{NAME_EXPECTED, Node, is_name};
-use crate::host::Environment;
-use crate::secret::{Secret, SecretError, ServiceSecret};
+use super::variable::Variable;
 
 /// A place that an upstream credential comes from.
 #[derive(Clone, Debug)]
@@ -24,10 +22,6 @@ pub(crate) enum Source {
     /// The host, which writes the value into the request; the engine never sees it.
     Host,
 }
-
-/// The name of an environment variable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Variable(String);
 
 /// Every named credential with its chain of sources.
 #[derive(Clone, Debug, Default)]
@@ -118,69 +112,4 @@ fn read_path(node: &Node<'_>) -> Option<String> {
         "expected the absolute path of a file such as `/run/secrets/openai`, without `.` and `..`",
     )
     .map(str::to_owned)
-}
-
-/// Reads a secret that is known before any call can be made: `{env: NAME}`.
-pub(super) fn read_variable_source(node: &Node<'_>) -> Option<Variable> {
-    let mut fields = node.fields()?;
-    let variable = fields.required("env").and_then(|node| Variable::read(&node));
-    fields.finish();
-    variable
-}
-
-impl Variable {
-    #[inline(never)]
-    pub(super) fn read(node: &Node<'_>) -> Option<Self> {
-        let is_name = |text: &&str| {
-            !text.starts_with(|char: char| char.is_ascii_digit())
-                && !text.is_empty()
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        };
-        let name = node.text()?;
-        node.check(
-            Some(name).filter(is_name),
-            "expected the name of an environment variable such as `OPENAI_API_KEY`",
-        )
-        .map(|name| Self(name.to_owned()))
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns the upstream secret, if the variable is set; `path` is its place in the policy.
-    ///
-    /// # Errors
-    /// A variable that is set but unusable, even where a later source would do: it was meant.
-    pub(crate) fn find(
-        &self,
-        path: &str,
-        environment: &dyn Environment,
-    ) -> Result<Option<Secret>, PolicyError> {
-        let value = environment.variable(&self.0);
-        value.map(|value| Secret::new(value).map_err(|error| self.unusable(path, error))).transpose()
-    }
-
-    /// Returns the credential of a service, which has no other source.
-    ///
-    /// # Errors
-    /// A variable that is not set, or unusable.
-    pub(crate) fn require(
-        &self,
-        path: &str,
-        environment: &dyn Environment,
-    ) -> Result<ServiceSecret, PolicyError> {
-        let value = environment.variable(&self.0).ok_or_else(|| PolicyError {
-            path: path.to_owned(),
-            message: format!("the environment variable `{}` is not set", self.0),
-        })?;
-        ServiceSecret::new(value).map_err(|error| self.unusable(path, error))
-    }
-
-    fn unusable(&self, path: &str, error: SecretError) -> PolicyError {
-        PolicyError {
-            path: format!("{path}.env"),
-            message: format!("the value of the environment variable `{}` {error}", self.0),
-        }
-    }
 }

@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 use super::agent_call::{CallBody, CallJson, CallText};
 use super::credentials::{CredentialPolicy, Source};
 use super::http_source::{Expiry, HttpSource, Subject};
-use super::outline::auth;
-use super::outline_words::{digest, duration, plaintext};
+use super::outline_words::{auth, digest, duration, plaintext};
 
 pub(super) fn credentials(policy: &CredentialPolicy) -> Value {
     let chain = |chain: &[Source]| chain.iter().map(source).collect::<Vec<_>>();

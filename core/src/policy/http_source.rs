@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use super::agent_call::{Call, CallBody, CallMethod, CallText, read_expected};
-use super::credentials::{Variable, read_variable_source};
 use super::duration::duration_within;
+use super::literal::speaks_of_secrets;
 use super::plaintext::Plaintext;
+use super::pointer::read_pointer;
 use super::providers::read_auth;
 use super::reader::{Fields, HEADER_EXPECTED, Node, is_header_name};
+use super::variable::{Variable, read_variable_source};
 use crate::identity::jwt::Endpoint;
 use crate::provider::AuthStyle;
 use crate::secret::BEARER;
@@ -61,7 +63,6 @@ pub(crate) enum Expiry {
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 const DEFAULT_REFRESH_BEFORE: Duration = Duration::from_mins(10);
 const MAX_LIFE: Duration = Duration::from_hours(24);
-pub(super) const POINTER_EXPECTED: &str = "expected a JSON pointer such as `/data/token`";
 
 impl HttpSource {
     #[inline(never)]
@@ -72,7 +73,6 @@ impl HttpSource {
         let plaintext = Plaintext::read(&mut fields);
         let cluster = fields.optional("cluster").map(|node| node.cluster());
         let call = Call::read(node, &mut fields);
-        let expected = fields.optional("expect").map(|node| read_expected(&node));
         let subject = fields
             .optional("subject")
             .map(|node| node.choice(&[("data_plane", Subject::DataPlane), ("caller", Subject::Caller)]));
@@ -91,33 +91,17 @@ impl HttpSource {
             let range = Duration::from_millis(1)..=Duration::from_secs(30);
             duration_within(&node, range, "expected a duration up to `30s`")
         });
-        let value = fields.optional("value").map(|node| read_pointer(&node));
-        let expiry = read_expiry(node, &mut fields);
-        if value.is_none() && !(matches!(expiry, Some(Expiry::OfValue)) && expected.is_none()) {
-            node.fail("where the answer is a document, `value` must point at the credential in it");
-        }
-        let max_age = fields.optional("max_age").map(|node| {
-            duration_within(
-                &node,
-                Duration::from_secs(1)..=MAX_LIFE,
-                "expected a duration from `1s` to `24h`",
-            )
-        });
-        let refresh_before = fields
-            .optional("refresh_before")
-            .map(|node| duration_within(&node, Duration::ZERO..=MAX_LIFE, "expected a duration up to `24h`"));
+        let answer = Answer::read(node, &mut fields);
         fields.finish();
         let endpoint = endpoint?;
         plaintext.check(place.as_ref(), endpoint.is_exposed());
-        let Call { method, body } = call?;
-        let expected = expected.unwrap_or(Some(Vec::new()))?;
+        let (Call { method, body }, answer) = (call?, answer?);
         let subject = subject.unwrap_or(Some(Subject::DataPlane))?;
-        check_subject(node, subject, body.as_ref(), &expected);
+        check_subject(node, subject, body.as_ref(), &answer.expected);
         Some(Self {
             method,
             body,
             subject,
-            expected,
             cluster: cluster.unwrap_or_else(|| Some(endpoint.host().to_owned()))?,
             endpoint,
             headers,
@@ -126,6 +110,41 @@ impl HttpSource {
                 None => None,
             },
             timeout: timeout.unwrap_or(Some(DEFAULT_TIMEOUT))?,
+            expected: answer.expected,
+            value: answer.value,
+            expiry: answer.expiry,
+            max_age: answer.max_age,
+            refresh_before: answer.refresh_before,
+        })
+    }
+}
+
+/// The form of an answer, and the life of its value.
+struct Answer {
+    expected: Vec<(String, CallText)>,
+    value: Option<String>,
+    expiry: Expiry,
+    max_age: Option<Duration>,
+    refresh_before: Duration,
+}
+
+impl Answer {
+    fn read(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<Self> {
+        let expected = fields.optional("expect").map(|node| read_expected(&node));
+        let value = fields.optional("value").map(|node| read_pointer(&node));
+        let expiry = read_expiry(node, fields);
+        if value.is_none() && !(matches!(expiry, Some(Expiry::OfValue)) && expected.is_none()) {
+            node.fail("where the answer is a document, `value` must point at the credential in it");
+        }
+        let max_age = fields.optional("max_age").map(|node| {
+            let range = Duration::from_secs(1)..=MAX_LIFE;
+            duration_within(&node, range, "expected a duration from `1s` to `24h`")
+        });
+        let refresh_before = fields
+            .optional("refresh_before")
+            .map(|node| duration_within(&node, Duration::ZERO..=MAX_LIFE, "expected a duration up to `24h`"));
+        Some(Self {
+            expected: expected.unwrap_or(Some(Vec::new()))?,
             value: value.map_or(Some(None), |value| value.map(Some))?,
             expiry: expiry?,
             max_age: max_age.map_or(Some(None), |age| age.map(Some))?,
@@ -165,13 +184,6 @@ fn read_url(node: &Node<'_>) -> Option<Endpoint> {
     Some(endpoint)
 }
 
-/// Returns whether mostly secrets have such a name.
-pub(super) fn speaks_of_secrets(name: &str) -> bool {
-    const WORDS: [&str; 7] = ["auth", "credential", "key", "passw", "secret", "signature", "token"];
-    let name = name.to_ascii_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
-}
-
 fn read_headers(node: &Node<'_>) -> Vec<(String, String)> {
     let mut headers = Vec::new();
     for (name, value) in node.entries() {
@@ -205,17 +217,4 @@ fn read_expiry(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<Expiry> {
         (None, Some(pointer)) => pointer.map(Expiry::In),
         (None, None) => Some(Expiry::OfValue),
     }
-}
-
-/// Reads a JSON pointer (RFC 6901 section 3).
-pub(super) fn read_pointer(node: &Node<'_>) -> Option<String> {
-    let text = node.text()?;
-    node.check(Some(text).filter(|text| is_pointer(text)), POINTER_EXPECTED).map(str::to_owned)
-}
-
-/// Returns whether a text is a JSON pointer to a part of a document.
-pub(super) fn is_pointer(text: &str) -> bool {
-    let escapes_hold =
-        text.split('~').skip(1).all(|escape| escape.starts_with('0') || escape.starts_with('1'));
-    text.starts_with('/') && text.len() <= 256 && escapes_hold
 }

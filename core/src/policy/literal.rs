@@ -32,6 +32,13 @@ pub(super) fn looks_like_a_secret(text: &str) -> bool {
     KEY_PREFIXES.iter().any(is_key) || is_jwt() || text.starts_with("Bearer ") || text.starts_with("Basic ")
 }
 
+/// Returns whether mostly secrets have such a name.
+pub(super) fn speaks_of_secrets(name: &str) -> bool {
+    const WORDS: [&str; 7] = ["auth", "credential", "key", "passw", "secret", "signature", "token"];
+    let name = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,6 +37,7 @@ mod outline;
 mod outline_words;
 mod places;
 mod plaintext;
+mod pointer;
 mod preset;
 mod presets;
 mod prices;
@@ -50,6 +51,7 @@ mod shadow;
 mod sharing;
 mod status;
 mod tokens;
+mod variable;
 
 pub(crate) use self::agent_call::{CallBody, CallJson, CallText};
 pub(crate) use self::broker::BrokerPolicy;

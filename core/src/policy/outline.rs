@@ -13,7 +13,7 @@ use super::gateway::{Gateway, GatewayMode};
 use super::hosts::Hosts;
 use super::issuers_outline::issuer;
 use super::limits_outline::{budget, budgets, limit, metering, price, rule};
-use super::outline_words::{duration, key_set, lists, plaintext};
+use super::outline_words::{auth, duration, key_set, lists, plaintext};
 use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
@@ -21,7 +21,7 @@ use crate::answer::{Origins, Resource};
 use crate::identity::{CallerRecord, TokenStatus};
 use crate::limit::Budget;
 use crate::provider::{
-    AuthStyle, BindingKind, Bindings, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider,
+    BindingKind, Bindings, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider,
 };
 use crate::syntax::BaseUrl;
 
@@ -198,13 +198,6 @@ fn registry(registry: &RegistryPolicy) -> Value {
         },
         "keys": keys.as_ref().map(key_set),
     })
-}
-
-pub(super) fn auth(style: &AuthStyle) -> String {
-    match style {
-        AuthStyle::Authorization(scheme) => scheme.to_ascii_lowercase(),
-        AuthStyle::Header(name) => format!("header:{name}"),
-    }
 }
 
 fn weights(keys: &KeyPool) -> Map<String, Value> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::base::Digest;
 use crate::identity::Models;
 use crate::identity::jwt::{Jwk, JwkSet};
+use crate::provider::AuthStyle;
 
 /// Returns the entries; a list of lists where several must allow a model.
 pub(super) fn lists(models: &Models) -> Value {
@@ -45,5 +46,13 @@ pub(super) fn duration(duration: Duration) -> String {
     match duration.subsec_millis() {
         0 => format!("{}s", duration.as_secs()),
         _ => format!("{}ms", duration.as_millis()),
+    }
+}
+
+/// Returns the place of a credential in a request, as a policy has it.
+pub(super) fn auth(style: &AuthStyle) -> String {
+    match style {
+        AuthStyle::Authorization(scheme) => scheme.to_ascii_lowercase(),
+        AuthStyle::Header(name) => format!("header:{name}"),
     }
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use super::credentials;
-use super::credentials::Variable;
 use super::gateway::read_url;
 use super::keys::read_signers;
 use super::plaintext::Plaintext;
 use super::reader::{Node, read_texts};
 use super::tokens::{WhyNot, read_scope};
+use super::variable::{self, Variable};
 use crate::identity::Scope;
 use crate::identity::jwt::JwkSet;
 use crate::policy::duration::duration_within;
@@ -53,8 +52,7 @@ impl RegistryPolicy {
         let url = place.as_ref().and_then(read_url);
         let plaintext = Plaintext::read(&mut fields);
         let cluster = fields.optional("cluster").map(|node| node.cluster());
-        let credential =
-            fields.required("credential").and_then(|node| credentials::read_variable_source(&node));
+        let credential = fields.required("credential").and_then(|node| variable::read_variable_source(&node));
         let timeout = fields.optional("timeout").map(|node| {
             let range = Duration::from_millis(1)..=Duration::from_secs(30);
             duration_within(&node, range, "expected a duration up to `30s`")

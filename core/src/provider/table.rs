@@ -66,8 +66,7 @@ pub(crate) struct Realtime {
     pub(crate) slug: &'static str,
     /// The API's paths at the provider's own host.
     pub(crate) native: &'static [&'static str],
-    /// The parameters of the query that carry the key, at the gateway and at the provider's own host; `None` where a
-    /// header does.
+    /// The parameters of the query with the key, at the gateway and at the provider's own host; `None` for a header.
     pub(crate) key: Option<(&'static str, &'static str)>,
 }
 
@@ -370,10 +369,7 @@ impl BuiltIn {
 impl AuthStyle {
     /// Returns the provider's own header; `None` where it uses `Authorization`.
     pub(crate) fn own_header(&self) -> Option<&str> {
-        match self {
-            Self::Authorization(_) => None,
-            Self::Header(name) => Some(name),
-        }
+        if let Self::Header(name) = self { Some(name) } else { None }
     }
 }
 
