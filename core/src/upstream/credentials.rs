@@ -60,11 +60,11 @@ pub(crate) enum KeyInHand {
 pub(crate) struct UsedKey {
     pub(crate) credential: CredentialId,
     /// The place of its source in the chain.
-    source: usize,
+    source: u32,
     /// The moment at which it was fetched, or read from its file; `None` where it was there from the beginning.
     fetched_at: Option<Moment>,
-    /// The digest of the caller's JWT, where the key is that caller's own.
-    caller: Option<Digest>,
+    /// The number of the value, where it is the caller's own; 0 for all others.
+    number: u32,
 }
 
 /// The identity JWT that was verified for a request, and the header it stood in, where that is an identity slot.
@@ -121,9 +121,9 @@ impl Credentials {
         now: Moment,
     ) -> Lookup<KeyInHand> {
         let sources = self.get(id).map_or(&[][..], |credential| &credential.sources);
-        for (source, state) in sources.iter().enumerate() {
+        for (source, state) in (0..).zip(sources) {
             let in_hand = |key, fetched_at| {
-                KeyInHand::Key(key, UsedKey { credential: id, source, fetched_at, caller: None })
+                KeyInHand::Key(key, UsedKey { credential: id, source, fetched_at, number: 0 })
             };
             match state {
                 SourceState::Value(key, _) => return Lookup::Ready(in_hand(Rc::clone(key), None), None),
@@ -142,9 +142,9 @@ impl Credentials {
                 SourceState::Agent(agent) => {
                     let caller = caller.filter(|_| agent.is_of_callers()).map(CallerJwt::digested);
                     match agent.find(caller, results, now) {
-                        Lookup::Ready(Value { key, fetched_at }, renewal) => {
-                            let (fetched_at, caller) = (Some(fetched_at), caller.map(|it| it.digest));
-                            let used = UsedKey { credential: id, source, fetched_at, caller };
+                        Lookup::Ready(Value { key, fetched_at, number }, renewal) => {
+                            let fetched_at = Some(fetched_at);
+                            let used = UsedKey { credential: id, source, fetched_at, number };
                             return Lookup::Ready(KeyInHand::Key(key, used), renewal);
                         }
                         Lookup::Fetch(fetch) => return Lookup::Fetch(fetch),
@@ -164,7 +164,7 @@ impl Credentials {
     pub(crate) fn constant(&self, id: CredentialId) -> Option<(&str, KeyInHand)> {
         let credential = self.get(id)?;
         let Some(SourceState::Value(key, _)) = credential.sources.first() else { return None };
-        let used = UsedKey { credential: id, source: 0, fetched_at: None, caller: None };
+        let used = UsedKey { credential: id, source: 0, fetched_at: None, number: 0 };
         Some((&credential.name, KeyInHand::Key(Rc::clone(key), used)))
     }
 
@@ -181,13 +181,13 @@ impl Credentials {
 
     /// Returns whether the key was a caller's own. Such a key tells nothing of the keys of others.
     pub(crate) fn is_of_request(&self, used: UsedKey) -> bool {
-        used.caller.is_some() || matches!(self.source(used), Some(SourceState::RequestHeader(_)))
+        used.number > 0 || matches!(self.source(used), Some(SourceState::RequestHeader(_)))
     }
 
     /// Returns whether the key has no successor yet.
     pub(crate) fn is_current(&self, used: UsedKey) -> bool {
         match (self.source(used), used.fetched_at) {
-            (Some(SourceState::Agent(agent)), Some(at)) => agent.is_current(used.caller, at),
+            (Some(SourceState::Agent(agent)), Some(at)) => agent.is_current(used.number, at),
             (Some(SourceState::File(file, _)), at) => file.value().is_some_and(|value| value.read_at == at),
             _ => true,
         }
@@ -196,12 +196,12 @@ impl Credentials {
     /// Notes that the upstream refused a key that was fetched.
     pub(crate) fn refused(&self, used: UsedKey, now: Moment) {
         if let (Some(SourceState::Agent(agent)), Some(at)) = (self.source(used), used.fetched_at) {
-            agent.refused(used.caller, at, now);
+            agent.refused(used.number, at, now);
         }
     }
 
     fn source(&self, used: UsedKey) -> Option<&SourceState> {
-        self.get(used.credential)?.sources.get(used.source)
+        self.get(used.credential)?.sources.get(usize::try_from(used.source).ok()?)
     }
 }
 

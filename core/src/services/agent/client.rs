@@ -43,6 +43,8 @@ struct OfCallers {
     outage: Pause,
     /// The caller of the last call that the service could not serve. A single caller's failures are no outage.
     last_failed: Option<Digest>,
+    /// The number of the last value.
+    last: u32,
 }
 
 /// The caller of a request, by its verified JWT.
@@ -169,18 +171,18 @@ impl Agent {
     }
 
     /// Notes that the upstream refused a value: there may be a newer one.
-    pub(crate) fn refused(&self, caller: Option<Digest>, fetched_at: Moment, now: Moment) {
+    pub(crate) fn refused(&self, number: u32, fetched_at: Moment, now: Moment) {
         if let Ok(mut values) = self.values.try_borrow_mut()
-            && let Some(held) = values.of_caller(caller)
+            && let Some(held) = values.of_number(number)
         {
             held.refused(fetched_at, now);
         }
     }
 
     /// Returns whether a value that was fetched then is the newest there is.
-    pub(crate) fn is_current(&self, caller: Option<Digest>, fetched_at: Moment) -> bool {
+    pub(crate) fn is_current(&self, number: u32, fetched_at: Moment) -> bool {
         let Ok(mut values) = self.values.try_borrow_mut() else { return false };
-        values.of_caller(caller).is_some_and(|held| held.is_current(fetched_at))
+        values.of_number(number).is_some_and(|held| held.is_current(fetched_at))
     }
 
     /// Returns the freshness of the value; `None` where each caller has its own.
@@ -204,25 +206,28 @@ impl Agent {
 
 impl Values {
     fn of(&mut self, subject: &Subject) -> Option<&mut Held> {
-        self.of_caller(match subject {
-            Subject::CallerCredential(caller, _) => Some(*caller),
-            _ => None,
-        })
+        match (self, subject) {
+            (Self::DataPlane(held), _) => Some(held),
+            (Self::OfCallers(callers), Subject::CallerCredential(caller, _)) => callers.held.get_mut(caller),
+            (Self::OfCallers(_), _) => None,
+        }
     }
 
-    fn of_caller(&mut self, caller: Option<Digest>) -> Option<&mut Held> {
+    /// Returns the holder of the value with this number. Only a refusal asks, so a search does.
+    fn of_number(&mut self, number: u32) -> Option<&mut Held> {
         match self {
             Self::DataPlane(held) => Some(held),
-            Self::OfCallers(callers) => callers.held.get_mut(&caller?),
+            Self::OfCallers(callers) => callers.held.values_mut().find(|held| held.has_number(number)),
         }
     }
 
     fn take(&mut self, subject: &Subject, answer: Answer, refresh_before: Duration, now: Moment) {
         match (self, subject) {
-            (Self::DataPlane(held), _) => held.take(answer, refresh_before, now),
+            (Self::DataPlane(held), _) => held.take(answer, 0, refresh_before, now),
             (Self::OfCallers(callers), Subject::CallerCredential(caller, _)) => {
                 let mut held = Held::default();
-                held.take(answer, refresh_before, now);
+                callers.last = callers.last.checked_add(1).unwrap_or(1);
+                held.take(answer, callers.last, refresh_before, now);
                 callers.held.insert(*caller, held);
                 callers.outage.succeed();
                 callers.last_failed = None;
@@ -244,7 +249,7 @@ impl Values {
 
 impl Default for OfCallers {
     fn default() -> Self {
-        Self { held: Cache::new(MAX_CALLERS), outage: Pause::at_most(PAUSE), last_failed: None }
+        Self { held: Cache::new(MAX_CALLERS), outage: Pause::at_most(PAUSE), last_failed: None, last: 0 }
     }
 }
 

@@ -50,6 +50,8 @@ struct Current {
 pub(crate) struct Value {
     pub(crate) key: Rc<Key>,
     pub(crate) fetched_at: Moment,
+    /// The number of the value among those of callers; 0 for a value of every caller.
+    pub(crate) number: u32,
 }
 
 /// The freshness of a value, for people.
@@ -94,8 +96,8 @@ impl Held {
     }
 
     /// Takes a fresh value. It replaces the one before even if that would last longer: that may have been revoked.
-    pub(super) fn take(&mut self, answer: Answer, refresh_before: Duration, now: Moment) {
-        *self = Self { current: Some(Current::new(answer, refresh_before, now)), ..Self::default() };
+    pub(super) fn take(&mut self, answer: Answer, number: u32, refresh_before: Duration, now: Moment) {
+        *self = Self { current: Some(Current::new(answer, number, refresh_before, now)), ..Self::default() };
     }
 
     /// Notes that a call failed.
@@ -117,6 +119,11 @@ impl Held {
         }
     }
 
+    /// Returns whether this is the value of that number.
+    pub(super) fn has_number(&self, number: u32) -> bool {
+        self.current.as_ref().is_some_and(|it| it.value.number == number)
+    }
+
     /// Returns whether a value that was fetched then is the newest there is.
     pub(super) fn is_current(&self, fetched_at: Moment) -> bool {
         self.current.as_ref().is_some_and(|it| it.value.fetched_at == fetched_at)
@@ -135,14 +142,14 @@ impl Held {
 }
 
 impl Current {
-    fn new(answer: Answer, refresh_before: Duration, now: Moment) -> Self {
+    fn new(answer: Answer, number: u32, refresh_before: Duration, now: Moment) -> Self {
         let Answer { secret, expires_at, at_most } = answer;
         let life = Duration::from_nanos(expires_at.0.saturating_sub(now.0));
         // Where values are short-lived, half of their life is early enough.
         let used_for = life.saturating_sub(refresh_before).max(life / 2);
         let used_for = now.jittered(used_for).max(MIN_USE);
         Self {
-            value: Value { key: Rc::new(Key::new(secret)), fetched_at: now },
+            value: Value { key: Rc::new(Key::new(secret)), fetched_at: now, number },
             refresh_at: now.after(used_for),
             ends_at: now.after(life.saturating_sub(MARGIN.min(life / 10))),
             expires_at,
