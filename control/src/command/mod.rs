@@ -2,6 +2,7 @@
 
 mod terminal;
 
+mod environment;
 mod policy_file;
 mod rate;
 mod secret_variable;

@@ -26,10 +26,14 @@ mod tokens;
 mod usage;
 mod users;
 
+mod offboard;
+mod undo;
+
 mod objects;
 
 pub use handle::{Registry, Result};
 pub use limits::Taken;
+pub use offboard::Offboarded;
 pub use record::actor::Actor;
 pub(crate) use record::amount;
 pub use record::amount::Unit;
@@ -53,6 +57,7 @@ pub use record::proposal::Progress;
 pub use record::rate_limit::RateLimit;
 pub(crate) use record::rate_limit::seconds;
 pub use record::secret_text::SecretText;
+pub use record::selection::{Attention, AuditQuery, Order};
 pub use record::signers::{SIGNERS_TYPE, SignerKeys, Signers, SignersChange};
 pub use record::usage::{
     CallerKind, Counts, UsageBy, UsageDetail, UsageLine, UsageQuery, UsageReport, UsageRow, UsageSummary,

@@ -103,7 +103,7 @@ impl Beside {
 
     /// Mints a token for these providers, unless the registry has tokens already.
     pub(super) async fn mint(&self, providers: &[&str]) -> anyhow::Result<Option<SecretText>> {
-        let listing = Listing { search: None, status: None, after: None, limit: Some(1) };
+        let listing = Listing { limit: Some(1), ..Listing::default() };
         if !self.registry.tokens(&listing).await?.items.is_empty() {
             return Ok(None);
         }
@@ -122,6 +122,7 @@ impl Beside {
         let Self { registry, listener, address, credential, dashboard } = self;
         let options = Options {
             proxy_url,
+            environment: None,
             patience: CLIENT_TIMEOUT,
             connections: ConnectionLimits { total: MAX_CONNECTIONS, per_address: None },
             tls: None,

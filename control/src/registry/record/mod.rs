@@ -18,6 +18,7 @@ pub(crate) mod policy_token;
 pub(super) mod proposal;
 pub(super) mod rate_limit;
 pub(super) mod secret_text;
+pub(super) mod selection;
 pub(super) mod signers;
 pub(super) mod usage;
 pub(super) mod window;

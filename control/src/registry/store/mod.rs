@@ -23,6 +23,7 @@ mod proposals;
 mod sign_in;
 mod signers;
 mod sqlite;
+mod token_pages;
 mod tokens;
 mod usage;
 mod usage_sums;

@@ -3,6 +3,7 @@
 //! Everything except the sign-in requires an administrator, and requests from other sites' pages are refused.
 
 mod administrator;
+mod audit;
 mod client;
 mod grace;
 mod objects;

@@ -38,14 +38,20 @@ pub(super) async fn is_open(registry: &Registry, headers: &HeaderMap) -> Result<
     }
 }
 
-fn id(headers: &HeaderMap) -> Option<Digest> {
-    let secret = headers
+/// Returns the digest of the session's secret, `None` without a session.
+pub(super) fn id(headers: &HeaderMap) -> Option<Digest> {
+    let secret = cookie(headers, COOKIE)?;
+    (!secret.is_empty()).then(|| Digest::of(secret.as_bytes()))
+}
+
+/// Returns the value of the first cookie of a name.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut pairs = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))?;
-    (!secret.is_empty()).then(|| Digest::of(secret.as_bytes()))
+        .flat_map(|line| line.split(';'));
+    pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 fn set_cookie(value: &str, seconds: u32, client: &Client) -> Result<HeaderValue, RegistryError> {

@@ -6,7 +6,7 @@ use axum::routing::{delete, get, post, put};
 use keyswap_core::identity::jwt::MAX_SET_BYTES;
 use keyswap_core::services::MAX_BUNDLE_BYTES;
 
-use super::{audit, budgets, credentials, objects, policies, tokens, usage, users};
+use super::{audit, audit_export, budgets, credentials, objects, offboard, policies, tokens, usage, users};
 use crate::server::state::State;
 
 /// The largest body of an import: the tokens of the largest policy.
@@ -52,4 +52,7 @@ pub(in crate::server::admin) fn router() -> Router<State> {
         .route("/usage", get(usage::summary))
         .route("/usage/details", get(usage::details))
         .route("/audit", get(audit::list))
+        .route("/audit/export", get(audit_export::export))
+        .route("/owners/{email}", get(offboard::show))
+        .route("/owners/{email}/offboard", post(offboard::offboard))
 }

@@ -40,6 +40,13 @@ pub(super) struct New {
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) struct Change {
+    /// The version that the change is based on.
+    version: Option<i64>,
+    label: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    owner: Option<Option<String>>,
+    providers: Option<Vec<String>>,
+    models: Option<Vec<String>>,
     #[serde(default, deserialize_with = "nullable")]
     team: Option<Option<String>>,
     status: Option<Status>,
@@ -81,7 +88,7 @@ pub(super) async fn list(
     Extract(state): Extract<State>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Answer<Page<Token>>, Problem> {
-    Ok(Answer(state.registry().tokens(&wanted.into()).await?))
+    Ok(Answer(state.registry().tokens(&wanted.try_into()?).await?))
 }
 
 pub(super) async fn create(
@@ -118,8 +125,8 @@ pub(super) async fn change(
     DigestSegment(digest): DigestSegment,
     Json(change): Json<Change>,
 ) -> Result<Answer<Token>, Problem> {
-    let Change { team, status, expires_at, rate_limit } = change;
-    let patch = TokenPatch { team, status, expires_at, rate_limit };
+    let Change { version, label, owner, providers, models, team, status, expires_at, rate_limit } = change;
+    let patch = TokenPatch { version, label, owner, providers, models, team, status, expires_at, rate_limit };
     Ok(Answer(state.registry().update_token(&digest, patch, &actor).await?))
 }
 

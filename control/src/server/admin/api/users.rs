@@ -16,6 +16,8 @@ use crate::server::state::State;
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) struct Change {
+    /// The version that the change is based on.
+    version: Option<i64>,
     label: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     team: Option<Option<String>>,
@@ -30,7 +32,7 @@ pub(super) async fn list(
     Extract(state): Extract<State>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Answer<Page<User>>, Problem> {
-    Ok(Answer(state.registry().users(&wanted.into()).await?))
+    Ok(Answer(state.registry().users(&wanted.try_into()?).await?))
 }
 
 pub(super) async fn create(
@@ -55,8 +57,8 @@ pub(super) async fn change(
     Segment(email): Segment,
     Json(change): Json<Change>,
 ) -> Result<Answer<User>, Problem> {
-    let Change { label, team, providers, models, status, rate_limit } = change;
-    let patch = UserPatch { label, team, providers, models, status, rate_limit };
+    let Change { version, label, team, providers, models, status, rate_limit } = change;
+    let patch = UserPatch { version, label, team, providers, models, status, rate_limit };
     Ok(Answer(state.registry().update_user(&email, patch, &actor).await?))
 }
 

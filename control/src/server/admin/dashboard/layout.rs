@@ -6,12 +6,14 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
+use super::head;
 use crate::registry::{RegistryError, Status};
 use crate::server::problem::Problem;
 
 /// The place of a page in the navigation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
+    Overview,
     Tokens,
     Users,
     Usage,
@@ -23,8 +25,9 @@ pub(super) enum Place {
     Outside,
 }
 
-const PLACES: [(Place, &str, &str); 7] = [
-    (Place::Tokens, "/admin", "Tokens"),
+const PLACES: [(Place, &str, &str); 8] = [
+    (Place::Overview, "/admin", "Overview"),
+    (Place::Tokens, "/admin/tokens", "Tokens"),
     (Place::Users, "/admin/users", "Users"),
     (Place::Usage, "/admin/usage", "Usage"),
     (Place::Objects, "/admin/objects", "Objects"),
@@ -52,7 +55,7 @@ pub(super) fn page(status: StatusCode, place: Place, title: &str, content: &Mark
                 header .top {
                     div .bar {
                         span .brand { span .mark aria-hidden="true" { "⇄" } "Keyswap" }
-                        @if place != Place::Outside { (navigation(place)) }
+                        @if place != Place::Outside { (head::marks()) (navigation(place)) }
                     }
                 }
                 main #content tabindex="-1" { h1 { (title) } (content) }
@@ -128,7 +131,7 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let content = html! {
             (alert(Some(self.0.detail())))
-            p { a href="/admin" { "Back to the tokens" } }
+            p { a href="/admin" { "Back to the overview" } }
         };
         page(self.0.status(), Place::Outside, "Request failed", &content)
     }

@@ -5,9 +5,11 @@ use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::addresses::{of_owner, of_user};
 use super::change::{Change, form_page};
+use super::fields::version_input;
+use super::history::history;
 use super::layout::{PageError, Place, alert, badge, page, toggle};
 use super::objects::address_of;
 use super::{payer_address, provider, rate_limit, team};
@@ -20,7 +22,8 @@ pub(super) async fn show(
     Extract(state): Extract<State>,
     Segment(email): Segment,
 ) -> Result<Response, PageError> {
-    Ok(answer(StatusCode::OK, &state.registry().user(&email).await?, None))
+    let user = state.registry().user(&email).await?;
+    answer(&state, StatusCode::OK, &user, None).await
 }
 
 pub(super) async fn change(change: Change<Segment>) -> Result<Response, PageError> {
@@ -41,6 +44,15 @@ pub(super) async fn set_status(change: Change<Segment>) -> Result<Response, Page
     update(&change, Ok(patch)).await
 }
 
+pub(super) async fn undo(change: Change<Segment>) -> Result<Response, PageError> {
+    let (registry, Segment(email)) = (change.state.registry(), &change.subject);
+    let undone = match change.fields.text("entry").parse() {
+        Ok(entry) => registry.undo_user(email, entry, &change.actor).await,
+        Err(_) => Err(RegistryError::NotUndoable),
+    };
+    to_user(&change, undone).await
+}
+
 pub(super) async fn delete(
     Extract(state): Extract<State>,
     Extension(actor): Extension<Actor>,
@@ -50,31 +62,42 @@ pub(super) async fn delete(
     Ok(Redirect::to("/admin/users").into_response())
 }
 
-/// Redirects to the user's page, or answers with the page and the problem.
+/// Applies a patch. If the form names a version, a user that was changed since is left as it is.
 async fn update(
     change: &Change<Segment>,
     patch: Result<UserPatch, RegistryError>,
 ) -> Result<Response, PageError> {
     let (registry, Segment(email)) = (change.state.registry(), &change.subject);
     let updated = match patch {
-        Ok(patch) => registry.update_user(email, patch, &change.actor).await,
+        Ok(patch) => {
+            let patch = UserPatch { version: change.fields.version(), ..patch };
+            registry.update_user(email, patch, &change.actor).await
+        }
         Err(error) => Err(error),
     };
-    let done = |user: User| Redirect::to(&address(&user.email)).into_response();
+    to_user(change, updated).await
+}
+
+/// Redirects to the user's page, or answers with the page and the problem.
+async fn to_user(
+    change: &Change<Segment>,
+    updated: Result<User, RegistryError>,
+) -> Result<Response, PageError> {
+    let done = |user: User| Redirect::to(&of_user(&user.email)).into_response();
     form_page(updated, done, async |problem: Problem| {
-        let user = registry.user(email).await?;
-        Ok(answer(problem.status(), &user, Some(problem.detail())))
+        let user = change.state.registry().user(&change.subject.0).await?;
+        answer(&change.state, problem.status(), &user, Some(problem.detail())).await
     })
     .await
 }
 
-/// Returns the path of a user's page.
-pub(super) fn address(email: &str) -> String {
-    format!("/admin/users/{}", utf8_percent_encode(email, NON_ALPHANUMERIC))
-}
-
-fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
-    let address = address(&user.email);
+async fn answer(
+    state: &State,
+    status: StatusCode,
+    user: &User,
+    message: Option<&str>,
+) -> Result<Response, PageError> {
+    let address = of_user(&user.email);
     let rate_limit = rate_limit::texts(user.rate_limit);
     let content = html! {
         p { a href="/admin/users" { "← All users" } }
@@ -84,10 +107,12 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
             (toggle(&format!("{address}/status"), user.status, &user.email))
             p { a href=(payer_address::address(&Payer::Owner(user.email.clone()))) { "Usage and budget" } }
             p { a href=(address_of(&Holder::Person(user.email.clone()))) { "What the user holds at providers" } }
+            p { a href=(of_owner(&user.email)) { "Tokens of the user, and offboarding" } }
         }
         section .card {
             h2 { "Rights" }
             form .grid method="post" action=(address) {
+                (version_input(user.version))
                 label { "Name" input name="label" autocomplete="off" value=(user.label.as_deref().unwrap_or_default()); }
                 (team::input(user.team.as_deref().unwrap_or_default()))
                 (provider::inputs(&user.providers, &user.models))
@@ -99,10 +124,11 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
             h2 { "Deletion" }
             details {
                 summary { "Delete this user…" }
-                p { "Requests of the user are refused. What the user holds at providers stays, and can be transferred." }
+                p { "Requests of the user are refused. Deletion cannot be undone. What the user holds at providers stays, and can be transferred." }
                 form method="post" action={ (address) "/delete" } { button .danger { "Delete permanently" } }
             }
         }
+        (history(state, &user.email, &address).await?)
     };
-    page(status, Place::Users, &user.email, &content)
+    Ok(page(status, Place::Users, &user.email, &content))
 }
