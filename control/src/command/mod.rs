@@ -10,6 +10,7 @@ mod secret_variable;
 mod connection;
 mod list;
 
+mod apply;
 mod budget;
 mod completions;
 mod credential;

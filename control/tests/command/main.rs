@@ -1,5 +1,6 @@
 //! Tests of the `keyswap` binary by its output, errors and exit codes.
 
+mod apply;
 mod bindings;
 mod budgets;
 mod confirm;
