@@ -8,7 +8,8 @@ use clap::Args;
 use super::common::{File, Remote};
 use super::plan::Plan;
 use super::text::{fill, quoted, scalar};
-use crate::command::rate;
+use crate::command::{environment, rate};
+use crate::server::ProxyUrl;
 
 /// The arguments that the renderings for Istio and for Envoy Gateway share.
 #[derive(Args)]
@@ -53,6 +54,12 @@ pub(super) struct Kubernetes {
     /// Time for which the registry keeps hourly usage, from `1d` to `4000d`; `400d` if absent
     #[arg(long, value_name = "TIME", requires = "registry_image", value_parser = retention)]
     usage_retention: Option<String>,
+    /// URL at which callers reach the gateway, such as `https://llm.example.com`: the registry's dashboard has examples with it
+    #[arg(long, value_name = "URL", requires = "registry_image")]
+    proxy_url: Option<ProxyUrl>,
+    /// Name of the environment in the head of the registry's dashboard, such as `production`
+    #[arg(long, value_name = "NAME", requires = "registry_image", value_parser = environment::parse)]
+    environment: Option<String>,
 }
 
 /// The source of the filter's code: an image or a URL, pinned by a digest.
@@ -154,10 +161,15 @@ impl Kubernetes {
     /// `peer` selects the pods that may call it, `tunnel` are the ports of the mesh by which they do.
     pub(super) fn registry(&self, labels: &str, peer: &str, tunnel: &str) -> Option<File> {
         let image = self.registry_image.as_ref()?;
-        let retention = self
-            .usage_retention
-            .as_ref()
-            .map(|time| format!("- {{name: KEYSWAP_USAGE_RETENTION, value: {}}}\n", quoted(time)));
+        let proxy_url = self.proxy_url.as_ref().map(ToString::to_string);
+        let settings: String = [
+            ("KEYSWAP_USAGE_RETENTION", &self.usage_retention),
+            ("KEYSWAP_PROXY_URL", &proxy_url),
+            ("KEYSWAP_ENVIRONMENT", &self.environment),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("- {{name: {name}, value: {}}}\n", quoted(value.as_ref()?))))
+        .collect();
         let text = fill(
             include_str!("templates/registry.yaml"),
             &[
@@ -168,7 +180,7 @@ impl Kubernetes {
                 ("tunnel", tunnel),
                 ("image", &quoted(&format!("{}@{}", image.name, image.digest))),
                 ("labels", labels),
-                ("retention", &retention.unwrap_or_default()),
+                ("settings", &settings),
                 ("peer", peer),
             ],
         );
