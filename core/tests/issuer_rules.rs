@@ -259,3 +259,25 @@ fn the_record_of_a_rule_is_that_of_the_subject() {
         assert_eq!(id.as_deref(), Some(&digest[..16]), "{rules}");
     }
 }
+
+#[test]
+fn a_team_that_the_token_does_not_have_is_told_by_its_claim() {
+    let issuer = json!({"team": {"claim": "/org/team"}, "label": {"claim": "job"}});
+    let (worker, store) = (Worker::new(&policy(&[issuer], &json!({}))), MemoryStore::default());
+    let told = |changed: &Value| {
+        let authorization = format!("Bearer {}", signer().sign(&with(&claims(), changed)));
+        let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+        let head = RequestHead::new(b"GET", b"/v1/models", &headers);
+        worker.decide(&store, &head, at(0), &nobody_is_asked, |decision| {
+            let last = decision.facts.checks.last().map(ToString::to_string);
+            (support::worker::status(decision), last.unwrap_or_default())
+        })
+    };
+    let refused = "the claim `/org/team` gives no team: it is missing, or no name of 1 to 64 letters, digits, `-` or `_`";
+    for changed in
+        [json!({}), json!({"org": {"team": "a b"}}), json!({"org": {"team": ["a"]}}), json!({"org": "a"})]
+    {
+        assert_eq!(told(&changed), (403, refused.to_owned()), "{changed}");
+    }
+    assert_eq!(told(&json!({"org": {"team": "ml"}})).0, 200);
+}

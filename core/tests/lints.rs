@@ -107,6 +107,12 @@ fn rows() -> Vec<Row> {
         token["providers"] = json!(["openai:files"]);
         token
     };
+    let two_teams =
+        ("/tokens", json!([files(&json!({"team": "x"})), files(&json!({"sha256": other, "team": "y"}))]));
+    let of_github = |claims: &Value| {
+        let url = "https://token.actions.githubusercontent.com";
+        json!([issuer(&json!({"issuer": url, "claims": claims}))])
+    };
     let bound = |bindings: &Value| json!({"openai": {"credential": "openai", "bindings": bindings}});
     let added = |slug: &str| json!({"own": {"url": "https://own", "credential": "openai", "slug": slug}});
     let with_endpoints =
@@ -169,6 +175,11 @@ fn rows() -> Vec<Row> {
                 ("/issuers", json!([issuer(&json!({"principals": "known", "unverified_email": "allow"}))])),
             ],
             &[("/issuers", json!([issuer(&json!({"unverified_email": "allow"}))]))],
+        ),
+        row(
+            "customers-unnamed issuers[0].claims",
+            &[("/issuers", of_github(&json!({"environment": ["prod"]})))],
+            &[("/issuers", of_github(&json!({"repository_id": ["74"]})))],
         ),
         row(
             "issuer-shadowed issuers[1].audiences",
@@ -237,21 +248,8 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "objects-shared providers.openai",
-            &[
-                shared(),
-                (
-                    "/tokens",
-                    json!([files(&json!({"team": "x"})), files(&json!({"sha256": other, "team": "y"}))]),
-                ),
-            ],
-            &[
-                shared(),
-                (
-                    "/tokens",
-                    json!([files(&json!({"team": "x"})), files(&json!({"sha256": other, "team": "y"}))]),
-                ),
-                ("/providers", bound(&json!({"teams": {"y": "anthropic"}}))),
-            ],
+            &[shared(), two_teams.clone()],
+            &[shared(), two_teams.clone(), ("/providers", bound(&json!({"teams": {"y": "anthropic"}})))],
         ),
         row(
             "objects-shared providers.openai",

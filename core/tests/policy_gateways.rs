@@ -137,9 +137,18 @@ fn what_a_provider_cannot_mean_is_an_error() {
             json!({"openai": {"path": "/a", "via": "direct"}}),
             "error at `providers.openai`: `path` is for requests through the gateway: put it at the end of `url`",
         ),
+        (json!({"anthropic": {"auth": "bearer", "credential": "openai"}}), ""),
+        (
+            json!({"google-vertex-ai": {"auth": "bearer"}}),
+            "error at `providers.google-vertex-ai`: `auth` of a built-in provider is fixed, but",
+        ),
+        (
+            json!({"anthropic": {"auth": "header:x-api-key"}}),
+            "error at `providers.anthropic`: `auth` of a built-in provider is fixed, but",
+        ),
         (
             json!({"groq": {"auth": "token"}}),
-            "error at `providers.groq`: `slug`, `auth`, `dialect`, `native_prefix` and `endpoints`",
+            "error at `providers.groq`: `auth` of a built-in provider is fixed, but",
         ),
         (
             json!({"compat": {"url": "https://evil.example", "credential": "openai"}}),
@@ -159,7 +168,7 @@ fn what_a_provider_cannot_mean_is_an_error() {
         ),
         (
             json!({"groq": {"endpoints": "any"}}),
-            "error at `providers.groq`: `slug`, `auth`, `dialect`, `native_prefix` and `endpoints`",
+            "error at `providers.groq`: `slug`, `dialect`, `native_prefix` and `endpoints`",
         ),
         (
             json!({"lab": {"slug": "l", "credential": "openai", "endpoints": [

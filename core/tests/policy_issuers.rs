@@ -195,7 +195,7 @@ fn what_is_missing_or_cannot_be_meant_is_an_error() {
                 &generic(),
                 &json!({"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"})
             )]),
-            "error at `issuers[0].issuer`: no token has this issuer: put the id of the tenant in place of `{…}`, with an entry for each tenant",
+            "error at `issuers[0].issuer`: no token has this issuer: put the id of the tenant in place of `{…}`, or write `{tenant}` and list the `tenants`",
         ),
         (
             json!([with(&oidc(&keys), &json!({"issuer": "a\u{202e}b"}))]),

@@ -46,22 +46,27 @@ impl Authority {
 
     /// Signs a certificate of a server on the loopback address.
     pub fn server(&self) -> Result<Pair> {
-        self.sign(ExtendedKeyUsagePurpose::ServerAuth, LAST_YEAR)
+        self.server_named("localhost")
+    }
+
+    /// Signs a certificate of a server of this name on the loopback address.
+    pub fn server_named(&self, name: &str) -> Result<Pair> {
+        self.sign(name, ExtendedKeyUsagePurpose::ServerAuth, LAST_YEAR)
     }
 
     /// Signs a certificate of such a server that expires at the beginning of a year.
     pub fn server_until(&self, year: i32) -> Result<Pair> {
-        self.sign(ExtendedKeyUsagePurpose::ServerAuth, year)
+        self.sign("localhost", ExtendedKeyUsagePurpose::ServerAuth, year)
     }
 
     /// Signs a certificate of a client.
     pub fn client(&self) -> Result<Pair> {
-        self.sign(ExtendedKeyUsagePurpose::ClientAuth, LAST_YEAR)
+        self.sign("localhost", ExtendedKeyUsagePurpose::ClientAuth, LAST_YEAR)
     }
 
-    fn sign(&self, usage: ExtendedKeyUsagePurpose, year: i32) -> Result<Pair> {
+    fn sign(&self, name: &str, usage: ExtendedKeyUsagePurpose, year: i32) -> Result<Pair> {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(["localhost".to_owned()])?;
+        let mut params = CertificateParams::new([name.to_owned()])?;
         params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;

@@ -1,14 +1,25 @@
 //! The documents: examples are tested files, commands run, generated parts are current, links have targets.
 
-use std::{collections::BTreeSet, env, os::unix::fs::symlink, path::PathBuf, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    os::unix::fs::symlink,
+    path::PathBuf,
+    process::Command,
+};
 
-use anyhow::{Context as _, Result, ensure};
-use keyswap_core::answer::Reason;
+use anyhow::{Context as _, Result, anyhow, ensure};
+use keyswap_core::{
+    answer::Reason,
+    base::UnixTime,
+    policy::{self, Policy},
+};
 use keyswap_tests::{
     Bootstrap, KEYSWAP,
     docs::{self, Page, UPDATE},
     tools,
 };
+use serde_json::json;
 
 /// The maximum length of README.md.
 const MAX_README_LINES: usize = 150;
@@ -158,6 +169,32 @@ fn every_reason_lint_and_alert_has_a_heading_that_answers() -> Result<()> {
     ensure!(lints.len() > 10, "{listed}");
     ensure_headings("docs/policies/lints.md", &lints)?;
     ensure_headings("docs/operate/alerts.md", &docs::alerts()?)
+}
+
+/// Each preset of an identity provider has a section, whose policy holds and has no finding.
+#[test]
+fn every_preset_has_a_section_with_a_policy_that_holds() -> Result<()> {
+    const PAGE: &str = "docs/policies/issuers.md";
+    let text = page(PAGE)?.text;
+    let sections: BTreeMap<&str, &str> =
+        text.split("\n## `").filter_map(|part| part.split_once('`')).collect();
+    for preset in policy::presets() {
+        let section = sections.get(preset).with_context(|| format!("{PAGE} has no section `{preset}`"))?;
+        let snippet = section.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+        let mut document: serde_json::Value = serde_saphyr::from_str(snippet.context(preset)?)?;
+        ensure!(
+            document["issuers"][0]["preset"] == preset,
+            "{PAGE}: the snippet of `{preset}` is of another"
+        );
+        document["version"] = "keyswap/v1".into();
+        document["credentials"] = json!({"openai": [{"env": "OPENAI_API_KEY"}]});
+        document["principals"] = json!([{"email": "alice@example.com", "providers": ["openai"]}]);
+        let policy = Policy::from_json(document.to_string().as_bytes())
+            .map_err(|errors| anyhow!("{preset}: {errors}"))?;
+        let findings = policy.lint(UnixTime(1_800_000_000));
+        ensure!(findings.is_empty(), "{PAGE}: `{preset}` has findings: {findings:?}");
+    }
+    Ok(())
 }
 
 #[test]

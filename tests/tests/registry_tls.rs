@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::PathBuf,
     process::Command,
     sync::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{Authority, Envoy, Pair, Registry, Request, Standin, under_load, until};
+use keyswap_tests::{Authority, Envoy, Pair, Registry, Request, Standin, rendered, under_load, until};
 use serde_json::{Value, json};
 
 #[allow(dead_code, reason = "the tests of the registry use all of it")]
@@ -48,13 +49,13 @@ impl Files {
     }
 
     /// Starts a registry that speaks TLS and requires client certificates.
-    fn registry(&self, postgres: &Postgres) -> Result<Registry> {
+    fn registry(&self, database: &str) -> Result<Registry> {
         let [certificate, key, clients] =
             ["server.pem", "server-key.pem", "clients.pem"].map(|it| self.path(it));
         let arguments = [("--tls-cert", certificate), ("--tls-key", key), ("--tls-client-ca", clients)];
         let arguments = arguments.map(|(name, path)| [name.to_owned(), path.display().to_string()]).concat();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        Registry::setup().database(&postgres.url()).arguments(&arguments).start()
+        Registry::setup().database(database).arguments(&arguments).start()
     }
 
     /// Changes the registry's cluster: TLS with a client certificate, all registries, and connections that do not live long.
@@ -205,7 +206,7 @@ impl Fleet {
         for client in ["client-1", "client-2"] {
             files.write_pair(client, &clients.client()?)?;
         }
-        let registries = [files.registry(&postgres)?, files.registry(&postgres)?];
+        let registries = [files.registry(&postgres.url())?, files.registry(&postgres.url())?];
         let administration = Registry::setup().database(&postgres.url()).start()?;
         Ok(Self { files, registries, administration, _postgres: postgres })
     }
@@ -269,4 +270,103 @@ fn certificate_and_credential_are_replaced_under_load_without_a_failed_request()
         ensure!(answered.status == 200, "{}: {}", answered.status, answered.text());
         Ok(())
     })
+}
+
+/// The name of the registry in a cluster.
+const SERVICE: &str = "keyswap-registry.keyswap.svc.cluster.local";
+
+/// A folder with files, as Kubernetes mounts a Secret: all files change at once.
+struct Mount(tempfile::TempDir);
+
+impl Mount {
+    fn put(&self, generation: &str, files: &[(&str, &str)]) -> Result<()> {
+        let folder = self.0.path();
+        fs::create_dir(folder.join(generation))?;
+        for (name, text) in files {
+            fs::write(folder.join(generation).join(name), text)?;
+            if !folder.join(name).is_symlink() {
+                symlink(format!("..data/{name}"), folder.join(name))?;
+            }
+        }
+        symlink(generation, folder.join("..new"))?;
+        Ok(fs::rename(folder.join("..new"), folder.join("..data"))?)
+    }
+
+    /// Puts the files of a data plane.
+    fn put_trust(&self, generation: &str, servers: &Authority, clients: &Authority) -> Result<()> {
+        let Pair { certificate, key } = clients.client()?;
+        self.put(generation, &[("ca.crt", &servers.pem()), ("tls.crt", &certificate), ("tls.key", &key)])
+    }
+}
+
+/// Returns the registry's cluster of a proxy of Envoy Gateway that was rendered with TLS. Its files are in `mount`, and those that
+/// Kubernetes makes of annotations in `secrets`.
+fn rendered_cluster(mount: &Mount, secrets: &Files) -> Result<Value> {
+    let image = format!("registry.example.com/keyswap-filter@sha256:{}", "0".repeat(64));
+    let server = format!("{CLUSTER}=https://{SERVICE}:7070");
+    let policy = ["--policy", "envoy/policy-mesh.yaml", "--cluster", &server, "--image", &image];
+    let tls = ["--registry-ca-secret", "keyswap-data-plane", "--registry-client-certificates"];
+    let text = rendered::render(&[&["envoy-gateway"], &policy[..], &tls].concat())?;
+    let text = text.replace("/etc/keyswap-registry-secrets", &secrets.0.path().to_string_lossy());
+    let text = text.replace("/etc/keyswap-registry", &mount.0.path().to_string_lossy());
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text)?;
+    let proxy = objects.iter().find(|object| object["kind"] == "EnvoyProxy").context("a proxy")?;
+    let pod = &proxy["spec"]["provider"]["kubernetes"]["envoyDeployment"]["pod"];
+    let files = pod["volumes"][1]["downwardAPI"]["items"].as_array().context("files of annotations")?;
+    for file in files {
+        let field = file["fieldRef"]["fieldPath"].as_str().context("an annotation")?;
+        let name = field.strip_prefix("metadata.annotations['").and_then(|rest| rest.strip_suffix("']"));
+        let text = pod["annotations"][name.context(field.to_owned())?].as_str().context("a text")?;
+        secrets.write(file["path"].as_str().context("a path")?, text)?;
+    }
+    let patches = proxy["spec"]["bootstrap"]["jsonPatches"].as_array().context("patches")?;
+    let patch = patches.iter().find(|patch| patch["value"]["name"] == CLUSTER).context("a cluster")?;
+    Ok(patch["value"].clone())
+}
+
+#[test]
+fn a_rendered_data_plane_trusts_the_authority_of_its_secret_alone_and_takes_a_renewed_one() -> Result<()> {
+    let (first, second, clients) = (Authority::new()?, Authority::new()?, Authority::new()?);
+    let (files, secrets) = (Files(tempfile::tempdir()?), Files(tempfile::tempdir()?));
+    let mount = Mount(tempfile::tempdir()?);
+    mount.put_trust("first", &first, &clients)?;
+    files.write("clients.pem", &clients.pem())?;
+    files.write_pair("server", &first.server_named(SERVICE)?)?;
+    let mut plain = Registry::start()?;
+    let tokens = (0..4).map(|_| {
+        let made = plain.create_token(&json!({"label": "caller", "providers": ["openai"]}))?;
+        Ok(made["token"].as_str().context("a token")?.to_owned())
+    });
+    let tokens = tokens.collect::<Result<Vec<String>>>()?;
+    plain.stop()?;
+    let mut registry = files.registry(plain.database())?;
+    let mut cluster = rendered_cluster(&mount, &secrets)?;
+    let address = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"];
+    ensure!(address["socket_address"]["address"] == SERVICE, "{address}");
+    address["socket_address"] = json!({"address": "127.0.0.1", "port_value": registry.address().port()});
+    let standin = Standin::start()?;
+    let mut policy = rendered::documents("policy-mesh.yaml")?.remove(0);
+    // However slow the machine is, a call is not given up.
+    policy["registry"]["timeout"] = json!("30s");
+    let place = |bootstrap: &mut Value| {
+        let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        for place in clusters.into_iter().flatten().filter(|place| place["name"] == CLUSTER) {
+            *place = cluster.clone();
+        }
+    };
+    let setup = Envoy::with(&policy).env("OPENAI_API_KEY", "sk-real").env("ANTHROPIC_API_KEY", "sk-real");
+    let setup = setup.env("KEYSWAP_REGISTRY_TOKEN", Registry::TOKEN).upstream(&standin);
+    let envoy = setup.tweak(place).start()?;
+    let status =
+        |token: &str| -> Result<u16> { Ok(envoy.send(&Request::get("/v1/models").bearer(token))?.status) };
+    ensure!(status(&tokens[0])? == 200, "{}", envoy.log());
+    // A server of another name, then one of another authority.
+    for (token, other) in [(&tokens[1], first.server()?), (&tokens[2], second.server_named(SERVICE)?)] {
+        files.write_pair("server", &other)?;
+        registry.restart()?;
+        ensure!(status(token)? == 503, "{}", envoy.log());
+    }
+    mount.put_trust("second", &second, &clients)?;
+    until("the renewed authority is trusted", || Ok(status(&tokens[3])? == 200))?;
+    Ok(())
 }

@@ -21,7 +21,7 @@ const STARTED_BY: [(&str, &str); 5] = [
 ];
 
 /// Files other than a proxy's configuration, with the test that reads each.
-const READ_BY: [(&str, &str); 7] = [
+const READ_BY: [(&str, &str); 8] = [
     ("grafana/dashboard.json", "metrics.rs"),
     ("prometheus/alerts.yaml", "metrics.rs"),
     ("policy.yaml", "docs.rs"),
@@ -29,6 +29,7 @@ const READ_BY: [(&str, &str); 7] = [
     ("policy-registry.yaml", "render.rs"),
     ("policy-mesh.yaml", "render.rs"),
     ("policy-credentials.yaml", "render.rs"),
+    ("policy-exchange.yaml", "exchange.rs"),
 ];
 
 #[test]
@@ -138,7 +139,13 @@ fn envoy_accepts_what_is_rendered_of_every_kind_of_configuration() -> Result<()>
     };
     let fetched: &[&str] = &["--upstream", "groq=https://api.groq.com", "--env", "GROQ_API_KEY"];
     let listening: &[&str] = &["--listen", "::1", "--port", "0", "--cluster", "other=http://[::1]:9"];
-    let files = ["policy.yaml", "policy-registry.yaml", "policy-mesh.yaml", "policy-credentials.yaml"];
+    let files = [
+        "policy.yaml",
+        "policy-registry.yaml",
+        "policy-mesh.yaml",
+        "policy-credentials.yaml",
+        "policy-exchange.yaml",
+    ];
     let mut configurations: Vec<(Value, &[&str])> = vec![
         (rollout.clone(), &[]),
         (bundle(None), fetched),

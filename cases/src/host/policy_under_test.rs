@@ -100,6 +100,6 @@ fn replace_keys(document: &mut Value, issuer: &Issuer, key: &StandInKey) {
     };
     members.insert("algorithms".to_owned(), json!([ALGORITHM]));
     if let KeySource::Inline(_) = issuer.keys() {
-        members.insert("jwks".to_owned(), json!({"inline": key.key_set()}));
+        members.insert("jwks".to_owned(), json!({"inline": key.key_set(issuer)}));
     }
 }

@@ -49,15 +49,16 @@ impl StandInKey {
         pair.map(Self).map_err(|error| StandInKeyError::Unreadable(error.to_string()))
     }
 
-    /// Returns the public half, as a key set.
-    pub(super) fn key_set(&self) -> Value {
+    /// Returns the public half, as a key set of the issuer.
+    pub(super) fn key_set(&self, issuer: &Issuer) -> Value {
+        let purpose = if issuer.is_trust_domain() { "jwt-svid" } else { "sig" };
         // An uncompressed point: 4, x, y.
         let point = self.0.public_key().as_ref().get(1..).unwrap_or_default();
         let (x, y) = point.split_at_checked(32).unwrap_or_default();
         let coordinates = [x, y].map(|it| BASE64_URL_SAFE_NO_PAD.encode(it));
         let [x, y] = coordinates;
         json!({"keys": [
-            {"kty": "EC", "crv": "P-256", "use": "sig", "alg": ALGORITHM, "kid": KEY_ID, "x": x, "y": y},
+            {"kty": "EC", "crv": "P-256", "use": purpose, "alg": ALGORITHM, "kid": KEY_ID, "x": x, "y": y},
         ]})
     }
 
@@ -111,10 +112,14 @@ fn accepted(issuer: &Issuer, now: UnixTime) -> Map<String, Value> {
         };
         insert(&mut claims, name, value);
     }
+    insert(&mut claims, issuer.audience_claim(), json!(issuer.audiences().first()));
+    if let Some(name) = issuer.names().first() {
+        insert(&mut claims, "iss", json!(name));
+    }
+    let subject =
+        if issuer.is_trust_domain() { format!("{}/stand-in", issuer.url()) } else { "stand-in".to_owned() };
     let standard = [
-        ("iss", json!(issuer.url())),
-        ("aud", json!(issuer.audiences().first())),
-        ("sub", json!("stand-in")),
+        ("sub", json!(subject)),
         ("email_verified", json!(true)),
         ("iat", json!(now.0)),
         ("nbf", json!(now.0)),

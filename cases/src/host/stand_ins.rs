@@ -55,7 +55,7 @@ impl StandIns {
 
     /// Returns the key set of the replaced issuer with keys at this authority.
     pub(super) fn keys(&self, authority: &str) -> Option<ServiceAnswer> {
-        self.issuer_at(authority).map(|_| ServiceAnswer::ok(self.key.key_set().to_string()))
+        self.issuer_at(authority).map(|issuer| ServiceAnswer::ok(self.key.key_set(issuer).to_string()))
     }
 
     fn issuer_at(&self, authority: &str) -> Option<&Issuer> {

@@ -10,6 +10,7 @@ mod secret_variable;
 mod connection;
 mod list;
 
+mod api_key;
 mod apply;
 mod budget;
 mod completions;
@@ -19,6 +20,7 @@ mod policy;
 mod prices;
 mod render;
 mod serve;
+mod serve_oidc;
 mod token;
 mod up;
 mod usage;

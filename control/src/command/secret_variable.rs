@@ -19,6 +19,13 @@ pub(super) const ADMIN_PASSWORD: Variable = Variable { name: "KEYSWAP_ADMIN_PASS
 /// holds it.
 pub(super) const DATABASE: Variable = Variable { name: "KEYSWAP_DATABASE", shortest: 0 };
 
+/// The variable with an API key, which the command sends in place of the password; with the suffix `_FILE`, the name of a file that
+/// holds it.
+pub(super) const API_KEY: Variable = Variable { name: "KEYSWAP_API_KEY", shortest: 16 };
+
+/// The secret of the server at an `OpenID` provider.
+pub(super) const OIDC_CLIENT_SECRET: Variable = Variable { name: "KEYSWAP_OIDC_CLIENT_SECRET", shortest: 1 };
+
 /// The longest secret.
 const MAX_SECRET_BYTES: usize = 1024;
 
@@ -41,23 +48,18 @@ impl Variable {
                 let Ok(value) = value.into_string() else { bail!("`{name}` is not UTF-8") };
                 self.check(name, value).map(Some)
             }
-            (None, Some(path)) => {
-                let bytes = input::read(Path::new(&path), MAX_SECRET_BYTES)
-                    .with_context(|| format!("`{file_name}`"))?;
-                let Ok(value) = String::from_utf8(bytes) else {
-                    bail!("the file of `{file_name}` is not UTF-8")
-                };
-                // Editors and `echo` end a file with a line break, which is not part of the secret.
-                let value = value.strip_suffix('\n').unwrap_or(&value);
-                let value = value.strip_suffix('\r').unwrap_or(value);
-                self.check(&file_name, value.to_owned()).map(Some)
-            }
+            (None, Some(path)) => self.read_file(&file_name, Path::new(&path)).map(Some),
         }
     }
 
-    /// Returns the secret, an error if it is not set.
-    pub(super) fn require(self) -> anyhow::Result<SecretText> {
-        self.read()?.with_context(|| self.remedy())
+    /// Returns the secret in a file, which `place` names in errors.
+    pub(super) fn read_file(self, place: &str, path: &Path) -> anyhow::Result<SecretText> {
+        let bytes = input::read(path, MAX_SECRET_BYTES).with_context(|| format!("`{place}`"))?;
+        let Ok(value) = String::from_utf8(bytes) else { bail!("the file of `{place}` is not UTF-8") };
+        // Editors and `echo` end a file with a line break, which is not part of the secret.
+        let value = value.strip_suffix('\n').unwrap_or(&value);
+        let value = value.strip_suffix('\r').unwrap_or(value);
+        self.check(place, value.to_owned())
     }
 
     /// Returns how to set the secret.

@@ -11,12 +11,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::serve_oidc::OidcArgs;
 use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
 use super::{environment, rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
 use crate::server::{
-    self, Access, AccessSettings, ConnectionLimits, Listeners, Options, ProxyUrl, State, Tls, TlsFiles,
+    self, Access, AccessSettings, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls, TlsFiles,
 };
 use crate::signing::{MAX_KEY_BYTES, SigningKey};
 
@@ -102,6 +103,8 @@ pub(crate) struct Serve {
     tls: TlsArgs,
     #[command(flatten)]
     access: AccessArgs,
+    #[command(flatten)]
+    oidc: OidcArgs,
 }
 
 impl Serve {
@@ -116,6 +119,7 @@ impl Serve {
         let admin_password = secret_variable::ADMIN_PASSWORD.read()?;
         let records_key = self.records_key.as_deref().map(records_key).transpose()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
+        let oidc = self.oidc.settings()?.map(Oidc::new).transpose()?;
         let database = database(self.database.as_deref())?;
         let connections = ConnectionLimits {
             total: self.max_connections,
@@ -137,8 +141,16 @@ impl Serve {
             let tls = self.tls.files().map(Tls::new).transpose().context("cannot use TLS")?;
             tell_addresses(&listeners, tls.is_some())?;
             let state = tls.as_ref().map(Tls::state);
-            let options =
-                Options { proxy_url, environment, patience, connections, tls: state, usage_retention, access };
+            let options = Options {
+                proxy_url,
+                environment,
+                patience,
+                connections,
+                tls: state,
+                usage_retention,
+                access,
+                oidc,
+            };
             let state = State::new(registry, registry_token, admin_password, records_key, options);
             if let Some(password) = server::first_password(&state).await? {
                 output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;

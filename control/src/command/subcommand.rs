@@ -4,8 +4,8 @@ use clap::Subcommand;
 
 use super::terminal::exit::Exit;
 use super::{
-    apply, budget, completions, credential, object, policy, prices, render, serve, token, up, usage, user,
-    version,
+    api_key, apply, budget, completions, credential, object, policy, prices, render, serve, token, up, usage,
+    user, version,
 };
 
 /// A subcommand.
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Object(object::Command),
     #[command(subcommand)]
     Credential(credential::Command),
+    #[command(subcommand, name = "api-key")]
+    ApiKey(api_key::Command),
     #[command(subcommand)]
     Render(Box<render::Command>),
     Up(Box<up::Up>),
@@ -49,6 +51,7 @@ impl Command {
             Self::Usage(command) => command.run(),
             Self::Object(command) => command.run(),
             Self::Credential(command) => command.run(),
+            Self::ApiKey(command) => command.run(),
             Self::Render(command) => command.run(),
             Self::Up(command) => command.run(),
             Self::Serve(command) => command.run(),

@@ -8,6 +8,7 @@ use super::record::actor::Actor;
 use super::record::amount::add;
 use super::record::budget::{Budget, BudgetState, Payer, SetBy};
 use super::record::error::RegistryError;
+use super::record::reach::Reach;
 use super::store::budgets::Opened;
 
 /// The most budgets in one answer.
@@ -19,6 +20,7 @@ impl Registry {
     /// The spending counts on if unit, period and time zone stay. Otherwise another window begins, with nothing spent.
     pub async fn set_budget(&self, subject: &Payer, budget: &Budget, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
+        write.check_payer(subject, actor).await?;
         let before = write.budget(subject).await?;
         if before.as_ref() == Some(budget) {
             return Ok(());
@@ -32,6 +34,7 @@ impl Registry {
     /// Deletes the budget of a subject: the policy's own budget applies again, if there is one.
     pub async fn delete_budget(&self, subject: &Payer, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
+        write.check_payer(subject, actor).await?;
         let before = write.budget(subject).await?.ok_or(RegistryError::UnknownBudget)?;
         write.delete_budget(subject).await?;
         write.audit(actor, "budget.delete", &subject.to_string(), &json!({"from": before})).await?;
@@ -48,20 +51,26 @@ impl Registry {
         }
     }
 
-    /// Returns the state of the budgets that administrators set, at most 1000, in the order of their subjects.
-    pub async fn budgets(&self, now: UnixTime) -> Result<Vec<BudgetState>> {
+    /// Returns the state of the budgets that administrators set in a part of the registry, at most 1000, in the order of their
+    /// subjects.
+    pub async fn budgets(&self, reach: &Reach, now: UnixTime) -> Result<Vec<BudgetState>> {
         let mut states = Vec::new();
-        for (subject, budget) in self.0.budgets(MAX_LISTED).await? {
+        for (subject, budget) in self.0.budgets(reach, MAX_LISTED).await? {
             let opened = self.0.windows(&subject, now).await?;
             states.push(self.state_of(&subject, budget, opened, now).await?);
         }
         Ok(states)
     }
 
-    /// Returns the states of budgets of owners and teams that data planes bring from their policy.
-    pub async fn budgets_of_policies(&self, limit: i64, now: UnixTime) -> Result<Vec<BudgetState>> {
+    /// Returns the states of budgets of owners and teams in a part of the registry that data planes bring from their policy.
+    pub async fn budgets_of_policies(
+        &self,
+        reach: &Reach,
+        limit: i64,
+        now: UnixTime,
+    ) -> Result<Vec<BudgetState>> {
         let mut states = Vec::new();
-        for opened in self.0.shared_windows(now, limit).await? {
+        for opened in self.0.shared_windows(reach, now, limit).await? {
             if self.0.budget(&opened.subject).await?.is_none() {
                 states.append(&mut self.states(vec![opened], now).await?);
             }

@@ -12,6 +12,8 @@ mod store;
 
 mod handle;
 
+mod rights;
+
 mod budgets;
 mod credentials;
 mod feed;
@@ -31,12 +33,16 @@ mod undo;
 
 mod objects;
 
+mod api_keys;
+
 pub use handle::{Registry, Result};
 pub use limits::Taken;
 pub use offboard::Offboarded;
 pub use record::actor::Actor;
+pub use record::admin_role::{AdminRole, RoleName};
 pub(crate) use record::amount;
 pub use record::amount::Unit;
+pub use record::api_key::{ApiKey, NewApiKey};
 pub(crate) use record::budget::BudgetText;
 pub use record::budget::{Budget, BudgetState, Payer, SetBy};
 pub use record::change::{Change, Feed, Subject};
@@ -56,6 +62,8 @@ pub(crate) use record::policy_token;
 pub use record::proposal::Progress;
 pub use record::rate_limit::RateLimit;
 pub(crate) use record::rate_limit::seconds;
+pub use record::reach::Reach;
+pub(crate) use record::secret_text::API_KEY;
 pub use record::secret_text::SecretText;
 pub use record::selection::{Attention, AuditQuery, Order};
 pub use record::signers::{SIGNERS_TYPE, SignerKeys, Signers, SignersChange};

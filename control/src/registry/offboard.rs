@@ -7,6 +7,7 @@ use super::record::actor::Actor;
 use super::record::change::Subject;
 use super::record::error::RegistryError;
 use super::record::model::{Status, Token, User};
+use super::record::reach::Reach;
 use super::tokens::status_action;
 use super::users::{difference, normal};
 
@@ -28,7 +29,12 @@ impl Registry {
     }
 
     /// Disables the user and all tokens of an address, ignoring case. Returns what was active until now.
+    ///
+    /// The things of an address may be of any team, so an actor with a part of the registry is refused.
     pub async fn offboard(&self, email: &str, actor: &Actor) -> Result<Offboarded> {
+        if *actor.reach() != Reach::All {
+            return Err(RegistryError::BeyondRole("administrators disable all of an owner"));
+        }
         let email = check(email)?;
         let mut write = self.0.write().await?;
         let mut user = known(write.user(&email).await)?.filter(|user| user.status == Status::Active);

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::handle::{Registry, Result};
 use super::record::actor::Actor;
+use super::record::admin_role::AdminRole;
 use super::record::clock::{now, since_1970};
 use super::record::error::RegistryError;
 use super::record::secret_text::SecretText;
@@ -54,6 +55,35 @@ impl Registry {
     /// Starts a session of `seconds`. `id` is the digest of its secret.
     pub async fn begin_session(&self, id: &Digest, seconds: u32) -> Result<()> {
         self.0.insert_session(id, UnixTime(now().0.saturating_add(i64::from(seconds)))).await
+    }
+
+    /// Starts a session of `seconds` for a person with a role. `settings` is the digest of those under which the role was given.
+    pub async fn begin_person_session(
+        &self,
+        id: &Digest,
+        person: &str,
+        role: &AdminRole,
+        settings: &Digest,
+        seconds: u32,
+    ) -> Result<()> {
+        let expires_at = UnixTime(now().0.saturating_add(i64::from(seconds)));
+        self.0.insert_person_session(id, person, role, settings, expires_at).await
+    }
+
+    /// Returns the name and the role of a session's person, `None` if the session does not exist, has expired, or was started
+    /// under other settings.
+    pub async fn person_of_session(
+        &self,
+        id: &Digest,
+        settings: &Digest,
+    ) -> Result<Option<(String, AdminRole)>> {
+        self.0.person_of_session(id, settings, now()).await
+    }
+
+    /// Notes that a sign-in at a provider came back. Returns false if it did before. The note is kept for `seconds`.
+    pub async fn end_sign_in(&self, state: &Digest, seconds: u32) -> Result<bool> {
+        let now = now();
+        self.0.insert_ended_sign_in(state, UnixTime(now.0.saturating_add(i64::from(seconds))), now).await
     }
 
     /// Returns true if the session exists and has not expired.

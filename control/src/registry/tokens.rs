@@ -14,6 +14,7 @@ use super::record::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken,
 use super::record::error::RegistryError;
 use super::record::model::{Listing, Page, Status, Token};
 use super::record::secret_text::SecretText;
+use super::rights::check_patch;
 use super::store::write::Write;
 
 /// The longest grace period, in which a token and its successor both work: one year.
@@ -40,9 +41,9 @@ pub struct Rotation {
 impl Registry {
     /// Adds a token to the registry.
     pub async fn create_token(&self, source: Source, new: NewToken, actor: &Actor) -> Result<Created> {
-        let valid = new.check()?;
-        let (token, digest, last4) = source.take()?;
         let mut write = self.0.write().await?;
+        let valid = write.token_by(actor, &source, new).await?.check()?;
+        let (token, digest, last4) = source.take()?;
         let record = insert(&mut write, digest, last4, valid, Status::Active, digest).await?;
         write.audit(actor, "token.create", &digest.to_hex(), &described(&record)).await?;
         write.commit().await?;
@@ -112,13 +113,14 @@ impl Registry {
 
     /// Applies a patch, all of it or nothing. A patch without a difference makes no entry in the audit log.
     pub async fn update_token(&self, digest: &Digest, patch: TokenPatch, actor: &Actor) -> Result<Token> {
-        let team = patch.team.as_ref().map(|team| check_team(team.as_deref())).transpose()?;
-        let expiry = patch.expires_at.as_ref().map(|expiry| check_expiry(expiry.as_deref())).transpose()?;
         let mut write = self.0.write().await?;
-        let before = write.token(digest).await?;
+        let before = write.token_of(digest, actor).await?;
+        check_patch(&patch, actor)?;
         if patch.version.is_some_and(|version| version != before.version) {
             return Err(RegistryError::ChangedMeanwhile);
         }
+        let team = patch.team.as_ref().map(|team| check_team(team.as_deref())).transpose()?;
+        let expiry = patch.expires_at.as_ref().map(|expiry| check_expiry(expiry.as_deref())).transpose()?;
         let mut token = patched(&before, patch)?;
         token.team = team.unwrap_or(token.team);
         token.own_expiry = expiry.unwrap_or(token.own_expiry);
@@ -145,7 +147,7 @@ impl Registry {
         let (token, successor, last4) = source.take()?;
         let mut write = self.0.write().await?;
         let now = now();
-        let mut retiring = write.token(digest).await?;
+        let mut retiring = write.token_of(digest, actor).await?;
         may_rotate(&retiring, now)?;
         let heir = ValidToken {
             label: retiring.label.clone(),
@@ -178,7 +180,7 @@ impl Registry {
     /// Deletes a token permanently.
     pub async fn delete_token(&self, digest: &Digest, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
-        let token = write.token(digest).await?;
+        let token = write.token_of(digest, actor).await?;
         write.delete_token(digest).await?;
         write.delete_budget(&Payer::Token(*digest)).await?;
         write.change(Subject::Token, &digest.to_hex()).await?;

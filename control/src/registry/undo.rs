@@ -1,7 +1,7 @@
 //! Undoing a change of a token or a user, by its entry in the audit log.
 //!
 //! The entry gives the values, and nothing of the request does. A change is undone only while what it set is still in
-//! place: otherwise a later change would be lost.
+//! place: otherwise a later change would be lost. An undo has the rights of its actor: it is the same change by hand.
 
 use keyswap_core::base::Digest;
 use serde_json::Value;
@@ -27,9 +27,12 @@ impl AuditEntry {
 impl Registry {
     /// Undoes the change of a token that an entry of the audit log is about.
     pub async fn undo_token(&self, digest: &Digest, entry: i64, actor: &Actor) -> Result<Token> {
+        let token = self.token(digest).await?;
+        if !actor.reach().has(token.owner.as_deref(), token.team.as_deref()) {
+            return Err(RegistryError::UnknownToken);
+        }
         let entry = self.entry_of(&digest.to_hex(), entry).await?;
         let patch = token_patch(&entry.action, &entry.detail).ok_or(RegistryError::NotUndoable)?;
-        let token = self.token(digest).await?;
         let is_in_place = match patch.status {
             Some(_) => entry.action == status_action(token.status),
             None => entry.detail.get("to") == Some(&field(&token, &entry.action)),
@@ -43,12 +46,15 @@ impl Registry {
     /// Undoes the change of a user that an entry of the audit log is about.
     pub async fn undo_user(&self, email: &str, entry: i64, actor: &Actor) -> Result<User> {
         let email = normal(email);
+        let user = self.user(&email).await?;
+        if !actor.reach().has(Some(&user.email), user.team.as_deref()) {
+            return Err(RegistryError::UnknownUser);
+        }
         let entry = self.entry_of(&email, entry).await?;
         if entry.action != "user.update" {
             return Err(RegistryError::NotUndoable);
         }
         let patch = user_patch(&entry.detail).ok_or(RegistryError::NotUndoable)?;
-        let user = self.user(&email).await?;
         let present = described(&user);
         let set = entry.detail.get("to").and_then(Value::as_object);
         if set.is_none_or(|set| set.iter().any(|(name, value)| present.get(name) != Some(value))) {

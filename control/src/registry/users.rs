@@ -9,11 +9,12 @@ use super::record::clock::now;
 use super::record::draft::{NewUser, UserPatch};
 use super::record::error::RegistryError;
 use super::record::model::{Listing, Page, Status, User};
+use super::rights::{check_move, user_by};
 
 impl Registry {
     /// Adds a user to the registry.
     pub async fn create_user(&self, new: NewUser, actor: &Actor) -> Result<User> {
-        let valid = new.check()?;
+        let valid = user_by(actor, new)?.check()?;
         let mut write = self.0.write().await?;
         let user = User {
             version: write.change(Subject::User, &valid.email).await?,
@@ -45,7 +46,8 @@ impl Registry {
     /// Applies a patch to a user. A patch without a difference makes no entry in the audit log.
     pub async fn update_user(&self, email: &str, patch: UserPatch, actor: &Actor) -> Result<User> {
         let mut write = self.0.write().await?;
-        let before = write.user(&normal(email)).await?;
+        let before = write.user_of(&normal(email), actor).await?;
+        check_move(patch.team.as_ref(), actor)?;
         if patch.version.is_some_and(|version| version != before.version) {
             return Err(RegistryError::ChangedMeanwhile);
         }
@@ -63,7 +65,7 @@ impl Registry {
     /// Deletes a user from the registry.
     pub async fn delete_user(&self, email: &str, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
-        let user = write.user(&normal(email)).await?;
+        let user = write.user_of(&normal(email), actor).await?;
         write.delete_user(&user.email).await?;
         write.change(Subject::User, &user.email).await?;
         write.audit(actor, "user.delete", &user.email, &described(&user)).await?;

@@ -70,7 +70,7 @@ async fn role_of(state: &State, credential: &[u8]) -> Result<Option<Role>, Regis
 }
 
 /// Returns the Bearer credential of a request, `None` if the request has none or several `Authorization` headers.
-fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+pub(super) fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return None };
     let (scheme, token) = line.as_bytes().split_at_checked("Bearer ".len())?;

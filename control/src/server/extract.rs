@@ -1,8 +1,10 @@
 //! Extractors of handlers. An invalid request becomes a [`Problem`] that names the place and does not quote the
 //! request.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -10,6 +12,15 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use super::problem::Problem;
 use super::state::State;
 use crate::text::object::Object;
+
+/// The time limit for a client to send a body.
+pub(super) struct Patience(Duration);
+
+impl FromRef<State> for Patience {
+    fn from_ref(state: &State) -> Self {
+        Self(state.options().patience)
+    }
+}
 
 /// A JSON body, which must be an object.
 pub(super) struct Json<T>(pub(super) T);
@@ -23,10 +34,13 @@ pub(super) struct Parameters<T>(pub(super) T);
 /// A segment of the path, or several as texts.
 pub(super) struct Segment<T = String>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T>
+where
+    Patience: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_type(request.headers(), "application/json")?;
         let body = body(request, state).await?;
         // The syntax is checked first, so that a truncated document is not reported as a wrong field.
@@ -37,10 +51,13 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<State> for Form<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T>
+where
+    Patience: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &State) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         require_type(request.headers(), "application/x-www-form-urlencoded")?;
         let body = body(request, state).await?;
         serde_urlencoded::from_bytes(&body).map(Self).map_err(|_| {
@@ -87,8 +104,12 @@ fn require_type(headers: &HeaderMap, expected: &'static str) -> Result<(), Probl
     })
 }
 
-async fn body(request: Request, state: &State) -> Result<Bytes, Problem> {
-    let read = tokio::time::timeout(state.options().patience, Bytes::from_request(request, state));
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem>
+where
+    Patience: FromRef<S>,
+{
+    let Patience(patience) = Patience::from_ref(state);
+    let read = tokio::time::timeout(patience, Bytes::from_request(request, state));
     let Ok(read) = read.await else {
         let detail = "the body did not arrive in time";
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail));

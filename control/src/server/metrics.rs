@@ -22,7 +22,7 @@ use super::counters::Counters;
 use super::problem::Problem;
 use super::state::State;
 use crate::export::provider_name;
-use crate::registry::{BudgetState, Credential, Payer, Unit, UsageTotal, amount, now};
+use crate::registry::{BudgetState, Credential, Payer, Reach, Unit, UsageTotal, amount, now};
 
 /// The budgets of policies whose state is answered.
 const MAX_BUDGETS: i64 = 500;
@@ -44,8 +44,8 @@ async fn metrics(Extract(state): Extract<State>) -> Result<impl IntoResponse, Pr
     let totals = registry.usage_totals().await?;
     text.usage(&totals);
     text.gen_ai(&totals);
-    let mut budgets = registry.budgets(now).await?;
-    budgets.append(&mut registry.budgets_of_policies(MAX_BUDGETS, now).await?);
+    let mut budgets = registry.budgets(&Reach::All, now).await?;
+    budgets.append(&mut registry.budgets_of_policies(&Reach::All, MAX_BUDGETS, now).await?);
     text.budgets(&budgets);
     text.name("keyswap_registry_leases", "gauge", "Leases of budgets that data planes hold.");
     text.sample("keyswap_registry_leases", &[], &registry.live_leases(now).await?.to_string());

@@ -5,11 +5,15 @@
 
 pub mod problem;
 
-mod access;
 mod counters;
 mod digest;
 mod network;
 mod proxy_url;
+
+mod issuer_keys;
+
+mod access;
+mod oidc;
 
 mod connections;
 
@@ -28,7 +32,9 @@ mod router;
 mod run;
 
 pub use access::{Access, AccessSettings};
+pub use admin::{AdminRoute, admin_routes};
 pub use connections::{ConnectionLimits, Tls, TlsFiles, TlsState};
+pub use oidc::{Oidc, OidcSettings};
 pub use proxy_url::ProxyUrl;
 pub(crate) use run::run_dashboard;
 pub use run::{Listeners, first_password, run};

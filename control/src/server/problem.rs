@@ -63,6 +63,7 @@ impl From<RegistryError> for Problem {
         let status = match error.kind() {
             Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Kind::Unknown => StatusCode::NOT_FOUND,
+            Kind::Forbidden => StatusCode::FORBIDDEN,
             Kind::Conflict => StatusCode::CONFLICT,
             Kind::Unavailable => {
                 tracing::error!(%error, "the registry cannot answer");

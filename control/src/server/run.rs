@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyswap_core::base::UnixTime;
 use tokio::net::TcpListener;
 
-use super::admin::password;
+use super::admin::gate::password;
 use super::connections::{ConnectionLimits, Tls, serve};
 use super::router::{Part, router};
 use super::state::{Options, State};

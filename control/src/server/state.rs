@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::access::Access;
 use super::connections::{ConnectionLimits, TlsState};
 use super::counters::Counters;
+use super::oidc::Oidc;
 use super::proxy_url::ProxyUrl;
 use crate::registry::{Registry, SecretText};
 use crate::signing::SigningKey;
@@ -47,6 +48,8 @@ pub struct Options {
     pub usage_retention: Duration,
     /// Sign-in by Cloudflare Access, `None` if it is not configured.
     pub access: Option<Access>,
+    /// Sign-in by an `OpenID` provider, `None` if it is not configured.
+    pub oidc: Option<Oidc>,
 }
 
 impl State {

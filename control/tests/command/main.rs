@@ -1,5 +1,6 @@
 //! Tests of the `keyswap` binary by its output, errors and exit codes.
 
+mod api_keys;
 mod apply;
 mod bindings;
 mod budgets;

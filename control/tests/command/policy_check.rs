@@ -105,7 +105,7 @@ fn json_output_has_the_errors_as_data() {
     let expect = json!({
         "valid": true, "errors": [], "tokens": 1, "registry": null, "issuers": [], "providers": ["openai", "anthropic"],
         "gateway": "gateway.ai.cloudflare.com", "outbound_hosts": ["https://gateway.ai.cloudflare.com"],
-        "shadow": false, "passed_over": [],
+        "shadow": false, "passed_over": [], "presets": {},
     });
     assert_eq!(run.json(), expect);
 }
@@ -491,4 +491,27 @@ fn a_time_zone_that_does_not_exist_is_an_error_with_its_place() {
         run.stdout,
         "error at `budgets.team.timezone`: no such time zone: expected an IANA name such as `Europe/Berlin`\n"
     );
+}
+
+#[test]
+fn the_fields_of_a_preset_are_told() {
+    let folder = Folder::new();
+    let issuers = r#"
+issuers:
+  - {name: a, preset: cognito, issuer: "https://cognito-idp.eu-west-1.amazonaws.com/x", audiences: [c], principals: any, providers: [openai]}
+  - {name: b, preset: cognito, issuer: "https://cognito-idp.eu-west-1.amazonaws.com/y", audiences: [c], principals: any, providers: [openai]}
+  - {name: c, preset: oidc, issuer: "https://id.example", audiences: [c], principals: any, providers: [openai]}
+"#;
+    let file = folder.file("p.yaml", policy("") + issuers);
+    let run = keyswap(&["policy", "check", &file]);
+    let expect = "p.yaml: note: `preset: cognito` is `preset: oidc` with {algorithms: [\"RS256\"], audience_claim: \"client_id\", \
+                  claims: {\"token_use\":[\"access\"]}}\n";
+    assert_eq!(
+        (run.code, run.stderr.ends_with(expect), run.stderr.lines().count()),
+        (0, true, 1),
+        "{}",
+        run.stderr
+    );
+    let run = keyswap(&["policy", "check", "--format", "json", &file]);
+    assert_eq!(run.json()["presets"]["cognito"]["audience_claim"], json!("client_id"));
 }

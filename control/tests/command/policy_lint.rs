@@ -398,6 +398,35 @@ fn routes_of_others_and_logs_of_the_query_are_found_in_the_objects_beside_the_fi
 }
 
 #[test]
+fn a_filter_at_a_waypoint_is_found() {
+    let gateway = |class: &str, namespace: &str| {
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "spec": {"gatewayClassName": class},
+            "metadata": {"name": "g", "namespace": namespace}})
+    };
+    let (waypoint, other) = (gateway("istio-waypoint", "k"), gateway("eg", "k"));
+    for (kind, name, beside, is_found) in [
+        ("Service", "llm", &other, true),
+        ("ServiceEntry", "api.openai.com", &other, true),
+        ("GatewayClass", "istio-waypoint", &other, true),
+        ("Gateway", "g", &waypoint, true),
+        ("Gateway", "h", &waypoint, false),
+        ("Gateway", "g", &gateway("istio-waypoint", "of-others"), false),
+        ("Gateway", "g", &other, false),
+    ] {
+        let folder = Folder::new();
+        let mut filter = wasm_plugin();
+        filter["metadata"] = json!({"name": "keyswap", "namespace": "k"});
+        filter["spec"]["targetRefs"] = json!([{"kind": kind, "name": name}]);
+        let filter = folder.file("filter.yaml", filter.to_string());
+        let beside = folder.file("beside.yaml", beside.to_string());
+        let run = lint(&policy(""), &["--envoy", &filter, &beside, "--format", "json"]);
+        let codes = codes(&run);
+        let found = codes.iter().any(|code| code == "envoy-waypoint spec.targetRefs");
+        assert_eq!(found, is_found, "{kind} {name}: {codes:?}");
+    }
+}
+
+#[test]
 fn the_configurations_that_are_shipped_have_no_findings_of_their_own() {
     let folder = tools::project_root().join("envoy");
     let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();

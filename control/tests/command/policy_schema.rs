@@ -12,7 +12,11 @@ use serde_json::{Value, json};
 use crate::support::keyswap;
 
 /// The errors of the engine that the schema may miss, by kind.
-const LAXER: [(&str, &[&str]); 10] = [
+const LAXER: [(&str, &[&str]); 11] = [
+    (
+        "the callers that a value is for, which follows from the texts of a call",
+        &["the call is made for one caller", "nothing in the call names the caller"],
+    ),
     ("the order of a list", &["no rule behind it is reached"]),
     (
         "what names something else in the document",
@@ -38,6 +42,8 @@ const LAXER: [(&str, &[&str]); 10] = [
             "`path` is for requests through the gateway",
             "requests for `",
             "the gateway has the key of this provider",
+            "anyone can have a token of this issuer",
+            "the keys of a trust domain have the use `jwt-svid`",
         ],
     ),
     (
@@ -69,7 +75,11 @@ const LAXER: [(&str, &[&str]); 10] = [
     ("public keys that are none", &["cannot be used: "]),
     (
         "credentials in places of any text",
-        &["this looks like a credential", "a parameter here may hold a secret"],
+        &[
+            "this looks like a credential",
+            "a parameter here may hold a secret",
+            "a member of this name may hold a secret",
+        ],
     ),
     ("lengths and ports of addresses", &["expected a port", "expected a host name"]),
 ];
@@ -148,6 +158,14 @@ fn whole() -> Value {
                     {},
                 ],
             },
+            {
+                "name": "directory", "preset": "entra", "tenants": ["aaaabbbb-0000-cccc-1111-dddd2222eeee"], "audiences": ["a"],
+                "audience_claim": "aud",
+            },
+            {
+                "name": "mesh", "preset": "oidc", "trust_domain": "example.org", "audiences": ["a"], "principals": "any",
+                "jwks": {"url": "https://bundle.example/"},
+            },
         ],
         "model_groups": {"dear": ["gpt-5-pro", "claude-opus-*"]},
         "credentials": {
@@ -159,7 +177,18 @@ fn whole() -> Value {
             "second": [{"file": "/run/secrets/second"}, {"request_header": "x-vercel-oidc-token"}],
             "own": [{"inject_by": "host"}],
             "cf": [{"env": "D"}],
-            "azure": [{"env": "E"}],
+            "azure": [
+                {"http": {
+                    "url": "https://sts.example/token", "method": "POST", "subject": "caller", "value": "/access_token",
+                    "form": {"subject_token": {"caller": "jwt"}, "account": {"claim": "/team/account"}, "client_secret": {"env": "F"}},
+                    "expect": {"/account": {"claim": "sub"}, "/token_type": "Bearer"}, "expires_in": "/expires_in",
+                }},
+                {"http": {
+                    "url": "https://sts.example/token", "method": "PUT", "subject": "data_plane", "value": "/t", "max_age": "1m",
+                    "json": {"a": [1, true, null, "b", {"env": "G"}], "c": {"d": {}}},
+                }},
+                {"env": "E"},
+            ],
         },
         "providers": {
             "openai": {"credentials": {"openai": 3, "second": 1}, "cooldown": "60s", "bindings": {

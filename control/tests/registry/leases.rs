@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use keyswap::registry::{Budget, LeaseRequest, LeaseState, Leased, Payer, Per, Registry, Unit, Zone};
+use keyswap::registry::{Budget, LeaseRequest, LeaseState, Leased, Payer, Per, Reach, Registry, Unit, Zone};
 use keyswap_core::base::{Digest, UnixTime};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -304,7 +304,7 @@ async fn a_rotated_token_keeps_its_budget(database: &Database) {
     assert_eq!(registry.budget(&heir, UnixTime(NOON)).await.unwrap()[0].budget, tokens(7));
     registry.delete_token(&token, &admin()).await.unwrap();
     assert_eq!(registry.budget(&Payer::Token(token), UnixTime(NOON)).await.unwrap(), []);
-    assert_eq!(registry.budgets(UnixTime(NOON)).await.unwrap().len(), 1);
+    assert_eq!(registry.budgets(&Reach::All, UnixTime(NOON)).await.unwrap().len(), 1);
 }
 
 async fn requests_that_make_no_sense_are_refused(database: &Database) {

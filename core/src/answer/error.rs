@@ -52,6 +52,8 @@ pub enum CheckError<'a> {
     PersonDisabled,
     /// No rule of the issuer of this name fits the JWT.
     NoRule(&'a str),
+    /// The claim of this name, which gives the team of the issuer's subjects, is no name.
+    NoTeam(&'a str),
     /// The identity is one that browsers send by themselves, and the request comes from another site's page.
     OriginNotAllowed(&'a IdentitySlot),
     /// The provider is not in the token's scope, or the policy does not enable it.
@@ -122,6 +124,9 @@ pub enum CheckError<'a> {
     Host,
 }
 
+/// The reason for which a claim gives no team.
+const NO_NAME: &str = "it is missing, or no name of 1 to 64 letters, digits, `-` or `_`";
+
 impl std::error::Error for CheckError<'_> {}
 
 impl CheckError<'_> {
@@ -133,9 +138,11 @@ impl CheckError<'_> {
             Self::Path(_) => Reason::PathInvalid,
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) => Reason::CredentialAmbiguous,
             Self::KeysUnavailable(_) => Reason::IssuerKeysUnavailable,
-            Self::PersonUnknown | Self::EmailUnverified | Self::PersonDisabled | Self::NoRule(_) => {
-                Reason::PrincipalUnknown
-            }
+            Self::PersonUnknown
+            | Self::EmailUnverified
+            | Self::PersonDisabled
+            | Self::NoRule(_)
+            | Self::NoTeam(_) => Reason::PrincipalUnknown,
             Self::OriginNotAllowed(_) => Reason::OriginNotAllowed,
             Self::CredentialMissing => Reason::CredentialMissing,
             Self::TokenUnknown | Self::TokenDisabled | Self::SealBroken => Reason::TokenInvalid,
@@ -186,6 +193,7 @@ impl CheckError<'_> {
             | Self::EmailUnverified
             | Self::PersonDisabled
             | Self::NoRule(_)
+            | Self::NoTeam(_)
             | Self::OriginNotAllowed(_)
             | Self::RegistryUnavailable => Stage::Verify,
             Self::OutOfScope(_)
@@ -320,6 +328,7 @@ impl fmt::Display for CheckError<'_> {
             }
             Self::PersonDisabled => f.write_str("the token's person is disabled"),
             Self::NoRule(issuer) => write!(f, "no rule of the issuer `{issuer}` fits the claims"),
+            Self::NoTeam(claim) => write!(f, "the claim `{claim}` gives no team: {NO_NAME}"),
             Self::OriginNotAllowed(slot) => {
                 write!(f, "browsers fill `{slot}` by themselves, and no page of this host or of `cors.allow_origins` asks")
             }

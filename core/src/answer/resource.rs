@@ -55,7 +55,7 @@ impl Resource {
         is_asked.then(|| {
             // An issuer may be named without a URL, and have several entries (RFC 9728 section 2).
             let mut servers: Vec<&str> = Vec::new();
-            for url in issuers.iter().map(Issuer::url).filter(|url| url.contains("://")) {
+            for url in issuers.iter().flat_map(Issuer::names).filter(|url| url.contains("://")) {
                 if !servers.contains(&url) {
                     servers.push(url);
                 }

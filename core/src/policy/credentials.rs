@@ -3,17 +3,12 @@
 //! Only names, addresses and pointers stand here; values are found by [`crate::upstream::Credentials`].
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::error::PolicyError;
-use super::plaintext::Plaintext;
-use super::providers::read_auth;
-use super::reader::{Fields, HEADER_EXPECTED, NAME_EXPECTED, Node, is_header_name, is_name};
+use super::http_source::HttpSource;
+use super::reader::{NAME_EXPECTED, Node, is_name};
 use crate::host::Environment;
-use crate::identity::jwt::Endpoint;
-use crate::policy::duration::duration_within;
-use crate::provider::AuthStyle;
-use crate::secret::{BEARER, Secret, SecretError, ServiceSecret};
+use crate::secret::{Secret, SecretError, ServiceSecret};
 
 /// A place that an upstream credential comes from.
 #[derive(Clone, Debug)]
@@ -33,41 +28,6 @@ pub(crate) enum Source {
 /// The name of an environment variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Variable(String);
-
-/// A token agent or a secret manager: the request to it, and the form of its answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HttpSource {
-    pub(crate) endpoint: Endpoint,
-    /// The Envoy cluster of the agent; other hosts connect to the URL's authority.
-    pub(crate) cluster: String,
-    /// Header fields of the request that are no secrets.
-    pub(crate) headers: Vec<(String, String)>,
-    /// The agent's own credential, and the header that it takes that in.
-    pub(crate) credential: Option<(Variable, AuthStyle)>,
-    pub(crate) timeout: Duration,
-    /// A JSON pointer to the value (RFC 6901); `None` where the body is the value.
-    pub(crate) value: Option<String>,
-    pub(crate) expiry: Expiry,
-    /// The time after which a value is not used, whatever the answer says.
-    pub(crate) max_age: Option<Duration>,
-    /// The time before its expiry at which a value is renewed.
-    pub(crate) refresh_before: Duration,
-}
-
-/// The place of the expiry in an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Expiry {
-    /// The value itself, if that is a JWT.
-    OfValue,
-    /// A member at this pointer: a date-time (RFC 3339), or seconds since 1970.
-    At(String),
-    /// A member at this pointer: seconds from the request for the value.
-    In(String),
-}
-
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
-const DEFAULT_REFRESH_BEFORE: Duration = Duration::from_mins(10);
-const MAX_LIFE: Duration = Duration::from_hours(24);
 
 /// Every named credential with its chain of sources.
 #[derive(Clone, Debug, Default)]
@@ -160,129 +120,6 @@ fn read_path(node: &Node<'_>) -> Option<String> {
     .map(str::to_owned)
 }
 
-impl HttpSource {
-    #[inline(never)]
-    fn read(node: &Node<'_>) -> Option<Self> {
-        let mut fields = node.fields()?;
-        let place = fields.required("url");
-        let endpoint = place.as_ref().and_then(read_url);
-        let plaintext = Plaintext::read(&mut fields);
-        let cluster = fields.optional("cluster").map(|node| node.cluster());
-        let headers = fields.optional("headers").map(|node| read_headers(&node)).unwrap_or_default();
-        let credential = fields.optional("credential").map(|node| read_variable_source(&node));
-        let auth = fields.optional("auth").map(|node| read_auth(&node));
-        if let Some(Some(AuthStyle::Header(name))) = &auth
-            && headers.iter().any(|(other, _)| other == name)
-        {
-            node.fail("`auth` names a header that stands in `headers`, too: remove it there");
-        }
-        if auth.is_some() && credential.is_none() {
-            node.fail("`auth` says how a `credential` is sent: add one, or remove this");
-        }
-        let timeout = fields.optional("timeout").map(|node| {
-            let range = Duration::from_millis(1)..=Duration::from_secs(30);
-            duration_within(&node, range, "expected a duration up to `30s`")
-        });
-        let value = fields.optional("value").map(|node| read_pointer(&node));
-        let expiry = read_expiry(node, &mut fields);
-        if value.is_none() && !matches!(expiry, Some(Expiry::OfValue)) {
-            node.fail("where the answer is a document, `value` must point at the credential in it");
-        }
-        let max_age = fields.optional("max_age").map(|node| {
-            duration_within(
-                &node,
-                Duration::from_secs(1)..=MAX_LIFE,
-                "expected a duration from `1s` to `24h`",
-            )
-        });
-        let refresh_before = fields
-            .optional("refresh_before")
-            .map(|node| duration_within(&node, Duration::ZERO..=MAX_LIFE, "expected a duration up to `24h`"));
-        fields.finish();
-        let endpoint = endpoint?;
-        plaintext.check(place.as_ref(), endpoint.is_exposed());
-        Some(Self {
-            cluster: cluster.unwrap_or_else(|| Some(endpoint.host().to_owned()))?,
-            endpoint,
-            headers,
-            credential: match credential {
-                Some(variable) => Some((variable?, auth.unwrap_or(Some(AuthStyle::Authorization(BEARER)))?)),
-                None => None,
-            },
-            timeout: timeout.unwrap_or(Some(DEFAULT_TIMEOUT))?,
-            value: value.map_or(Some(None), |value| value.map(Some))?,
-            expiry: expiry?,
-            max_age: max_age.map_or(Some(None), |age| age.map(Some))?,
-            refresh_before: refresh_before.unwrap_or(Some(DEFAULT_REFRESH_BEFORE))?,
-        })
-    }
-}
-
-/// Reads the address of an agent. A secret in an address is an error, since it would show wherever the policy does.
-fn read_url(node: &Node<'_>) -> Option<Endpoint> {
-    let endpoint = node.endpoint()?;
-    let query = endpoint.path.split_once('?').map_or("", |(_, query)| query);
-    let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-    if names.any(speaks_of_secrets) {
-        node.fail("a parameter here may hold a secret: send it as the `credential`");
-    }
-    Some(endpoint)
-}
-
-/// Returns whether mostly secrets have such a name.
-fn speaks_of_secrets(name: &str) -> bool {
-    const WORDS: [&str; 7] = ["auth", "credential", "key", "passw", "secret", "signature", "token"];
-    let name = name.to_ascii_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
-}
-
-fn read_headers(node: &Node<'_>) -> Vec<(String, String)> {
-    let mut headers = Vec::new();
-    for (name, value) in node.entries() {
-        if speaks_of_secrets(name) {
-            value.fail("a header of this name may hold a secret: send it as the `credential`, by `auth`");
-        }
-        let is_value = |text: &&str| {
-            (1..=1024).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
-        };
-        let text = value.text().and_then(|text| {
-            value.check(Some(text).filter(is_value), "expected 1 to 1024 characters of plain ASCII")
-        });
-        if is_header_name(name) {
-            headers.extend(text.map(|text| (name.to_owned(), text.to_owned())));
-        } else {
-            value.fail(HEADER_EXPECTED);
-        }
-    }
-    headers
-}
-
-fn read_expiry(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<Expiry> {
-    let at = fields.optional("expires_at").map(|node| read_pointer(&node));
-    let within = fields.optional("expires_in").map(|node| read_pointer(&node));
-    match (at, within) {
-        (Some(_), Some(_)) => {
-            node.fail("expected `expires_at` or `expires_in`, not both");
-            None
-        }
-        (Some(pointer), None) => pointer.map(Expiry::At),
-        (None, Some(pointer)) => pointer.map(Expiry::In),
-        (None, None) => Some(Expiry::OfValue),
-    }
-}
-
-/// Reads a JSON pointer (RFC 6901 section 3).
-fn read_pointer(node: &Node<'_>) -> Option<String> {
-    let is_pointer = |text: &&str| {
-        let escapes_hold =
-            text.split('~').skip(1).all(|escape| escape.starts_with('0') || escape.starts_with('1'));
-        text.starts_with('/') && text.len() <= 256 && escapes_hold
-    };
-    let text = node.text()?;
-    node.check(Some(text).filter(is_pointer), "expected a JSON pointer such as `/data/token`")
-        .map(str::to_owned)
-}
-
 /// Reads a secret that is known before any call can be made: `{env: NAME}`.
 pub(super) fn read_variable_source(node: &Node<'_>) -> Option<Variable> {
     let mut fields = node.fields()?;
@@ -293,7 +130,7 @@ pub(super) fn read_variable_source(node: &Node<'_>) -> Option<Variable> {
 
 impl Variable {
     #[inline(never)]
-    fn read(node: &Node<'_>) -> Option<Self> {
+    pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let is_name = |text: &&str| {
             !text.starts_with(|char: char| char.is_ascii_digit())
                 && !text.is_empty()

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::bundle::Configuration;
 use super::credentials::Source;
+use super::customers;
 use super::document::Policy;
 use super::gateway::GatewayMode;
 use super::lint::{Finding, Lint};
+use super::preset::vouches;
 use super::registry::Protocol;
 use super::status::StatusPolicy;
 use crate::base::UnixTime;
@@ -134,12 +136,21 @@ impl Policy {
             }
             // An address also names the person that has a credential of its own.
             let names_people = issuer.principals() == Principals::Known || self.binds_addresses();
-            if issuer.takes_unmarked_email() && names_people {
+            if issuer.takes_unmarked_email() && names_people && !vouches(&issuer.rules.origin) {
                 findings.add(Lint::EmailUnverified, format!("{path}.unverified_email"));
+            }
+            if let Some(claims) = customers::unnamed(issuer) {
+                findings.add_with(Lint::CustomersUnnamed, format!("{path}.claims"), &claims);
+            }
+            if let Some(audience) = customers::audience_of_others(issuer) {
+                findings.add_with(Lint::AudienceOpen, format!("{path}.audiences"), &format!("`{audience}`"));
             }
             // Auth slots carry the tokens of every issuer, so that there the first entry always comes first.
             let earlier = self.issuers.iter().take(index).enumerate();
-            let mut same = earlier.filter(|(_, other)| other.url() == issuer.url());
+            let is_same = |other: &Issuer| {
+                other.url() == issuer.url() || other.names().iter().any(|name| issuer.names().contains(name))
+            };
+            let mut same = earlier.filter(|(_, other)| is_same(other));
             // The entry whose claims a token has judges it.
             let shares = |other: &Issuer| {
                 other.audiences().iter().any(|it| issuer.audiences().contains(it))

@@ -1,19 +1,24 @@
 //! Issuers in a policy, whose JWTs are accepted as identities.
 //!
 //! A preset knows where an identity provider puts its token and its keys, and which claims its tokens must have. The
-//! policy says which tenant and which audience.
+//! policy says which tenant and which audience. Most presets are data: an entry is read with their fields in place.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::customers;
 use super::issuer_rules::{self, Rights};
 use super::keys;
-use super::preset::Preset;
+use super::origins::Named;
+use super::preset::{Preset, read_claim_name};
+use super::presets::{self, GENERIC, Row};
 use super::reader::{Node, is_header_name, read_texts};
 use super::tokens::WhyNot;
 use crate::identity::ModelGroups;
-use crate::identity::jwt::{Algorithm, ClaimRules, Issuer, MAX_TOKEN_BYTES};
+use crate::identity::jwt::{
+    AUDIENCE, Algorithm, ClaimRules, ClaimValue, Issuer, IssuerRule, MAX_TOKEN_BYTES, Principals,
+};
 use crate::policy::duration::duration_within;
 use crate::request::{IdentitySlot, Slot};
 
@@ -25,7 +30,9 @@ const DEFAULT_CLOCK_SKEW: Duration = Duration::from_mins(1);
 pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> Vec<Issuer> {
     let mut issuers: Vec<Issuer> = Vec::new();
     for item in node.items() {
-        let Some(issuer) = read_issuer(&item, why_not, groups) else { continue };
+        let expanded = presets::expand(item.value());
+        let entry = expanded.as_ref().map_or_else(|| item.clone(), |value| item.with(value));
+        let Some(issuer) = read_issuer(&entry, why_not, groups) else { continue };
         if issuers.iter().any(|other| other.name == issuer.name) {
             item.fail(format!("another issuer is named `{}`, too", issuer.name));
         }
@@ -37,19 +44,14 @@ pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) 
 fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> Option<Issuer> {
     let mut fields = node.fields()?;
     let name = fields.required("name").and_then(|node| node.name());
-    let preset = fields.required("preset").and_then(|node| {
-        node.choice(&[
-            ("cloudflare_access", Preset::CloudflareAccess),
-            ("vercel_oidc", Preset::VercelOidc),
-            ("oidc", Preset::Oidc),
-        ])
-    });
-    let place = fields.required("issuer");
+    let preset = fields.required("preset").and_then(|node| node.choice(&preset_names()));
+    let row = preset.and_then(|(_, name)| presets::find(name));
+    let named = Named::read(&mut fields, row);
     let audiences = fields.required("audiences").map(|node| read_texts(&node, "audience"));
+    let audience_claim =
+        fields.optional("audience_claim").map_or(Some(AUDIENCE), |node| read_claim_name(&node));
     let algorithms = fields.optional("algorithms").map(|node| read_algorithms(&node));
-    let clock_skew = fields.optional("clock_skew").map_or(Some(DEFAULT_CLOCK_SKEW), |node| {
-        duration_within(&node, CLOCK_SKEW, "expected a duration from `0s` to `5m`")
-    });
+    let clock_skew = fields.optional("clock_skew").map_or(Some(DEFAULT_CLOCK_SKEW), |node| read_skew(&node));
     let claims = fields.optional("claims");
     let service_tokens = fields.optional("service_tokens");
     let email_claim = fields.optional("email_claim");
@@ -67,21 +69,30 @@ fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> O
         None => vec![rights],
     });
     // The meaning of the other fields depends on the preset.
-    let preset = preset?;
+    let (preset, preset_name) = preset?;
     let names_keys = jwks.as_ref().is_some_and(keys::names_keys);
-    let url = place.as_ref().and_then(|node| preset.read_url(node, names_keys));
+    let origin = named.origin(preset, row, names_keys);
     let required = preset.read_claims(node, claims.as_ref());
     let subjects = preset.read_subjects(
-        url.as_deref(),
+        origin.as_ref(),
         service_tokens.as_ref(),
         email_claim.as_ref(),
         unverified_email.as_ref(),
     );
     let principals = preset.read_principals(principals.as_ref());
-    let keys = keys::read(jwks.as_ref(), preset, place.as_ref(), url.as_deref());
+    let keys = keys::read(jwks.as_ref(), preset, named.issuer.as_ref(), origin.as_ref());
+    let row = row.filter(|row| row.is_public && principals == Some(Principals::Any));
+    check_customers(node, row, &required, rights.as_deref());
     Some(Issuer {
         name: name?,
-        rules: ClaimRules { issuer: url?, audiences: audiences?, required, clock_skew: clock_skew? },
+        preset: preset_name,
+        rules: ClaimRules {
+            origin: origin?,
+            audiences: audiences?,
+            audience_claim: audience_claim?.to_owned(),
+            required,
+            clock_skew: clock_skew?,
+        },
         algorithms: algorithms.unwrap_or_else(|| preset.algorithms()),
         longest: longest.map_or(Some(MAX_TOKEN_BYTES), |longest| longest)?,
         names_keys: preset != Preset::Oidc,
@@ -91,6 +102,37 @@ fn read_issuer(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> O
         principals: principals?,
         rights: rights?,
     })
+}
+
+/// Returns the names of all presets. A preset of fields only has the meaning of the generic one.
+fn preset_names() -> Vec<(&'static str, (Preset, &'static str))> {
+    let own = [
+        ("cloudflare_access", Preset::CloudflareAccess),
+        ("vercel_oidc", Preset::VercelOidc),
+        (GENERIC, Preset::Oidc),
+    ];
+    let of_fields = presets::presets().map(|name| (name, Preset::Oidc));
+    own.into_iter().chain(of_fields).map(|(name, preset)| (name, (preset, name))).collect()
+}
+
+/// Checks that the policy says which customers of a public provider are meant.
+fn check_customers(
+    node: &Node<'_>,
+    row: Option<&Row>,
+    required: &[(String, Vec<ClaimValue>)],
+    rights: Option<&[IssuerRule]>,
+) {
+    let (Some(row), Some(rights)) = (row, rights) else { return };
+    if !customers::are_named(row, required, rights) {
+        let claims = customers::claims(row);
+        node.fail(format!(
+            "anyone can have a token of this issuer: name those who may call by one of {claims}, in `claims` or in each rule"
+        ));
+    }
+}
+
+fn read_skew(node: &Node<'_>) -> Option<Duration> {
+    duration_within(node, CLOCK_SKEW, "expected a duration from `0s` to `5m`")
 }
 
 fn read_algorithms(node: &Node<'_>) -> Vec<Algorithm> {

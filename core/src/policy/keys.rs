@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::plaintext::Plaintext;
 use super::preset::Preset;
 use super::reader::{Fields, Node};
-use crate::identity::jwt::{Algorithm, Endpoint, Jwk, JwkError, JwkSet, KeySource, RemoteKeys};
+use crate::identity::jwt::{Algorithm, Endpoint, Jwk, JwkError, JwkSet, KeySource, Origin, RemoteKeys};
 use crate::policy::duration::duration_within;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -48,14 +48,16 @@ const REFETCH_COOLDOWN: Setting = Setting {
     expected: "expected a duration from `1s` to `7d`",
 };
 
-/// Reads `jwks` of the issuer at `url`, which is `None` where it could not be read. `place` is the place of that URL.
+/// Reads `jwks` of an issuer of this origin, which is `None` where it could not be read. `place` is the place of the issuer's URL.
 #[inline(never)]
 pub(super) fn read(
     node: Option<&Node<'_>>,
     preset: Preset,
     place: Option<&Node<'_>>,
-    url: Option<&str>,
+    origin: Option<&Origin>,
 ) -> Option<KeySource> {
+    // Where the origin is no URL, the policy has the address of the keys.
+    let url = origin.map(|origin| if let Origin::Name(name) = origin { name.as_str() } else { "" });
     let Some(node) = node else {
         let source = remote(preset, url?, None, None, Settings::default())?;
         Plaintext::default().check(place, source.is_exposed());
@@ -76,7 +78,8 @@ pub(super) fn read(
         if !is_alone {
             node.fail("`inline` keys are fetched from nowhere: remove the other fields");
         }
-        return read_inline(&inline).map(KeySource::Inline);
+        let is_of_domain = matches!(origin, Some(Origin::TrustDomain(_)));
+        return read_inline(&inline, is_of_domain).map(KeySource::Inline);
     }
     // A member that could not be read is an error, never a default.
     let address = address.map_or(Some(None), |address| address.map(Some))?;
@@ -162,10 +165,13 @@ pub(super) fn names_keys(node: &Node<'_>) -> bool {
 
 /// Reads the keys of an issuer in the policy. An issuer publishes keys for other purposes, too, so one that cannot be used is passed
 /// over, as in a set that is fetched. A private key is an error: it is a secret, and has no place in a policy.
-fn read_inline(node: &Node<'_>) -> Option<JwkSet> {
+fn read_inline(node: &Node<'_>, is_of_domain: bool) -> Option<JwkSet> {
     let set = read_set(node)?;
     let is_fatal = |fault: &JwkError| set.keys().is_empty() || *fault == JwkError::Private;
     fail_keys(node, &set, is_fatal);
+    if !set.keys().is_empty() && !set.keys().iter().any(|key| key.is_of_domain() == is_of_domain) {
+        node.fail("the keys of a trust domain have the use `jwt-svid`, those of any other issuer have another use or none");
+    }
     Some(set)
 }
 
@@ -192,7 +198,8 @@ fn read_set(node: &Node<'_>) -> Option<JwkSet> {
 pub(super) fn read_signers(node: &Node<'_>) -> Option<JwkSet> {
     let keys = read_set(node)?;
     fail_keys(node, &keys, |_| true);
-    let signs = |key: &&Jwk| key.is_for(Algorithm::EdDsa) || key.is_for(Algorithm::Es256);
+    let signs =
+        |key: &&Jwk| !key.is_of_domain() && (key.is_for(Algorithm::EdDsa) || key.is_for(Algorithm::Es256));
     if !keys.keys().iter().all(|key| signs(&key)) {
         node.fail("expected keys for Ed25519 or ES256 only, which `keyswap` signs with");
     }

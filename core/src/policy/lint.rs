@@ -24,6 +24,8 @@ pub enum Lint {
     IssuerOpen,
     /// An issuer names known people by addresses that are not marked as verified.
     EmailUnverified,
+    /// An issuer admits all its subjects, and the policy does not say whose they are.
+    CustomersUnnamed,
     /// An issuer's tokens are judged by another entry.
     IssuerShadowed,
     /// Tokens count that were issued for another service.
@@ -76,7 +78,7 @@ impl Finding {
 
 impl Lint {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::TokenWithoutExpiry,
         Self::TokenExpired,
         Self::TokenWithoutOwner,
@@ -85,6 +87,7 @@ impl Lint {
         Self::IssuerWithoutPeople,
         Self::IssuerOpen,
         Self::EmailUnverified,
+        Self::CustomersUnnamed,
         Self::IssuerShadowed,
         Self::AudienceOpen,
         Self::PlaintextChannel,
@@ -111,6 +114,7 @@ impl Lint {
             Self::IssuerWithoutPeople => "issuer-without-people",
             Self::IssuerOpen => "issuer-open",
             Self::EmailUnverified => "email-unverified",
+            Self::CustomersUnnamed => "customers-unnamed",
             Self::IssuerShadowed => "issuer-shadowed",
             Self::AudienceOpen => "audience-open",
             Self::PlaintextChannel => "plaintext-channel",
@@ -141,6 +145,9 @@ impl Lint {
             Self::IssuerOpen => "every subject of the issuer may call every provider",
             Self::EmailUnverified => {
                 "an address names a person without the issuer's word that it is theirs: a guest may have chosen it"
+            }
+            Self::CustomersUnnamed => {
+                "every workload or account of the provider may call, and none of these claims says whose"
             }
             Self::IssuerShadowed => "another entry for the same issuer and audience is judged first",
             Self::AudienceOpen => "tokens count that were issued for another service",
@@ -185,8 +192,11 @@ impl Lint {
             Self::EmailUnverified => {
                 "have the issuer send `email_verified`, and remove `unverified_email`; or let no guests into the tenant"
             }
+            Self::CustomersUnnamed => {
+                "name those who may call by one of the claims, in `claims` or in each rule"
+            }
             Self::IssuerShadowed => "give each entry its own audiences, or put the narrower one first",
-            Self::AudienceOpen => "list `audiences`",
+            Self::AudienceOpen => "list `audiences` that are this proxy's own",
             Self::PlaintextChannel => {
                 "use `https://`, and remove `plaintext`; where a mesh encrypts the network, allow it"
             }

@@ -3,26 +3,22 @@
 //! Two policies with the same outline decide alike. An outline is for people and for tools that compare policies; it
 //! names secrets and holds none.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 
 use super::answers::AnswersPolicy;
 use super::broker::BrokerPolicy;
-use super::credentials::{CredentialPolicy, Expiry, HttpSource, Source};
+use super::credentials_outline::credentials;
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
 use super::hosts::Hosts;
+use super::issuers_outline::issuer;
 use super::limits_outline::{budget, budgets, limit, metering, price, rule};
+use super::outline_words::{duration, key_set, lists, plaintext};
 use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
-use crate::base::Digest;
-use crate::identity::jwt::{
-    Algorithm, ClaimValue, Given, Issuer, IssuerRule, JwkSet, KeySource, Principals, Subjects,
-};
-use crate::identity::{CallerRecord, Models, Scope, TokenStatus};
+use crate::identity::{CallerRecord, TokenStatus};
 use crate::limit::Budget;
 use crate::provider::{
     AuthStyle, BindingKind, Bindings, CLAIMS, Dialect, Endpoints, KeyPool, METHOD_NAMES, OwnRow, Provider,
@@ -150,14 +146,6 @@ fn record(record: &CallerRecord, own: Option<&Budget>) -> Value {
     })
 }
 
-/// Returns the entries; a list of lists where several must allow a model.
-fn lists(models: &Models) -> Value {
-    match models.lists() {
-        [entries] => json!(entries),
-        lists => json!(lists),
-    }
-}
-
 /// Returns the rates of a price in US dollars per million tokens.
 fn status(status: StatusPolicy) -> Value {
     let StatusPolicy { loopback, tokens } = status;
@@ -172,145 +160,6 @@ fn answers(AnswersPolicy { limits, account }: AnswersPolicy) -> Value {
 
 fn broker(BrokerPolicy { key, max_ttl }: &BrokerPolicy) -> Value {
     json!({"key": key.name(), "max_ttl": duration(*max_ttl)})
-}
-
-fn issuer(issuer: &Issuer) -> Value {
-    let (services, email, unverified_email) = match &issuer.subjects {
-        Subjects::CloudflareAccess { service_tokens } => (json!(service_tokens), None, None),
-        Subjects::OpenId { email, takes_unmarked_email } => {
-            let unverified = if *takes_unmarked_email { "allow" } else { "refuse" };
-            (json!([]), Some(email), Some(unverified))
-        }
-    };
-    let mut outline = json!({
-        "issuer": issuer.url(),
-        "audiences": issuer.audiences(),
-        "claims": claims(issuer.required_claims()),
-        "clock_skew": duration(issuer.clock_skew()),
-        "algorithms": issuer.algorithms().iter().map(|it| Algorithm::name(*it)).collect::<Vec<_>>(),
-        "names_keys": issuer.names_keys,
-        "service_tokens": services,
-        "email_claim": email,
-        "unverified_email": unverified_email,
-        "max_token_bytes": issuer.longest,
-        "principals": if issuer.principals() == Principals::Any { "any" } else { "known" },
-        "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "jwks": keys(issuer.keys()),
-    });
-    let of_rule = |rule: &IssuerRule| {
-        Value::Object(
-            [("when".to_owned(), claims(&rule.when).into())].into_iter().chain(rights(rule)).collect(),
-        )
-    };
-    let rights = match issuer.rights() {
-        [all] if !issuer.has_rules() => rights(all),
-        rules => [("rules".to_owned(), rules.iter().map(of_rule).collect())].into_iter().collect(),
-    };
-    if let Some(members) = outline.as_object_mut() {
-        members.extend(rights);
-    }
-    outline
-}
-
-fn claims(claims: &[(String, Vec<ClaimValue>)]) -> Map<String, Value> {
-    let claim = |(name, values): &(String, Vec<ClaimValue>)| {
-        let values = values.iter().map(|value| match value {
-            ClaimValue::Text(text) | ClaimValue::Glob(text) => json!(text),
-            ClaimValue::Flag(flag) => json!(flag),
-        });
-        (name.clone(), values.collect())
-    };
-    claims.iter().map(claim).collect()
-}
-
-fn rights(rule: &IssuerRule) -> Map<String, Value> {
-    let given = |given: &Given| match given {
-        Given::Name(name) => json!(name),
-        Given::Claim(claim) => json!({"claim": claim}),
-    };
-    let members: [(&str, Value); 5] = [
-        ("providers", rule.scope().map(Scope::entries).into()),
-        ("models", lists(rule.models())),
-        ("rate_limit", rule.rate_limit().map(limit).into()),
-        ("team", rule.team.as_ref().map(given).into()),
-        ("label", rule.label.as_ref().map(given).into()),
-    ];
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn key_set(set: &JwkSet) -> Value {
-    set.keys().iter().map(|key| json!({"kid": key.kid(), "sha256": digest(key.spki())})).collect()
-}
-
-fn keys(source: &KeySource) -> Value {
-    let (kind, remote) = match source {
-        KeySource::Inline(set) => return json!({"inline": key_set(set)}),
-        KeySource::Jwks(remote) => ("url", remote),
-        KeySource::Discovery(remote) => ("discovery", remote),
-    };
-    json!({
-        kind: remote.endpoint.to_string(),
-        "plaintext": plaintext(remote.endpoint.is_exposed()),
-        "cluster": remote.cluster,
-        "timeout": duration(remote.timeout),
-        "cache_duration": duration(remote.cache_duration),
-        "stale_if_error": duration(remote.stale_if_error),
-        "refetch_cooldown": duration(remote.refetch_cooldown),
-    })
-}
-
-fn credentials(policy: &CredentialPolicy) -> Value {
-    let chain = |chain: &[Source]| chain.iter().map(source).collect::<Vec<_>>();
-    policy
-        .chains()
-        .map(|(name, sources)| (name.to_owned(), chain(sources).into()))
-        .collect::<Map<_, _>>()
-        .into()
-}
-
-fn source(source: &Source) -> Value {
-    match source {
-        Source::Env(variable) => json!({"env": variable.name()}),
-        Source::File(path) => json!({"file": path}),
-        Source::RequestHeader(name) => json!({"request_header": name}),
-        Source::Http(source) => json!({"http": http(source)}),
-        Source::Host => json!({"inject_by": "host"}),
-    }
-}
-
-fn http(source: &HttpSource) -> Value {
-    let HttpSource {
-        endpoint,
-        cluster,
-        headers,
-        credential,
-        timeout,
-        value,
-        expiry,
-        max_age,
-        refresh_before,
-    } = source;
-    let (expires_at, expires_in) = match expiry {
-        Expiry::OfValue => (None, None),
-        Expiry::At(pointer) => (Some(pointer), None),
-        Expiry::In(pointer) => (None, Some(pointer)),
-    };
-    json!({
-        "url": endpoint.to_string(),
-        "plaintext": plaintext(endpoint.is_exposed()),
-        "cluster": cluster,
-        // The values may be confidential, so the outline has digests of them.
-        "headers": headers.iter().map(|(name, value)| json!({"name": name, "sha256": digest(value.as_bytes())}))
-            .collect::<Vec<_>>(),
-        "credential": credential.as_ref().map(|(variable, _)| variable.name()),
-        "auth": credential.as_ref().map(|(_, style)| auth(style)),
-        "timeout": duration(*timeout),
-        "value": value,
-        "expires_at": expires_at,
-        "expires_in": expires_in,
-        "max_age": max_age.map(duration),
-        "refresh_before": duration(*refresh_before),
-    })
 }
 
 fn gateway(gateway: &Gateway) -> Value {
@@ -351,12 +200,7 @@ fn registry(registry: &RegistryPolicy) -> Value {
     })
 }
 
-/// Returns what a policy has to say of an address that TLS does not protect.
-fn plaintext(is_exposed: bool) -> Option<&'static str> {
-    is_exposed.then_some("trusted_network")
-}
-
-fn auth(style: &AuthStyle) -> String {
+pub(super) fn auth(style: &AuthStyle) -> String {
     match style {
         AuthStyle::Authorization(scheme) => scheme.to_ascii_lowercase(),
         AuthStyle::Header(name) => format!("header:{name}"),
@@ -378,18 +222,4 @@ fn bindings(bindings: &Bindings<String>) -> Vec<String> {
 
 fn show(url: &BaseUrl) -> String {
     format!("{}{}", url.site(), url.path)
-}
-
-/// Returns enough of a digest to tell two values apart.
-fn digest(value: &[u8]) -> String {
-    let mut digest = Digest::of(value).to_hex();
-    digest.truncate(16);
-    digest
-}
-
-fn duration(duration: Duration) -> String {
-    match duration.subsec_millis() {
-        0 => format!("{}s", duration.as_secs()),
-        _ => format!("{}ms", duration.as_millis()),
-    }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::reader::{Node, read_texts};
-use crate::identity::jwt::{Algorithm, ClaimValue, Conditions, EMAIL, Principals, Subjects};
+use crate::identity::jwt::{Algorithm, ClaimValue, Conditions, EMAIL, Origin, Principals, Subjects};
 use crate::request::IdentitySlot;
 use crate::syntax::{BaseUrl, moves_text};
 
@@ -51,7 +51,7 @@ impl Preset {
             let is_name = self == Self::Oidc && names_keys && is_name(text);
             let message = match BaseUrl::parse(text) {
                 _ if text.contains(['{', '}']) => {
-                    "no token has this issuer: put the id of the tenant in place of `{…}`, with an entry for each tenant"
+                    "no token has this issuer: put the id of the tenant in place of `{…}`, or write `{tenant}` and list the `tenants`"
                 }
                 Err(message) if !is_name => message,
                 _ => return Some(text.to_owned()),
@@ -96,10 +96,10 @@ impl Preset {
         claims
     }
 
-    /// Reads how the issuer of this `iss` names its subjects.
+    /// Reads how an issuer of this origin names its subjects.
     pub(super) fn read_subjects(
         self,
-        issuer: Option<&str>,
+        issuer: Option<&Origin>,
         service_tokens: Option<&Node<'_>>,
         email_claim: Option<&Node<'_>>,
         unverified_email: Option<&Node<'_>>,
@@ -126,7 +126,7 @@ impl Preset {
                 "`email_verified` is of `email` alone: if every address in this claim is verified some other way, add `unverified_email: allow`",
             );
         }
-        let vouches = || issuer.is_some_and(|url| VOUCHING_ISSUERS.contains(&url));
+        let vouches = || issuer.is_some_and(vouches);
         let takes_unmarked_email = takes_unmarked_email.unwrap_or_else(vouches);
         Subjects::OpenId { email: email.to_owned(), takes_unmarked_email }
     }
@@ -141,6 +141,11 @@ impl Preset {
         }
         Some(principals)
     }
+}
+
+/// Returns whether an issuer vouches for every address in its tokens.
+pub(super) fn vouches(issuer: &Origin) -> bool {
+    matches!(issuer, Origin::Name(name) if VOUCHING_ISSUERS.contains(&name.as_str()))
 }
 
 /// Returns whether a text can be the name of an issuer.

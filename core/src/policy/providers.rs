@@ -164,12 +164,13 @@ impl<'d> Entry<'d> {
             EndpointKind::Vercel => vercel.map(|vercel| vercel.credential.as_str()),
             _ => None,
         };
+        let auth = entry.as_ref().and_then(|entry| entry.auth.clone()).unwrap_or_else(|| row.auth());
         let (keys, url, path) = entry.map(|entry| (entry.keys, entry.url, entry.path)).unwrap_or_default();
         Provider {
             id: row.id.to_owned(),
             slug: row.slug.to_owned(),
             dialect: row.dialect,
-            auth: row.auth(),
+            auth,
             url: url.or_else(|| vercel.map(|vercel| vercel.url.clone())).or_else(|| row.url()),
             native_prefix: row.native_prefix.to_owned(),
             path,
@@ -184,14 +185,22 @@ impl<'d> Entry<'d> {
 
     /// Checks the settings that a policy may change of a built-in provider.
     fn check_change(&self, row: &BuiltIn, via_gateway: bool) {
+        if self
+            .auth
+            .as_ref()
+            .is_some_and(|auth| !row.takes_bearer() || *auth != AuthStyle::Authorization(BEARER))
+        {
+            self.node.fail(
+                "`auth` of a built-in provider is fixed, but that `anthropic` and `azure-openai` may have `bearer` for access tokens",
+            );
+        }
         if self.slug.is_some()
-            || self.auth.is_some()
             || self.dialect.is_some()
             || self.native_prefix.is_some()
             || self.endpoints.is_some()
         {
             self.node.fail(
-                "`slug`, `auth`, `dialect`, `native_prefix` and `endpoints` of a built-in provider are fixed: remove them",
+                "`slug`, `dialect`, `native_prefix` and `endpoints` of a built-in provider are fixed: remove them",
             );
         }
         let has_url = self.url.is_some() && row.endpoint != EndpointKind::Rest;

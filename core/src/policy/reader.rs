@@ -77,6 +77,14 @@ impl<'d> Node<'d> {
         Self { value, place: Place { parent: None, step: Step::Root }, errors }
     }
 
+    /// Returns another value in the same place: what the place means, where that is not what is written.
+    pub(super) fn with<'o>(&self, value: &'o Value) -> Node<'o>
+    where
+        'd: 'o,
+    {
+        Node { value, place: self.place.clone(), errors: self.errors }
+    }
+
     /// Returns the place as errors have it: `tokens[2].label`.
     pub(super) fn path(&self) -> String {
         let mut path = String::new();

@@ -356,6 +356,11 @@ impl BuiltIn {
         self.header.map_or(AuthStyle::Authorization(self.scheme), |name| AuthStyle::Header(name.to_owned()))
     }
 
+    /// Returns whether the API takes access tokens as Bearer, beside keys in a header of its own.
+    pub(crate) fn takes_bearer(&self) -> bool {
+        self.header.is_some() && self.realtime.as_ref().is_none_or(|realtime| realtime.key.is_none())
+    }
+
     /// Returns the address of its API without a gateway; `None` where that is not known.
     pub(crate) fn url(&self) -> Option<BaseUrl> {
         BaseUrl::parse(&format!("https://{}{}", self.host?, self.native_prefix)).ok()

@@ -163,7 +163,7 @@ impl Services {
     pub fn abandon(&self, key: &FetchKey, now: Moment) {
         match self.find(key.service) {
             Some(Service::Registry(registry)) => registry.abandon(&key.subject, now),
-            Some(Service::Agent(agent)) => agent.abandon(now),
+            Some(Service::Agent(agent)) => agent.abandon(&key.subject, now),
             Some(Service::KeyRing(_) | Service::Bundles) | None => {}
         }
     }
@@ -182,7 +182,7 @@ impl Services {
                 registry.accept(&key.subject, as_of, answer, self.verifier(), now, store)
             }
             Some(Service::KeyRing(ring)) => ring.accept(&key.subject, answer, now),
-            Some(Service::Agent(agent)) => agent.accept(as_of, answer, now),
+            Some(Service::Agent(agent)) => agent.accept(&key.subject, as_of, answer, now),
             Some(Service::Bundles) | None => Accepted::failed(),
         }
     }

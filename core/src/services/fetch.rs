@@ -50,8 +50,10 @@ pub(crate) enum Subject {
     Claim(u64),
     /// Objects that were deleted.
     Removal,
-    /// An upstream credential.
+    /// An upstream credential for every caller.
     Credential,
+    /// An upstream credential for the caller whose JWT has this digest, and the texts that its answer must have.
+    CallerCredential(Digest, Vec<(String, String)>),
     /// A policy.
     Bundle,
 }
@@ -93,7 +95,7 @@ impl FetchKey {
             Subject::Objects(..) => "objects",
             Subject::Claim(_) => "claim",
             Subject::Removal => "removal",
-            Subject::Credential => "credential",
+            Subject::Credential | Subject::CallerCredential(..) => "credential",
             Subject::Bundle => "bundle",
         }
     }
@@ -190,14 +192,26 @@ impl FetchRequest {
         self
     }
 
-    /// Makes it a POST of `body`.
+    /// Sets the method.
     #[must_use]
-    pub(crate) fn post(mut self, content_type: &str, body: Zeroizing<Vec<u8>>) -> Self {
+    pub(crate) fn with_method(mut self, name: &str) -> Self {
         if let Some((_, method)) = self.headers.first_mut() {
-            "POST".clone_into(method);
+            name.clone_into(method);
         }
+        self
+    }
+
+    /// Adds a body.
+    #[must_use]
+    pub(crate) fn with_body(mut self, content_type: &str, body: Zeroizing<Vec<u8>>) -> Self {
         self.body = Some(body);
         self.header("content-type", content_type)
+    }
+
+    /// Makes it a POST of `body`.
+    #[must_use]
+    pub(crate) fn post(self, content_type: &str, body: Zeroizing<Vec<u8>>) -> Self {
+        self.with_method("POST").with_body(content_type, body)
     }
 
     /// Returns the method.

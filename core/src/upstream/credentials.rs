@@ -10,9 +10,9 @@ use super::cooldown::Cooldown;
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, SecretFileError};
 use crate::identity::jwt;
-use crate::policy::{CredentialPolicy, PolicyError, PolicyErrors, Source};
+use crate::policy::{CredentialPolicy, PolicyError, PolicyErrors, Source, Subject};
 use crate::secret::{Key, Secret};
-use crate::services::agent::{Agent, Freshness};
+use crate::services::agent::{Agent, CallerToken, Freshness, Value};
 use crate::services::{CredentialFile, FetchResults, FileValue, Lookup, Services};
 
 /// Every credential of a policy.
@@ -38,6 +38,8 @@ enum SourceState {
     /// The request's own header, if it held the verified identity.
     RequestHeader(String),
     Agent(Rc<Agent>),
+    /// A stand-in for what an agent would give to each caller with a JWT.
+    OfCaller(Rc<Key>),
     /// The host, which writes the value.
     Host,
 }
@@ -61,11 +63,13 @@ pub(crate) struct UsedKey {
     source: usize,
     /// The moment at which it was fetched, or read from its file; `None` where it was there from the beginning.
     fetched_at: Option<Moment>,
+    /// The digest of the caller's JWT, where the key is that caller's own.
+    caller: Option<Digest>,
 }
 
-/// The identity JWT that was verified for a request, and the header it stood in.
+/// The identity JWT that was verified for a request, and the header it stood in, where that is an identity slot.
 pub(crate) struct CallerJwt<'r> {
-    pub(crate) header: &'r str,
+    pub(crate) header: Option<&'r str>,
     pub(crate) token: &'r [u8],
 }
 
@@ -118,8 +122,9 @@ impl Credentials {
     ) -> Lookup<KeyInHand> {
         let sources = self.get(id).map_or(&[][..], |credential| &credential.sources);
         for (source, state) in sources.iter().enumerate() {
-            let in_hand =
-                |key, fetched_at| KeyInHand::Key(key, UsedKey { credential: id, source, fetched_at });
+            let in_hand = |key, fetched_at| {
+                KeyInHand::Key(key, UsedKey { credential: id, source, fetched_at, caller: None })
+            };
             match state {
                 SourceState::Value(key, _) => return Lookup::Ready(in_hand(Rc::clone(key), None), None),
                 SourceState::File(file, _) => {
@@ -129,18 +134,27 @@ impl Credentials {
                 }
                 SourceState::Host => return Lookup::Ready(KeyInHand::ByHost, None),
                 SourceState::RequestHeader(header) => {
-                    let caller = caller.filter(|caller| caller.header == header);
+                    let caller = caller.filter(|caller| caller.header == Some(header));
                     if let Some(key) = caller.and_then(|caller| caller.key(now)) {
                         return Lookup::Ready(in_hand(Rc::new(key), None), None);
                     }
                 }
-                SourceState::Agent(agent) => match agent.find(results, now) {
-                    Lookup::Ready(value, renewal) => {
-                        return Lookup::Ready(in_hand(value.key, Some(value.fetched_at)), renewal);
+                SourceState::Agent(agent) => {
+                    let caller = caller.filter(|_| agent.is_of_callers()).map(CallerJwt::digested);
+                    match agent.find(caller, results, now) {
+                        Lookup::Ready(Value { key, fetched_at }, renewal) => {
+                            let (fetched_at, caller) = (Some(fetched_at), caller.map(|it| it.digest));
+                            let used = UsedKey { credential: id, source, fetched_at, caller };
+                            return Lookup::Ready(KeyInHand::Key(key, used), renewal);
+                        }
+                        Lookup::Fetch(fetch) => return Lookup::Fetch(fetch),
+                        Lookup::Unavailable => {}
                     }
-                    Lookup::Fetch(fetch) => return Lookup::Fetch(fetch),
-                    Lookup::Unavailable => {}
-                },
+                }
+                SourceState::OfCaller(key) if caller.is_some() => {
+                    return Lookup::Ready(in_hand(Rc::clone(key), None), None);
+                }
+                SourceState::OfCaller(_) => {}
             }
         }
         Lookup::Unavailable
@@ -150,7 +164,7 @@ impl Credentials {
     pub(crate) fn constant(&self, id: CredentialId) -> Option<(&str, KeyInHand)> {
         let credential = self.get(id)?;
         let Some(SourceState::Value(key, _)) = credential.sources.first() else { return None };
-        let used = UsedKey { credential: id, source: 0, fetched_at: None };
+        let used = UsedKey { credential: id, source: 0, fetched_at: None, caller: None };
         Some((&credential.name, KeyInHand::Key(Rc::clone(key), used)))
     }
 
@@ -167,13 +181,13 @@ impl Credentials {
 
     /// Returns whether the key was a caller's own. Such a key tells nothing of the keys of others.
     pub(crate) fn is_of_request(&self, used: UsedKey) -> bool {
-        matches!(self.source(used), Some(SourceState::RequestHeader(_)))
+        used.caller.is_some() || matches!(self.source(used), Some(SourceState::RequestHeader(_)))
     }
 
     /// Returns whether the key has no successor yet.
     pub(crate) fn is_current(&self, used: UsedKey) -> bool {
         match (self.source(used), used.fetched_at) {
-            (Some(SourceState::Agent(agent)), Some(at)) => agent.is_current(at),
+            (Some(SourceState::Agent(agent)), Some(at)) => agent.is_current(used.caller, at),
             (Some(SourceState::File(file, _)), at) => file.value().is_some_and(|value| value.read_at == at),
             _ => true,
         }
@@ -182,7 +196,7 @@ impl Credentials {
     /// Notes that the upstream refused a key that was fetched.
     pub(crate) fn refused(&self, used: UsedKey, now: Moment) {
         if let (Some(SourceState::Agent(agent)), Some(at)) = (self.source(used), used.fetched_at) {
-            agent.refused(at, now);
+            agent.refused(used.caller, at, now);
         }
     }
 
@@ -192,6 +206,11 @@ impl Credentials {
 }
 
 impl CallerJwt<'_> {
+    /// Returns the JWT with its digest.
+    fn digested(&self) -> CallerToken<'_> {
+        CallerToken { jwt: self.token, digest: Digest::of(self.token) }
+    }
+
     /// Uses the caller's JWT as the upstream key. Returns `None` once it has expired: our allowance for clock skew does not
     /// apply upstream.
     fn key(&self, now: Moment) -> Option<Key> {
@@ -223,7 +242,11 @@ impl UpstreamCredential {
                     Some(value) => {
                         let unusable = |fault| PolicyError { path, message: format!("the value {fault}") };
                         let secret = Secret::new(value).map_err(unusable)?;
-                        SourceState::Value(Rc::new(Key::new(secret)), String::new())
+                        let key = Rc::new(Key::new(secret));
+                        match source.subject {
+                            Subject::DataPlane => SourceState::Value(key, String::new()),
+                            Subject::Caller => SourceState::OfCaller(key),
+                        }
                     }
                     None => SourceState::Agent(services.agent(source, &path, environment)?),
                 },
@@ -288,7 +311,7 @@ impl SourceState {
         match self {
             Self::Value(..) => true,
             Self::File(file, _) => file.value().is_some(),
-            Self::RequestHeader(_) | Self::Agent(_) | Self::Host => false,
+            Self::RequestHeader(_) | Self::Agent(_) | Self::OfCaller(_) | Self::Host => false,
         }
     }
 
@@ -303,6 +326,8 @@ impl SourceState {
             },
             Self::RequestHeader(header) => of("request_header", Some(header.as_str()), None),
             Self::Host => of("host", None, Some(true)),
+            Self::OfCaller(_) => of("http", None, None),
+            Self::Agent(agent) if agent.is_of_callers() => of("http", None, None),
             Self::Agent(agent) => {
                 let freshness = agent.freshness(now);
                 let in_use = Some(freshness.as_ref().is_some_and(|fresh| fresh.is_usable));

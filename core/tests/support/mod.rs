@@ -81,6 +81,17 @@ pub(crate) fn oidc(keys: &Value) -> Value {
     })
 }
 
+/// Returns an issuer with this preset and this key, which lets all subjects in.
+pub(crate) fn of_preset(preset: &str, signer: &Signer, more: &Value) -> Value {
+    let purpose = if preset == "spiffe" { "jwt-svid" } else { "sig" };
+    let key = with(&signer.jwk(), &json!({"use": purpose}));
+    let entry = json!({
+        "name": "it", "preset": preset, "audiences": ["keyswap"], "algorithms": ["ES256"],
+        "jwks": {"inline": {"keys": [key]}}, "principals": "any", "providers": ["openai"],
+    });
+    with(&entry, more)
+}
+
 /// Returns an application behind Cloudflare Access.
 pub(crate) fn access() -> Value {
     json!({

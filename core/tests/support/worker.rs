@@ -124,6 +124,7 @@ pub(crate) struct Worker {
     pub(crate) backgrounds: Cell<usize>,
     calls: Cell<usize>,
     accepted: RefCell<String>,
+    body: RefCell<String>,
     signatures: Rc<Cell<usize>>,
 }
 
@@ -165,6 +166,7 @@ impl Worker {
             backgrounds: Cell::default(),
             calls: Cell::default(),
             accepted: RefCell::default(),
+            body: RefCell::default(),
             signatures,
         })
     }
@@ -275,6 +277,11 @@ impl Worker {
         self.accepted.take()
     }
 
+    /// Returns the body of the last call.
+    pub(crate) fn body(&self) -> String {
+        self.body.borrow().clone()
+    }
+
     /// Returns the number of signatures since this was last asked.
     pub(crate) fn signatures(&self) -> usize {
         self.signatures.take()
@@ -293,6 +300,8 @@ impl Worker {
         self.calls.set(self.calls.get() + 1);
         let accepted = fetch.request.fields().find(|(name, _)| *name == "accept");
         self.accepted.replace(accepted.map(|(_, value)| value.to_owned()).unwrap_or_default());
+        let body = fetch.request.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned());
+        self.body.replace(body.unwrap_or_default());
         let Answer(status, body) = service(fetch.request.target());
         let answer = match status {
             // No answer at all.

@@ -8,9 +8,14 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* The address of the registry within the cluster. */}}
+{{/* The address of the registry within the cluster, for data planes. */}}
 {{- define "keyswap.registry.url" -}}
 {{ ternary "https" "http" (ne .Values.registry.tls.secret "") }}://keyswap-registry.{{ .Release.Namespace }}.svc.cluster.local:7070
+{{- end }}
+
+{{/* The address of the registry within the cluster, for administrators. */}}
+{{- define "keyswap.registry.admin" -}}
+{{ include "keyswap.registry.url" . | trimSuffix "7070" }}7071
 {{- end }}
 
 {{/* Restrictions of a container: the strictest Pod Security Standard, and a root file system that cannot be written. */}}
@@ -74,6 +79,41 @@ gateway.networking.k8s.io/gateway-name: {{ (first .spec.targetRefs).name }}
 {{- else }}
 {{- toYaml .spec.selector.matchLabels }}
 {{- end }}
+{{- end }}
+
+{{/* Fails unless the gateway calls the registry of this release as it answers: with TLS or without. */}}
+{{- define "keyswap.gateway.tls" -}}
+{{- $service := printf "keyswap-registry.%s.svc" .Release.Namespace }}
+{{- if and .Values.registry.enabled (contains $service .Values.gateway.manifests) }}
+  {{- $isTls := false }}
+  {{- range fromYamlArray (include "keyswap.gateway.objects" .) }}
+    {{- if and (eq .kind "DestinationRule") (hasPrefix $service (toString .spec.host)) }}
+      {{- $isTls = true }}
+    {{- else if eq .kind "EnvoyProxy" }}
+      {{- range .spec.bootstrap.jsonPatches }}
+        {{- $patch := toJson . }}
+        {{- $isTls = or $isTls (and (contains $service $patch) (contains "\"transport_socket\"" $patch)) }}
+      {{- end }}
+    {{- end }}
+  {{- end }}
+  {{- if and $isTls (not .Values.registry.tls.secret) }}
+    {{- fail "gateway.manifests: they call the registry with TLS, and it has no certificate: set registry.tls.secret, or render with an `http://` address" }}
+  {{- end }}
+  {{- if and .Values.registry.tls.secret (not $isTls) }}
+    {{- fail "gateway.manifests: they call the registry without TLS, and it has a certificate: render with an `https://` address in `--cluster`, or set no registry.tls.secret" }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The gateway as a source of an AuthorizationPolicy: its account, or its namespace if the gateway was there already. */}}
+{{- define "keyswap.gateway.source" -}}
+{{- $source := dict "namespaces" (list .Release.Namespace) }}
+{{- range fromYamlArray (include "keyswap.gateway.objects" .) }}
+  {{- if and (eq .kind "ServiceAccount") (eq .metadata.name "keyswap-gateway") }}
+    {{- $source = dict "serviceAccounts" (list (printf "%s/%s" $.Release.Namespace .metadata.name)) }}
+  {{- end }}
+{{- end }}
+{{- toJson $source }}
 {{- end }}
 
 {{/* The objects that run the filter: for Istio a WasmPlugin, a TrafficExtension or the module's EnvoyFilter, else

@@ -65,6 +65,7 @@ fn generate(words: &str) -> Result<String> {
         "first-run" => tables::first_run(),
         "help" => tables::help(arguments),
         "lints" => tables::lints(),
+        "presets" => Ok(tables::presets()),
         "performance" => Ok(figures::document(&Report::committed()?)),
         "providers" => tables::providers(),
         "reason" => tables::reason(arguments),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, fs, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_core::answer::Reason;
+use keyswap_core::{answer::Reason, policy};
 use serde::Deserialize;
 
 use crate::{
@@ -33,6 +33,17 @@ pub(super) fn reason(code: &str) -> Result<String> {
     let reason =
         Reason::ALL.into_iter().find(|reason| reason.code() == code).context("there is no such reason")?;
     Ok(format!("Status {}. The caller reads: “{}”", reason.status(), reason.message()))
+}
+
+/// Returns the presets with the fields that each sets.
+pub(super) fn presets() -> String {
+    let mut table = heading(&["preset", "fields"]);
+    for name in policy::presets() {
+        let fields = policy::preset_fields(name).unwrap_or_default();
+        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("`{name}: {value}`")).collect();
+        let _ = writeln!(table, "| [`{name}`](#{name}) | {} |", fields.join(", "));
+    }
+    table
 }
 
 /// Returns the list that `policy lint --list` prints.

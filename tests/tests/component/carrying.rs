@@ -12,7 +12,7 @@ use keyswap_core::answer::{LocalReply, UpstreamFailure};
 use keyswap_tests::{Bootstrap, Request, Script, Scripted, Standin, WITH_TRAILERS, promises, until};
 use serde_json::Value;
 
-use crate::{KEY, TOKEN, chat, in_front_of, models, setup};
+use crate::{KEY, TOKEN, chat, ensure_old_callers_are_served, in_front_of, models, setup};
 
 #[test]
 fn an_upstream_that_gives_no_answer_is_told_of_as_in_envoy() -> Result<()> {
@@ -227,6 +227,13 @@ fn an_upload_of_100_mb_takes_no_memory() -> Result<()> {
     let grown = most.saturating_sub(before);
     ensure!(grown < 16 * 1024 * 1024, "Wasmtime has grown by {grown} bytes");
     Ok(())
+}
+
+#[test]
+fn callers_of_an_older_version_of_http_or_with_an_offer_to_upgrade_it_are_served() -> Result<()> {
+    let standin = Standin::start()?;
+    let wasmtime = setup().upstream(&standin).start()?;
+    ensure_old_callers_are_served(&wasmtime, &standin, TOKEN)
 }
 
 #[test]

@@ -13,6 +13,8 @@ use keyswap_core::policy::Policy;
 use keyswap_tests::{COMPONENT, Request, Standin, TOKEN, WASMTIME_FLAGS, Wash, Wasmtime, tools, with};
 use serde_json::{Value, json};
 
+use crate::ensure_old_callers_are_served;
+
 fn shipped_policy() -> Result<Policy> {
     let text = fs::read(tools::project_root().join("component/policy.json"))?;
     let policy = Policy::from_json(&text)?;
@@ -139,6 +141,7 @@ fn wash_carries_requests_with_the_real_credential_to_the_hosts_that_it_is_told_o
     let received = standin.take();
     let received = received.first().context("nothing arrived at the upstream")?;
     ensure!(received.header("authorization") == Some("Bearer sk-openai-0123456789"), "{received:?}");
+    ensure_old_callers_are_served(&wash, &standin, TOKEN)?;
 
     // The shipped configuration permits calls to the providers only, not to the stand-in.
     let wash = Wash::start(&shipped, &policy, &CREDENTIALS)?;

@@ -10,9 +10,9 @@ mod services;
 
 use std::net::SocketAddr;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use keyswap_core::base::Digest;
-use keyswap_tests::{Request, Wasmtime, WasmtimeSetup};
+use keyswap_tests::{Request, Server, Standin, Wasmtime, WasmtimeSetup};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "ptk_of-the-component-0123456789abcdef";
@@ -46,4 +46,28 @@ fn models() -> Request {
 fn chat(stream: bool) -> Request {
     Request::post("/v1/chat/completions", &json!({"model": "m", "stream": stream, "messages": []}))
         .bearer(TOKEN)
+}
+
+/// Ensures that requests of an older version of HTTP, or with an offer of another protocol, reach the upstream without the offer.
+fn ensure_old_callers_are_served(server: &Server, standin: &Standin, token: &str) -> Result<()> {
+    for (version, lines) in [
+        ("1.0", ""),
+        ("1.0", "connection: keep-alive\r\n"),
+        ("1.1", "connection: Upgrade\r\nupgrade: TLS/1.2\r\n"),
+        (
+            "1.1",
+            "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
+        ),
+    ] {
+        let head = format!(
+            "GET /v1/models HTTP/{version}\r\nhost: llm.example.com\r\nauthorization: Bearer {token}\r\n{lines}\r\n"
+        );
+        let status = server.open_raw(head.as_bytes())?.status();
+        let received = standin.take();
+        ensure!(status == 200 && received.len() == 1, "{status} and {} requests for {head}", received.len());
+        for name in ["upgrade", "http2-settings"] {
+            ensure!(received[0].header(name).is_none(), "{head}: {received:?}");
+        }
+    }
+    Ok(())
 }

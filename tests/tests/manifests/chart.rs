@@ -36,8 +36,17 @@ pub(crate) fn manifests(mesh: &str, is_native: bool, with_registry: bool) -> Res
     rendered::render(&arguments)
 }
 
+/// The arguments of `keyswap render` for a registry that speaks TLS.
+pub(crate) const WITH_TLS: [&str; 5] = [
+    "--cluster",
+    "keyswap-registry=https://keyswap-registry.keyswap.svc.cluster.local:7070",
+    "--registry-ca-secret",
+    "keyswap-data-plane",
+    "--registry-client-certificates",
+];
+
 /// Returns the output of `keyswap render` for a mesh with more arguments, without the registry.
-fn manifests_with(mesh: &str, more: &[&str]) -> Result<String> {
+pub(crate) fn manifests_with(mesh: &str, more: &[&str]) -> Result<String> {
     let image = image("keyswap-filter");
     let arguments = ["--policy", "envoy/policy-mesh.yaml", "--cluster", REGISTRY, "--image", &image];
     rendered::render(&[&[mesh], &arguments[..], more].concat())
@@ -64,6 +73,15 @@ pub(crate) fn gateway(mesh: &str, is_native: bool) -> Result<Value> {
     ]))
 }
 
+/// Returns the values of a gateway in a mesh, and of a registry that requires client certificates.
+pub(crate) fn gateway_with_tls(mesh: &str, is_native: bool) -> Result<Value> {
+    let mut values = gateway(mesh, is_native)?;
+    values["registry"]["tls"] = json!({"secret": "registry-tls", "clientCertificates": true});
+    let native = if is_native { &["--native"][..] } else { &[] };
+    values["gateway"]["manifests"] = json!(manifests_with(mesh, &[&WITH_TLS[..], native].concat())?);
+    Ok(values)
+}
+
 /// Returns releases that use every value, by their names.
 fn releases() -> Result<Vec<(String, Value)>> {
     let everything = values(&[
@@ -82,8 +100,9 @@ fn releases() -> Result<Vec<(String, Value)>> {
         ("registry.podAnnotations", json!({"example.com/on": "true"})),
         ("registry.serviceAccountAnnotations", json!({"example.com/role": "keyswap"})),
         (
-            "registry.networkPolicy.from",
-            json!([{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]),
+            "registry.networkPolicy",
+            json!({"from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+                "adminFrom": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}]}),
         ),
         (
             "registry.podMonitor",
@@ -111,6 +130,13 @@ fn releases() -> Result<Vec<(String, Value)>> {
     for (mesh, is_native) in MESHES {
         releases.push((format!("{mesh}, native: {is_native}"), gateway(mesh, is_native)?));
     }
+    let mut in_mesh = gateway("istio", false)?;
+    in_mesh["registry"]["authorizationPolicy"] = json!({"from": [{"serviceAccounts": ["monitoring/prometheus"]}],
+        "adminFrom": [{"namespaces": ["ingress"]}]});
+    releases.push(("identities".to_owned(), in_mesh));
+    for (mesh, is_native) in MESHES {
+        releases.push((format!("{mesh}, native: {is_native}, with TLS"), gateway_with_tls(mesh, is_native)?));
+    }
     for more in [
         &["--gateway-api"][..],
         &["--gateway-api", "--istio-version", "1.30"],
@@ -137,6 +163,11 @@ fn render(values: Vec<Value>) -> Result<Vec<BTreeMap<String, String>>> {
         }
     });
     files.collect()
+}
+
+/// Renders one release, and returns its objects.
+pub(crate) fn release(values: Value) -> Result<Vec<Value>> {
+    objects(&render(vec![values])?.remove(0))
 }
 
 /// Returns the objects of a release; not its notes.
@@ -215,7 +246,7 @@ fn ensure_within(part: &Value, whole: &Value, place: &str) -> Result<()> {
 #[test]
 fn the_registry_of_the_chart_has_all_that_the_rendered_one_has() -> Result<()> {
     for mesh in ["istio", "envoy-gateway"] {
-        let ours = objects(&render(vec![gateway(mesh, false)?])?.remove(0))?;
+        let ours = release(gateway(mesh, false)?)?;
         let mut compared = 0;
         for theirs in serde_saphyr::from_multiple::<Value>(&manifests(mesh, false, true)?)? {
             if theirs["metadata"]["name"] != "keyswap-registry" {
@@ -252,6 +283,8 @@ fn a_field_that_the_chart_lacks_is_found() {
 fn only_the_gateway_and_the_peers_that_are_named_may_call_the_registry() -> Result<()> {
     let peer = json!({"namespaceSelector": {"matchLabels": {"name": "monitoring"}}});
     let named = ("registry.networkPolicy.from", json!([peer]));
+    let ingress = json!({"namespaceSelector": {"matchLabels": {"name": "ingress"}}});
+    let of_admins = ("registry.networkPolicy.adminFrom", json!([ingress]));
     let istio = json!({"podSelector": {"matchLabels": {"istio": "keyswap-gateway"}}});
     let api = json!({"podSelector": {"matchLabels": {"gateway.networking.k8s.io/gateway-name": "keyswap"}}});
     let mut of_api = gateway("istio", false)?;
@@ -264,23 +297,30 @@ fn only_the_gateway_and_the_peers_that_are_named_may_call_the_registry() -> Resu
         }},
     });
     let test = json!({"podSelector": {"matchLabels": {"app.kubernetes.io/name": "keyswap-registry-test"}}});
-    for (values, peers) in [
-        (values(&[]), vec![&test]),
-        (values(&[named]), vec![&test, &peer]),
-        (gateway("istio", false)?, vec![&istio, &test]),
-        (gateway("istio", true)?, vec![&istio, &test]),
-        (of_api, vec![&api, &test]),
-        (gateway("envoy-gateway", false)?, vec![&envoy_gateway, &test]),
-        (gateway("envoy-gateway", true)?, vec![&envoy_gateway, &test]),
+    for (values, peers, administrators) in [
+        (values(&[]), vec![], vec![&test]),
+        (values(&[named]), vec![&peer], vec![&test]),
+        (values(&[of_admins]), vec![], vec![&test, &ingress]),
+        (gateway("istio", false)?, vec![&istio], vec![&test]),
+        (gateway("istio", true)?, vec![&istio], vec![&test]),
+        (of_api, vec![&api], vec![&test]),
+        (gateway("envoy-gateway", false)?, vec![&envoy_gateway], vec![&test]),
+        (gateway("envoy-gateway", true)?, vec![&envoy_gateway], vec![&test]),
     ] {
-        let objects = objects(&render(vec![values])?.remove(0))?;
+        let objects = release(values)?;
         let of_registry = |object: &&Value| {
             object["kind"] == "NetworkPolicy" && object["metadata"]["name"] == "keyswap-registry"
         };
         let policy = objects.iter().find(of_registry).context("a policy")?;
-        ensure!(policy["spec"]["ingress"].as_array().context("rules")?.len() == 1, "{policy}");
-        let from = policy["spec"]["ingress"][0]["from"].as_array().context("peers")?;
-        ensure!(from.iter().collect::<Vec<_>>() == peers, "{from:?}");
+        let rules = policy["spec"]["ingress"].as_array().context("rules")?;
+        for (port, expect) in [(7070, peers), (7071, administrators)] {
+            let has_port = |rule: &&Value| {
+                rule["ports"].as_array().is_some_and(|it| it.iter().any(|it| it["port"] == port))
+            };
+            let from: Vec<&Value> =
+                rules.iter().filter(has_port).filter_map(|rule| rule["from"].as_array()).flatten().collect();
+            ensure!(from == expect, "{port}: {from:?}");
+        }
     }
     Ok(())
 }
@@ -291,7 +331,7 @@ fn a_node_can_drain_and_a_file_has_one_server() -> Result<()> {
     for (values, has_budget, strategy, keeps) in
         [(values(&[]), true, Value::Null, false), (sqlite, false, json!("Recreate"), true)]
     {
-        let objects = objects(&render(vec![values])?.remove(0))?;
+        let objects = release(values)?;
         let find = |kind: &str| objects.iter().find(|object| object["kind"] == kind);
         let budget = find("PodDisruptionBudget");
         ensure!(budget.is_some() == has_budget, "{budget:?}");
@@ -308,7 +348,7 @@ fn a_node_can_drain_and_a_file_has_one_server() -> Result<()> {
 
 #[test]
 fn the_test_of_a_release_passes_with_a_registry_and_fails_without_one() -> Result<()> {
-    let objects = objects(&render(vec![values(&[])])?.remove(0))?;
+    let objects = release(values(&[]))?;
     let pod = objects.iter().find(|object| object["kind"] == "Pod").context("a test")?;
     ensure!(pod["metadata"]["annotations"]["helm.sh/hook"] == "test", "{pod}");
     let container = &pod["spec"]["containers"][0];
@@ -347,13 +387,13 @@ fn the_test_of_a_release_passes_with_a_registry_and_fails_without_one() -> Resul
 #[test]
 fn the_test_of_a_release_with_tls_trusts_the_authority_of_its_secret_alone() -> Result<()> {
     let tls = values(&[("registry.tls.secret", json!("registry-tls"))]);
-    let objects = objects(&render(vec![tls])?.remove(0))?;
+    let objects = release(tls)?;
     let pod = objects.iter().find(|object| object["kind"] == "Pod").context("a test")?;
     let container = &pod["spec"]["containers"][0];
     ensure!(!container["args"].to_string().contains("--allow-plaintext"), "{container}");
     let server = json!({
         "name": "KEYSWAP_SERVER",
-        "value": "https://keyswap-registry.keyswap.svc.cluster.local:7070",
+        "value": "https://keyswap-registry.keyswap.svc.cluster.local:7071",
     });
     let trust = json!({"name": "SSL_CERT_FILE", "value": "/run/secrets/tls/ca.crt"});
     let variables = container["env"].as_array().context("variables")?;

@@ -1,8 +1,11 @@
-//! The manifests in `envoy/`: all fields are in the schemas, and containers have only the rights that they need.
+//! The manifests in `envoy/`: all fields are in the schemas, all rules of their kinds hold, and containers have only the rights that
+//! they need.
 
 mod chart;
+mod registry;
 mod reviewed;
 mod rights;
+mod rules;
 mod schemas;
 mod values;
 
@@ -61,6 +64,101 @@ fn a_manifest_with_a_field_that_its_kind_does_not_know_is_refused() -> Result<()
 }
 
 #[test]
+fn every_rule_of_every_kind_is_one_that_is_evaluated() -> Result<()> {
+    let count = Schemas::read()?.compile_rules()?;
+    ensure!(count > 400, "{count} rules only");
+    Ok(())
+}
+
+#[test]
+fn an_object_that_breaks_a_rule_of_its_kind_is_refused() -> Result<()> {
+    let schemas = Schemas::read()?;
+    for (file, kind, pointer, value, message) in [
+        (
+            "istio/filter.yaml",
+            "WasmPlugin",
+            "/spec/url",
+            json!("ftp://example.com/filter"),
+            "url must have schema",
+        ),
+        (
+            "istio/gateway.yaml",
+            "EnvoyFilter",
+            "/spec/targetRefs",
+            json!([{"kind": "Gateway", "name": "g"}]),
+            "only one of",
+        ),
+        (
+            "istio/gateway.yaml",
+            "Telemetry",
+            "/spec/targetRefs",
+            json!([{"kind": "Gateway", "name": "g"}]),
+            "only one of",
+        ),
+        (
+            "istio/hosts.yaml",
+            "DestinationRule",
+            "/spec/trafficPolicy/connectionPool/tcp/connectTimeout",
+            json!("0s"),
+            "duration",
+        ),
+        (
+            "istio/registry.yaml",
+            "AuthorizationPolicy",
+            "/spec/rules/0/from/0/source/namespaces",
+            json!(["keyswap"]),
+            "Cannot set serviceAccounts with namespaces",
+        ),
+        (
+            "gateway/filter.yaml",
+            "EnvoyExtensionPolicy",
+            "/spec/targetRefs/0/kind",
+            json!("Service"),
+            "targetRefs",
+        ),
+        (
+            "gateway/gateway.yaml",
+            "Gateway",
+            "/spec/listeners/0/protocol",
+            json!("HTTP"),
+            "tls must not be specified",
+        ),
+        (
+            "gateway/gateway.yaml",
+            "EnvoyProxy",
+            "/spec/provider/kubernetes/envoyPDB/minAvailable",
+            json!(1),
+            "minAvailable",
+        ),
+        ("gateway/upstreams.yaml", "HTTPRoute", "/spec/rules/0/matches/0/path/value", json!("/a//b"), "//"),
+        (
+            "gateway/upstreams.yaml",
+            "Backend",
+            "/spec/endpoints/0/ip",
+            json!({"address": "192.0.2.1", "port": 1}),
+            "one of",
+        ),
+        (
+            "gateway/upstreams.yaml",
+            "BackendTLSPolicy",
+            "/spec/validation/caCertificateRefs",
+            json!([{"group": "", "kind": "ConfigMap", "name": "ca"}]),
+            "caCertificateRefs",
+        ),
+    ] {
+        let mut objects = documents(file)?;
+        let object = objects.iter_mut().find(|object| object["kind"] == kind).context(kind)?;
+        schemas.check(object)?;
+        let (parent, name) = pointer.rsplit_once('/').context("a pointer")?;
+        let parent = object.pointer_mut(parent).with_context(|| format!("{kind} has no {parent}"))?;
+        parent[name] = value;
+        let error = schemas.check(object).err().with_context(|| format!("{kind}: {pointer} may be that"))?;
+        ensure!(error.to_string().contains(message), "{kind}: {pointer}: {error}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_runs_in_a_cluster_runs_with_the_least_that_it_needs() -> Result<()> {
     let manifests = manifests()?;
     let objects = manifests.iter().flat_map(|(_, objects)| objects);
@@ -69,6 +167,23 @@ fn what_runs_in_a_cluster_runs_with_the_least_that_it_needs() -> Result<()> {
     for deployment in deployments {
         let name = deployment["metadata"]["name"].to_string();
         rights::ensure_least(&name, &deployment["spec"]["template"]["spec"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_gateway_in_istio_shows_the_counters_of_envoy_that_alerts_watch() -> Result<()> {
+    for file in ["istio/gateway.yaml", "istio-native/gateway.yaml"] {
+        let objects = documents(file)?;
+        let deployment = objects.iter().find(|object| object["kind"] == "Deployment").context("a gateway")?;
+        let annotations = &deployment["spec"]["template"]["metadata"]["annotations"];
+        let config = annotations["proxy.istio.io/config"].as_str().context("a configuration of the proxy")?;
+        let config: Value = serde_saphyr::from_str(config)?;
+        let shown = &config["proxyStatsMatcher"]["inclusionRegexps"];
+        // By status code and cluster: a provider that rejects the real key.
+        for pattern in [r".*upstream_rq_\d.*", ".*keyswap.*"] {
+            ensure!(shown.as_array().context("patterns")?.contains(&json!(pattern)), "{file}: {shown}");
+        }
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::schemas::Schemas;
 const REGISTRY: &str = "keyswap-registry=http://keyswap-registry.keyswap.svc.cluster.local:7070";
 
 /// Renders the shipped policy for a mesh, with more arguments. All objects fit their schemas.
-fn objects(mesh: &str, more: &[&str]) -> Result<Vec<Value>> {
+pub(crate) fn objects(mesh: &str, more: &[&str]) -> Result<Vec<Value>> {
     let (image, server) = (image("keyswap-filter"), image("keyswap"));
     let arguments = ["--policy", "envoy/policy-mesh.yaml", "--cluster", REGISTRY, "--image", &image];
     let registry = ["--registry-image", &server];
@@ -24,16 +24,16 @@ fn objects(mesh: &str, more: &[&str]) -> Result<Vec<Value>> {
     Ok(objects)
 }
 
-fn find<'o>(objects: &'o [Value], kind: &str, name: &str) -> Result<&'o Value> {
+pub(crate) fn find<'o>(objects: &'o [Value], kind: &str, name: &str) -> Result<&'o Value> {
     let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
     objects.iter().find(is_it).with_context(|| format!("no {kind} {name}"))
 }
 
-fn pod(deployment: &Value) -> &Value {
+pub(crate) fn pod(deployment: &Value) -> &Value {
     &deployment["spec"]["template"]["spec"]
 }
 
-const SELECTED: [&str; 2] = ["--selector", "istio=ingressgateway"];
+pub(crate) const SELECTED: [&str; 2] = ["--selector", "istio=ingressgateway"];
 
 #[test]
 fn no_other_namespace_can_add_a_route_to_a_gateway() -> Result<()> {

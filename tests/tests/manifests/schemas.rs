@@ -1,4 +1,4 @@
-//! Validation of Kubernetes objects with the schemas in `tests/crds`. An unknown field is an error.
+//! Validation of Kubernetes objects with the schemas and the rules in `tests/crds`. An unknown field is an error.
 
 use std::{collections::BTreeMap, fs};
 
@@ -7,12 +7,18 @@ use jsonschema::Validator;
 use keyswap_tests::tools::project_root;
 use serde_json::{Map, Value, json};
 
+use crate::rules::Rules;
+
 const METADATA: &str = "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 const KEEPS_UNKNOWN: &str = "x-kubernetes-preserve-unknown-fields";
 
-/// The schemas, by API version and kind.
+/// The schemas of kinds.
 #[derive(Debug)]
-pub(crate) struct Schemas(BTreeMap<(String, String), Validator>);
+pub(crate) struct Schemas {
+    /// By API version and kind: the schema that knows no other fields, and the one that has the rules.
+    kinds: BTreeMap<(String, String), (Validator, Value)>,
+    rules: Rules,
+}
 
 impl Schemas {
     /// Reads `tests/crds`.
@@ -20,10 +26,10 @@ impl Schemas {
         let folder = project_root().join("tests/crds");
         let core: Value = serde_json::from_str(&fs::read_to_string(folder.join("kubernetes.json"))?)?;
         let definitions = &core["$defs"];
-        let mut schemas = BTreeMap::new();
+        let mut kinds = BTreeMap::new();
         for kind in list(&core["kinds"]) {
-            let schema = validator(&kind["schema"], definitions)?;
-            schemas.insert(key(&kind["group"], &kind["version"], &kind["kind"])?, schema);
+            let schema = (validator(&kind["schema"], definitions)?, Value::Null);
+            kinds.insert(key(&kind["group"], &kind["version"], &kind["kind"])?, schema);
         }
         for file in fs::read_dir(&folder)? {
             let path = file?.path();
@@ -35,20 +41,31 @@ impl Schemas {
                 .with_context(|| path.display().to_string())?;
             let spec = &definition["spec"];
             for version in list(&spec["versions"]) {
-                let schema = validator(&version["schema"]["openAPIV3Schema"], definitions)?;
-                schemas.insert(key(&spec["group"], &version["name"], &spec["names"]["kind"])?, schema);
+                let rules = &version["schema"]["openAPIV3Schema"];
+                let schema = (validator(rules, definitions)?, rules.clone());
+                kinds.insert(key(&spec["group"], &version["name"], &spec["names"]["kind"])?, schema);
             }
         }
-        Ok(Self(schemas))
+        Ok(Self { kinds, rules: Rules::default() })
+    }
+
+    /// Compiles all rules, and returns their number.
+    pub(crate) fn compile_rules(&self) -> Result<usize> {
+        let counts = self
+            .kinds
+            .iter()
+            .map(|(kind, (_, schema))| self.rules.compile(schema).with_context(|| format!("{kind:?}")));
+        counts.sum()
     }
 
     /// Validates an object. The error lists all violations.
     pub(crate) fn check(&self, object: &Value) -> Result<()> {
         let name = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
         let key = (name("apiVersion"), name("kind"));
-        let schema = self.0.get(&key).with_context(|| format!("there is no schema for {key:?}"))?;
-        let errors: Vec<String> =
-            schema.iter_errors(object).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        let (schema, rules) =
+            self.kinds.get(&key).with_context(|| format!("there is no schema for {key:?}"))?;
+        let errors = schema.iter_errors(object).map(|error| format!("{}: {error}", error.instance_path()));
+        let errors: Vec<String> = errors.chain(self.rules.broken(rules, object)).collect();
         ensure!(errors.is_empty(), "{key:?} `{}`:\n{}", object["metadata"]["name"], errors.join("\n"));
         Ok(())
     }

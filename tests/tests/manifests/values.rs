@@ -10,7 +10,7 @@ use keyswap_tests::{
 };
 use serde_json::{Value, json};
 
-use crate::chart::{gateway, image, manifests, values};
+use crate::chart::{WITH_TLS, gateway, image, manifests, manifests_with, values};
 
 fn read(name: &str) -> Result<String> {
     fs::read_to_string(helm::chart().join(name)).with_context(|| name.to_owned())
@@ -137,6 +137,22 @@ fn refused() -> Result<Vec<(Value, &'static str, &'static str)>> {
         (change("envoy-gateway", true, "native", json!(false))?, "native", "no sandbox"),
         (change("istio", false, "native", json!(true))?, "native", "--native"),
         (change("envoy-gateway", false, "native", json!(true))?, "native", "--native"),
+        (with(&manifests_with("istio", &WITH_TLS)?), "gateway.manifests", "registry.tls.secret"),
+        (
+            change(
+                "envoy-gateway",
+                false,
+                "registry",
+                json!({"image": image("keyswap"), "tls": {"secret": "tls"}}),
+            )?,
+            "gateway.manifests",
+            "https://",
+        ),
+        (
+            change("istio", false, "registry", json!({"image": image("keyswap"), "tls": {"secret": "tls"}}))?,
+            "gateway.manifests",
+            "https://",
+        ),
         (with(&manifests("istio", false, true)?), "gateway.manifests", "--registry-image"),
         (with("a: [b"), "gateway.manifests", "document 0 is no object"),
         (with("- a"), "gateway.manifests", "document 0 is no object"),

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use keyswap_core::base::Digest;
+use keyswap_core::base::{Digest, UnixTime};
 use tokio::runtime::Runtime;
 
 use super::operations::Operations;
 use crate::registry::{
-    self, Actor, Adopted, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder, KeptObject,
-    KnownToken, Listing, Moved, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page,
-    Payer, PolicyStatus, Progress, Registry, Revision, Role, Rotation, SignerKeys, Signers, Source, Token,
-    TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch, now,
+    self, Actor, AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder,
+    KeptObject, KnownToken, Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey,
+    ObjectListing, Offboarded, Page, Payer, PolicyStatus, Progress, Reach, Registry, Revision, Role,
+    Rotation, SignerKeys, Signers, Source, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary,
+    User, UserPatch, now,
 };
 
 /// The budgets of policies in one answer.
@@ -106,9 +107,25 @@ impl Operations for Local {
         self.wait(self.registry.revoke_credential(digest, &self.actor))
     }
 
+    fn create_api_key(&self, name: &str, role: AdminRole, expires_at: UnixTime) -> anyhow::Result<NewApiKey> {
+        self.wait(self.registry.create_api_key(name, role, Some(expires_at), &self.actor))
+    }
+
+    fn api_keys(&self) -> anyhow::Result<Vec<ApiKey>> {
+        self.wait(self.registry.api_keys())
+    }
+
+    fn revoke_api_key(&self, digest: &Digest) -> anyhow::Result<()> {
+        self.wait(self.registry.revoke_api_key(digest, &self.actor))
+    }
+
     fn budgets(&self) -> anyhow::Result<Vec<BudgetState>> {
-        let mut states = self.wait(self.registry.budgets(now()))?;
-        states.append(&mut self.wait(self.registry.budgets_of_policies(MAX_OF_POLICIES, now()))?);
+        let mut states = self.wait(self.registry.budgets(&Reach::All, now()))?;
+        states.append(&mut self.wait(self.registry.budgets_of_policies(
+            &Reach::All,
+            MAX_OF_POLICIES,
+            now(),
+        ))?);
         Ok(states)
     }
 

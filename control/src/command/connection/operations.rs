@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use keyswap_core::base::Digest;
+use keyswap_core::base::{Digest, UnixTime};
 
 use crate::registry::{
-    Adopted, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken, Listing, Moved,
-    NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page, Payer, PolicyStatus,
-    Progress, Revision, Role, Rotation, SignerKeys, Signers, Source, Token, TokenPatch, UsageBy, UsageDetail,
-    UsageQuery, UsageSummary, User, UserPatch,
+    AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
+    Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SignerKeys, Signers, Source, Token, TokenPatch,
+    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.
@@ -36,6 +36,10 @@ pub(in crate::command) trait Operations {
     fn create_credential(&self, name: &str, role: Role) -> anyhow::Result<NewCredential>;
     fn credentials(&self) -> anyhow::Result<Vec<Credential>>;
     fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()>;
+
+    fn create_api_key(&self, name: &str, role: AdminRole, expires_at: UnixTime) -> anyhow::Result<NewApiKey>;
+    fn api_keys(&self) -> anyhow::Result<Vec<ApiKey>>;
+    fn revoke_api_key(&self, digest: &Digest) -> anyhow::Result<()>;
 
     /// Returns the budgets that administrators set, and those of owners and teams that data planes bring.
     fn budgets(&self) -> anyhow::Result<Vec<BudgetState>>;

@@ -39,7 +39,8 @@ pub(in crate::command) struct RegistryArgs {
     database: Option<String>,
     /// Address of the registry's server, such as `https://keyswap.example.com` (default: `KEYSWAP_SERVER`)
     ///
-    /// The password is read from `KEYSWAP_ADMIN_PASSWORD`, or from the file that `KEYSWAP_ADMIN_PASSWORD_FILE` names.
+    /// The password is read from `KEYSWAP_ADMIN_PASSWORD`, or from the file that `KEYSWAP_ADMIN_PASSWORD_FILE` names. A program sets
+    /// `KEYSWAP_API_KEY` or `KEYSWAP_API_KEY_FILE` instead.
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// Send the password to a server without TLS
@@ -95,8 +96,14 @@ impl RegistryArgs {
 
     fn sign_in(&self, url: &str) -> anyhow::Result<Box<dyn Operations>> {
         let address = Address::parse(url, self.allow_plaintext)?;
-        let password = secret_variable::ADMIN_PASSWORD.require()?;
-        Ok(Box::new(Remote::sign_in(address, self.timeout, &password)?))
+        match (secret_variable::API_KEY.read()?, secret_variable::ADMIN_PASSWORD.read()?) {
+            (Some(key), None) => Ok(Box::new(Remote::with_key(address, self.timeout, &key)?)),
+            (None, Some(password)) => Ok(Box::new(Remote::sign_in(address, self.timeout, &password)?)),
+            (Some(_), Some(_)) => {
+                bail!("both an API key and the administrator's password are set: set one of them")
+            }
+            (None, None) => bail!("{}, or set `KEYSWAP_API_KEY`", secret_variable::ADMIN_PASSWORD.remedy()),
+        }
     }
 
     fn require(&self) -> anyhow::Result<Place> {

@@ -1,12 +1,13 @@
 //! `keyswap policy check`: all errors of a policy, before it reaches a data plane.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use keyswap_cases::Placeholders;
 use keyswap_core::host::{Capabilities, Environment, SecretFile, SecretFileError};
 use keyswap_core::identity::jwt::{Issuer, JwkError, KeySource, PureRust};
-use keyswap_core::policy::{Configuration, Policy, PolicyErrors, RolloutPolicy};
+use keyswap_core::policy::{Configuration, Policy, PolicyErrors, RolloutPolicy, preset_fields};
 use keyswap_core::worker::Worker;
 use serde_json::{Map, Value, json};
 
@@ -89,6 +90,9 @@ impl Check {
         match self.format {
             Format::Human => {
                 output::print(&format!("{name}: ok: {}", summary(configuration)))?;
+                for preset in presets(configuration) {
+                    output::note(&format!("{name}: note: {preset}"));
+                }
                 for key in passed_over(configuration) {
                     output::note(&format!("{name}: note: {key}"));
                 }
@@ -124,6 +128,17 @@ fn passed_over(configuration: &Configuration) -> Vec<String> {
         policy.issuers().iter().enumerate().flat_map(|issuer| of_issuer(place, issuer)).collect()
     };
     configuration.policies().into_iter().flat_map(of_policy).collect()
+}
+
+/// Returns the presets whose fields the policy's issuers have, each once with its fields in place of it.
+fn presets(configuration: &Configuration) -> BTreeSet<String> {
+    let issuers = configuration.policies().into_iter().flat_map(|(_, policy)| policy.issuers());
+    let shown = |issuer: &Issuer| {
+        let fields = preset_fields(issuer.preset())?;
+        let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        Some(format!("`preset: {}` is `preset: oidc` with {{{}}}", issuer.preset(), fields.join(", ")))
+    };
+    issuers.filter_map(shown).collect()
 }
 
 fn summary(configuration: &Configuration) -> String {
@@ -197,10 +212,14 @@ fn rollout_as_json(rollout: &RolloutPolicy) -> Map<String, Value> {
 }
 
 fn policy_as_json(policy: &Policy) -> Map<String, Value> {
-    let names: [(&str, Value); 7] = [
+    let presets = policy.issuers().iter().filter_map(|issuer| {
+        Some((issuer.preset().to_owned(), Value::Object(preset_fields(issuer.preset())?)))
+    });
+    let names: [(&str, Value); 8] = [
         ("tokens", policy.token_count().into()),
         ("registry", policy.registry_authority().into()),
         ("issuers", policy.issuers().iter().map(Issuer::name).collect()),
+        ("presets", Value::Object(presets.collect())),
         ("providers", policy.provider_names().collect()),
         ("gateway", policy.gateway_authority().into()),
         ("shadow", policy.is_shadow().into()),

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use keyswap_core::host::Capabilities;
 use keyswap_core::policy::Configuration;
 
 use super::plan::Plan;
 use super::site::{Named, Site};
+use super::text::quoted;
 use crate::command::policy::report_invalid;
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::Exit;
@@ -47,6 +48,13 @@ pub(super) struct File {
 pub(super) struct Remote {
     pub(super) url: String,
     pub(super) site: Site,
+}
+
+/// An image pinned by its digest. A tag could be moved to another image.
+#[derive(Clone)]
+pub(super) struct Image {
+    pub(super) name: String,
+    pub(super) digest: String,
 }
 
 impl Common {
@@ -92,8 +100,30 @@ impl FromStr for Remote {
     type Err = anyhow::Error;
 
     fn from_str(url: &str) -> anyhow::Result<Self> {
-        anyhow::ensure!(url.bytes().all(|byte| byte.is_ascii_graphic()), "expected a URL without spaces");
+        ensure!(url.bytes().all(|byte| byte.is_ascii_graphic()), "expected a URL without spaces");
         Ok(Self { url: url.to_owned(), site: url.parse()? })
+    }
+}
+
+impl Image {
+    /// Returns the image with its digest, as a YAML scalar.
+    pub(super) fn pinned(&self) -> String {
+        quoted(&format!("{}@{}", self.name, self.digest))
+    }
+}
+
+impl FromStr for Image {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (name, hex) = text.split_once("@sha256:").unwrap_or_default();
+        let name_is_plain = !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte));
+        ensure!(
+            name_is_plain && digest(hex).is_ok(),
+            "expected an image with its digest, such as `registry.example.com/keyswap-filter@sha256:…`"
+        );
+        Ok(Self { name: name.to_owned(), digest: format!("sha256:{hex}") })
     }
 }
 
@@ -112,4 +142,13 @@ pub(super) fn variable(text: &str) -> Result<String, String> {
         && !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     is_name.then(|| text.to_owned()).ok_or_else(|| "expected a name such as `OPENAI_API_KEY`".to_owned())
+}
+
+/// Parses a DNS label (RFC 1123), the form of names in Kubernetes.
+pub(super) fn label(text: &str) -> Result<String, String> {
+    let is_label = (1..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    is_label.then(|| text.to_owned()).ok_or_else(|| "expected lower-case letters, digits and `-`".to_owned())
 }

@@ -9,7 +9,7 @@ use keyswap_core::policy::Configuration;
 use serde_json::Value;
 
 use super::common::{Common, File, Remote};
-use super::parts;
+use super::parts::{self, Trust};
 use super::plan::Plan;
 use super::site::Named;
 use super::text::{self, fill, quoted, scalar};
@@ -103,7 +103,8 @@ impl Envoy {
     fn bootstrap(&self, plan: &Plan) -> anyhow::Result<String> {
         let (code, module) = self.code();
         let upstreams = plan.upstreams.iter().chain(&module).map(parts::upstream);
-        let clusters: String = plan.callouts.iter().map(parts::callout).chain(upstreams).collect();
+        let callouts = plan.callouts.iter().map(|callout| parts::callout(callout, Trust::System));
+        let clusters: String = callouts.chain(upstreams).collect();
         Ok(fill(
             include_str!("templates/envoy.yaml"),
             &[

@@ -10,6 +10,7 @@ use super::common::{Common, File};
 use super::kubernetes::{Code, Kubernetes, spread};
 use super::parts::{self, COUNTERS_AS_NAMED, PRIVATE_HEADERS, STATS_TAGS};
 use super::plan::{Callout, Plan};
+use super::registry::{InMesh, Registry};
 use super::site::Named;
 use super::text::{self, fill, quoted, scalar};
 use crate::command::terminal::exit::{self, Exit};
@@ -30,14 +31,14 @@ pub(crate) struct RenderEnvoyGateway {
     #[command(flatten)]
     kubernetes: Kubernetes,
     /// `GatewayClass` that Envoy Gateway manages
-    #[arg(long, value_name = "NAME", default_value = "eg", value_parser = super::kubernetes::label)]
+    #[arg(long, value_name = "NAME", default_value = "eg", value_parser = super::common::label)]
     gateway_class: String,
     /// Namespace in which Envoy Gateway runs its proxies; the registry accepts calls from it
     #[arg(
         long,
         value_name = "NAME",
         default_value = "envoy-gateway-system",
-        value_parser = super::kubernetes::label
+        value_parser = super::common::label
     )]
     proxy_namespace: String,
 }
@@ -48,13 +49,16 @@ const OLDEST: &str = "1.9";
 impl RenderEnvoyGateway {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         self.common.render(self.kubernetes.native, |plan| {
+            self.kubernetes.check_registry(&plan)?;
             let upstreams = self.upstreams(&plan)?;
             let mut files = vec![self.filter(&plan)?, self.gateway(&plan)?, upstreams];
             let peer = fill(
                 include_str!("templates/gateway_peer.yaml"),
                 &[("proxy_namespace", &self.proxy_namespace), ("namespace", &self.kubernetes.namespace)],
             );
-            files.extend(self.kubernetes.registry("", &peer, ""));
+            files.extend(
+                self.kubernetes.manifest_of_registry(&peer, &InMesh { labels: "", tunnel: "", objects: "" }),
+            );
             Ok(files)
         })
     }
@@ -94,14 +98,8 @@ impl RenderEnvoyGateway {
 
     fn gateway(&self, plan: &Plan) -> anyhow::Result<File> {
         let kubernetes = &self.kubernetes;
-        let (volume, mount) = kubernetes.library();
-        let of_library = |template: &str| {
-            if kubernetes.native {
-                fill(template, &[("volume", &volume), ("mount", mount)])
-            } else {
-                String::new()
-            }
-        };
+        let (volumes, mounts) = self.files();
+        let library = if kubernetes.native { include_str!("templates/gateway_library.yaml") } else { "" };
         let metrics = if kubernetes.native {
             fill(include_str!("templates/gateway_runtime.yaml"), &[("runtime", COUNTERS_AS_NAMED)])
         } else {
@@ -123,16 +121,20 @@ impl RenderEnvoyGateway {
                 ("replicas", &kubernetes.replicas()),
                 ("pull_secrets", &kubernetes.pull_secrets()),
                 ("spread", &spread(&pods)),
-                ("volumes", &of_library(include_str!("templates/gateway_volumes.yaml"))),
+                ("annotations", &annotations(&kubernetes.registry)),
+                ("volumes", &volumes),
                 ("environment", &kubernetes.environment(plan)),
-                ("mounts", &of_library(include_str!("templates/gateway_mounts.yaml"))),
+                ("mounts", &mounts),
                 ("liveness", &liveness),
                 ("autoscaler", &kubernetes.autoscaler(include_str!("templates/gateway_autoscaler.yaml"))?),
                 ("drain", &format!("{}s", kubernetes.drain)),
-                ("library", &of_library(include_str!("templates/gateway_library.yaml"))),
+                ("library", library),
                 ("access_log", &parts::access_log(plan)),
                 ("metrics", &metrics),
-                ("clusters", &plan.callouts.iter().map(cluster_patch).collect::<String>()),
+                (
+                    "clusters",
+                    &plan.callouts.iter().map(|callout| self.cluster_patch(callout)).collect::<String>(),
+                ),
                 ("gateway_class", &self.gateway_class),
                 ("port", &kubernetes.port.to_string()),
                 ("tls_secret", &kubernetes.tls_secret),
@@ -140,6 +142,39 @@ impl RenderEnvoyGateway {
             ],
         );
         Ok(File { name: "gateway.yaml", text })
+    }
+
+    /// Returns the volumes of the pods and the mounts of Envoy's container: the module, and the files for calls to the registry.
+    fn files(&self) -> (String, String) {
+        let (mut volumes, mount) = self.kubernetes.library();
+        let mut mounts = mount.to_owned();
+        let registry = &self.kubernetes.registry;
+        if let Some(secret) = registry.ca_secret() {
+            let file = |(name, _): &(&str, &str)| {
+                fill(include_str!("templates/gateway_registry_file.yaml"), &[("name", name)])
+            };
+            let files: String = secrets(registry).iter().map(file).collect();
+            let values = [("secret", secret), ("items", &registry.items()), ("files", &files)];
+            volumes.push_str(&fill(include_str!("templates/gateway_registry_volumes.yaml"), &values));
+            mounts.push_str(include_str!("templates/gateway_registry_mounts.yaml"));
+        }
+        if volumes.is_empty() {
+            return Default::default();
+        }
+        (
+            fill(include_str!("templates/gateway_volumes.yaml"), &[("volume", &volumes)]),
+            fill(include_str!("templates/gateway_mounts.yaml"), &[("mount", &mounts)]),
+        )
+    }
+
+    /// Returns a patch that adds a callout's cluster to a bootstrap.
+    fn cluster_patch(&self, callout: &Callout) -> String {
+        let cluster = parts::callout(callout, self.kubernetes.registry.trust(callout));
+        // The template is an indented list item below a comment; the patch needs the item alone.
+        let lines = cluster.lines().filter(|line| !line.starts_with('#'));
+        let lines: Vec<&str> = lines.map(|line| line.get(2..).unwrap_or_default()).collect();
+        let cluster = lines.join("\n");
+        fill(include_str!("templates/gateway_cluster.yaml"), &[("cluster", &cluster)])
     }
 
     /// Returns the probe that asks the filter. Envoy Gateway gives a container no port below 1024.
@@ -184,12 +219,23 @@ fn labels() -> String {
     rules.map(|rule| fill(include_str!("templates/gateway_label.yaml"), &[("stats_tag", rule)])).collect()
 }
 
-/// Returns a patch that adds a callout's cluster to a bootstrap.
-fn cluster_patch(callout: &Callout) -> String {
-    let cluster = parts::callout(callout);
-    // The template is an indented list item below a comment; the patch needs the item alone.
-    let lines = cluster.lines().filter(|line| !line.starts_with('#'));
-    let lines: Vec<&str> = lines.map(|line| line.get(2..).unwrap_or_default()).collect();
-    let cluster = lines.join("\n");
-    fill(include_str!("templates/gateway_cluster.yaml"), &[("cluster", &cluster)])
+/// Returns the secrets by whose names Envoy verifies the registry and shows itself to it, each with its annotation.
+fn secrets(registry: &Registry) -> &'static [(&'static str, &'static str)] {
+    const AUTHORITY: (&str, &str) = ("authority", include_str!("templates/gateway_authority.yaml"));
+    const CERTIFICATE: (&str, &str) = ("certificate", include_str!("templates/gateway_certificate.yaml"));
+    match (registry.ca_secret(), registry.has_client_certificates()) {
+        (None, _) => &[],
+        (Some(_), false) => &[AUTHORITY],
+        (Some(_), true) => &[AUTHORITY, CERTIFICATE],
+    }
+}
+
+/// Returns the annotations of the pods, of which Envoy's secrets are made. (A `ConfigMap` would be in the namespace of the proxies, which
+/// is not that of all objects.)
+fn annotations(registry: &Registry) -> String {
+    let annotations: String = secrets(registry).iter().map(|(_, annotation)| *annotation).collect();
+    if annotations.is_empty() {
+        return annotations;
+    }
+    fill(include_str!("templates/gateway_annotations.yaml"), &[("annotations", &annotations)])
 }

@@ -2,6 +2,8 @@
 //!
 //! Istio creates the clusters, so the filter's configuration uses Istio's names for them.
 
+mod registry;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +13,7 @@ use clap::Args;
 
 use super::common::{Common, File};
 use super::kubernetes::{Code, Kubernetes, spread};
-use super::parts::{self, PRIVATE_HEADERS};
+use super::parts::{self, PRIVATE_HEADERS, Trust};
 use super::plan::Plan;
 use super::site::Site;
 use super::text::{self, fill, quoted, scalar};
@@ -41,7 +43,7 @@ pub(crate) struct RenderIstio {
     #[arg(long, value_name = "VERSION", default_value = "1.27")]
     istio_version: Version,
     /// Revision of Istio that injects the proxies (default: the one that is in force)
-    #[arg(long, value_name = "NAME", value_parser = super::kubernetes::label)]
+    #[arg(long, value_name = "NAME", value_parser = super::common::label)]
     revision: Option<String>,
     /// Domain of the cluster's services
     #[arg(long, value_name = "DOMAIN", default_value = "cluster.local", value_parser = domain)]
@@ -65,16 +67,14 @@ const OLDEST: Version = Version(27);
 /// The first Istio that has `TrafficExtension`.
 const WITH_EXTENSIONS: Version = Version(30);
 
-/// The port of the tunnel in an ambient mesh.
-const TUNNEL: &str = "- {protocol: TCP, port: 15008}\n";
-
 impl RenderIstio {
     pub(super) fn run(self) -> anyhow::Result<Exit> {
         self.common.render(self.kubernetes.native, |mut plan| {
+            self.kubernetes.check_registry(&plan)?;
             plan.rename_clusters(|site| self.cluster(site));
             let hosts = self.hosts(&plan)?;
             let mut files = vec![self.filter(&plan)?, self.gateway(&plan)?, hosts];
-            files.extend(self.kubernetes.registry(&self.injection(), &self.peer(), TUNNEL));
+            files.extend(self.registry());
             Ok(files)
         })
     }
@@ -103,16 +103,6 @@ impl RenderIstio {
             format!("selector:\n  matchLabels:\n    {pods}\n"),
             format!("workloadSelector:\n  labels:\n    {pods}\n"),
         )
-    }
-
-    /// Returns the pods that may call the registry.
-    fn peer(&self) -> String {
-        let pods = format!("podSelector: {{matchLabels: {{{}}}}}\n", self.selector());
-        let namespace = &self.kubernetes.namespace;
-        if self.kubernetes.registry_namespace() == namespace {
-            return pods;
-        }
-        format!("namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}\n{pods}")
     }
 
     /// Returns Istio's name for the cluster of a host.
@@ -224,6 +214,7 @@ impl RenderIstio {
                 include_str!("templates/certificate_mount.yaml"),
             )
         };
+        let (registry_volume, registry_mount) = self.registry_files();
         // The proxy goes by itself once no stream is left; the rest is for its own end.
         let grace = kubernetes.drain.saturating_add(30);
         Ok(fill(
@@ -239,6 +230,8 @@ impl RenderIstio {
                 ("grace", &grace.to_string()),
                 ("certificate_volume", &certificate_volume),
                 ("certificate_mount", certificate_mount),
+                ("registry_volume", &registry_volume),
+                ("registry_mount", registry_mount),
                 ("volume", &volume),
                 ("mount", mount),
                 ("spread", &spread(self.selector())),
@@ -264,23 +257,26 @@ impl RenderIstio {
     /// route for upstreams.
     fn hosts(&self, plan: &Plan) -> anyhow::Result<File> {
         let mut known = BTreeSet::new();
-        let upstreams = plan.upstreams.iter().map(|upstream| (&upstream.site, true));
-        let callouts = plan.callouts.iter().map(|callout| (&callout.site, false));
+        let upstreams = plan.upstreams.iter().map(|upstream| (&upstream.site, true, Trust::System));
+        let trust = |callout| self.kubernetes.registry.trust(callout);
+        let callouts = plan.callouts.iter().map(|callout| (&callout.site, false, trust(callout)));
         let mut objects = Vec::new();
-        for (site, is_upstream) in upstreams.chain(callouts) {
+        for (site, is_upstream, trust) in upstreams.chain(callouts) {
             ensure!(
                 !site.is_address(),
                 "Istio needs a host name in place of the address {site}: set one, or override the cluster with `--cluster`"
             );
             if known.insert(site.object_name()) {
-                objects.push(self.host(site, is_upstream));
+                let text = self.host(site, is_upstream, trust);
+                // A service of the cluster has no first object.
+                objects.push(text.strip_prefix("---\n").unwrap_or(&text).to_owned());
             }
         }
         objects.retain(|object| !object.is_empty());
         Ok(File { name: "hosts.yaml", text: objects.join("---\n") })
     }
 
-    fn host(&self, site: &Site, is_upstream: bool) -> String {
+    fn host(&self, site: &Site, is_upstream: bool, trust: Trust) -> String {
         let (port_name, protocol) = if site.is_tls { ("https", "HTTPS") } else { ("http", "HTTP") };
         let values = [
             ("namespace", self.kubernetes.namespace.as_str()),
@@ -291,6 +287,7 @@ impl RenderIstio {
             ("port_name", port_name),
             ("protocol", protocol),
             ("private_headers", PRIVATE_HEADERS),
+            ("trust", &self.trust(site, trust)),
         ];
         let mut text = String::new();
         if site.service(&self.cluster_domain).is_none() {
@@ -313,7 +310,7 @@ impl RenderIstio {
 
 /// Parses the domain of a cluster.
 fn domain(text: &str) -> Result<String, String> {
-    let is_domain = text.split('.').all(|part| super::kubernetes::label(part).is_ok());
+    let is_domain = text.split('.').all(|part| super::common::label(part).is_ok());
     is_domain.then(|| text.to_owned()).ok_or_else(|| "expected a domain such as `cluster.local`".to_owned())
 }
 

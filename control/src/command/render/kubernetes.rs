@@ -1,15 +1,12 @@
-//! The parts that Istio and Envoy Gateway share: names, the code to run, references to Secrets, the registry.
-
-use std::str::FromStr;
+//! The parts that Istio and Envoy Gateway share: names, the code to run, references to Secrets.
 
 use anyhow::ensure;
 use clap::Args;
 
-use super::common::{File, Remote};
+use super::common::{File, Image, Remote, label};
 use super::plan::Plan;
-use super::text::{fill, quoted, scalar};
-use crate::command::{environment, rate};
-use crate::server::ProxyUrl;
+use super::registry::{InMesh, Registry};
+use super::text::{fill, scalar};
 
 /// The arguments that the renderings for Istio and for Envoy Gateway share.
 #[derive(Args)]
@@ -44,22 +41,8 @@ pub(super) struct Kubernetes {
     /// Secret for pulling images; repeatable
     #[arg(long = "pull-secret", value_name = "NAME", value_parser = label)]
     pull_secrets: Vec<String>,
-    /// Image of the registry to deploy as well, pinned by its digest
-    #[arg(long, value_name = "IMAGE")]
-    registry_image: Option<Image>,
-    /// Namespace of the registry (default: that of all objects). With one of its own, accounts of the gateway's namespace
-    /// have no way to the registry's Secret
-    #[arg(long, value_name = "NAME", requires = "registry_image", value_parser = label)]
-    registry_namespace: Option<String>,
-    /// Time for which the registry keeps hourly usage, from `1d` to `4000d`; `400d` if absent
-    #[arg(long, value_name = "TIME", requires = "registry_image", value_parser = retention)]
-    usage_retention: Option<String>,
-    /// URL at which callers reach the gateway, such as `https://llm.example.com`: the registry's dashboard has examples with it
-    #[arg(long, value_name = "URL", requires = "registry_image")]
-    proxy_url: Option<ProxyUrl>,
-    /// Name of the environment in the head of the registry's dashboard, such as `production`
-    #[arg(long, value_name = "NAME", requires = "registry_image", value_parser = environment::parse)]
-    environment: Option<String>,
+    #[command(flatten)]
+    pub(super) registry: Registry,
 }
 
 /// The source of the filter's code: an image or a URL, pinned by a digest.
@@ -74,13 +57,6 @@ struct Module {
     /// SHA-256 of the fetched filter; no other is run
     #[arg(id = "sha256", long = "module-sha256", value_name = "HEX", requires = "url", value_parser = super::common::digest)]
     sha256: Option<String>,
-}
-
-/// An image pinned by its digest. A tag could be moved to another image.
-#[derive(Clone)]
-pub(super) struct Image {
-    name: String,
-    digest: String,
 }
 
 /// The source of the filter's code, for a manifest.
@@ -101,7 +77,41 @@ impl Kubernetes {
 
     /// Returns the namespace of the registry.
     pub(super) fn registry_namespace(&self) -> &str {
-        self.registry_namespace.as_ref().unwrap_or(&self.namespace)
+        self.registry.namespace().unwrap_or(&self.namespace)
+    }
+
+    /// Checks that the calls to the registry are as its options say.
+    pub(super) fn check_registry(&self, plan: &Plan) -> anyhow::Result<()> {
+        self.registry.check(plan, self.registry_namespace())
+    }
+
+    /// Returns the manifest of the registry, `None` without `--registry-image`. `peer` selects the pods that may call it.
+    pub(super) fn manifest_of_registry(&self, peer: &str, mesh: &InMesh<'_>) -> Option<File> {
+        let registry = &self.registry;
+        let image = registry.image()?;
+        let (variables, mount, volume) = registry.server_tls();
+        let scheme = if registry.speaks_tls() { "https" } else { "http" };
+        let mut text = fill(
+            include_str!("templates/registry.yaml"),
+            &[
+                ("namespace", self.registry_namespace()),
+                ("replicas", &self.replicas.to_string()),
+                ("pull_secrets", &self.pull_secrets()),
+                ("spread", &spread("app.kubernetes.io/name: keyswap-registry")),
+                ("tunnel", mesh.tunnel),
+                ("image", &image.pinned()),
+                ("labels", mesh.labels),
+                ("settings", &registry.settings()),
+                ("peer", peer),
+                ("scheme", scheme),
+                ("probe_scheme", &scheme.to_ascii_uppercase()),
+                ("tls_variables", &variables),
+                ("tls_mount", mount),
+                ("tls_volume", &volume),
+            ],
+        );
+        text.push_str(mesh.objects);
+        Some(File { name: "registry.yaml", text })
     }
 
     /// Returns the volume that has the dynamic module, with its place in the proxy's container; nothing for the filter.
@@ -109,9 +119,8 @@ impl Kubernetes {
         let Some(image) = self.module.image.as_ref().filter(|_| self.native) else {
             return (String::new(), "");
         };
-        let reference = quoted(&format!("{}@{}", image.name, image.digest));
         (
-            fill(include_str!("templates/library_volume.yaml"), &[("image", &reference)]),
+            fill(include_str!("templates/library_volume.yaml"), &[("image", &image.pinned())]),
             include_str!("templates/library_mount.yaml"),
         )
     }
@@ -156,68 +165,9 @@ impl Kubernetes {
     pub(super) fn pull_secret(&self) -> Option<&str> {
         self.pull_secrets.first().filter(|_| self.module.image.is_some()).map(String::as_str)
     }
-
-    /// Returns the manifest of the registry, `None` without `--registry-image`. `labels` are the labels of its pods,
-    /// `peer` selects the pods that may call it, `tunnel` are the ports of the mesh by which they do.
-    pub(super) fn registry(&self, labels: &str, peer: &str, tunnel: &str) -> Option<File> {
-        let image = self.registry_image.as_ref()?;
-        let proxy_url = self.proxy_url.as_ref().map(ToString::to_string);
-        let settings: String = [
-            ("KEYSWAP_USAGE_RETENTION", &self.usage_retention),
-            ("KEYSWAP_PROXY_URL", &proxy_url),
-            ("KEYSWAP_ENVIRONMENT", &self.environment),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some(format!("- {{name: {name}, value: {}}}\n", quoted(value.as_ref()?))))
-        .collect();
-        let text = fill(
-            include_str!("templates/registry.yaml"),
-            &[
-                ("namespace", self.registry_namespace()),
-                ("replicas", &self.replicas.to_string()),
-                ("pull_secrets", &self.pull_secrets()),
-                ("spread", &spread("app.kubernetes.io/name: keyswap-registry")),
-                ("tunnel", tunnel),
-                ("image", &quoted(&format!("{}@{}", image.name, image.digest))),
-                ("labels", labels),
-                ("settings", &settings),
-                ("peer", peer),
-            ],
-        );
-        Some(File { name: "registry.yaml", text })
-    }
 }
 
 /// Returns the constraints that spread pods with these labels over nodes and zones, as far as there are any.
 pub(super) fn spread(labels: &str) -> String {
     fill(include_str!("templates/spread.yaml"), &[("labels", labels)])
-}
-
-impl FromStr for Image {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> anyhow::Result<Self> {
-        let (name, digest) = text.split_once("@sha256:").unwrap_or_default();
-        let name_is_plain = !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./:".contains(&byte));
-        ensure!(
-            name_is_plain && super::common::digest(digest).is_ok(),
-            "expected an image with its digest, such as `registry.example.com/keyswap-filter@sha256:…`"
-        );
-        Ok(Self { name: name.to_owned(), digest: format!("sha256:{digest}") })
-    }
-}
-
-/// Checks a time as `keyswap serve` reads it.
-fn retention(text: &str) -> Result<String, String> {
-    rate::parse_retention(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
-}
-
-/// Parses a DNS label (RFC 1123), the form of names in Kubernetes.
-pub(super) fn label(text: &str) -> Result<String, String> {
-    let is_label = (1..=63).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-');
-    is_label.then(|| text.to_owned()).ok_or_else(|| "expected lower-case letters, digits and `-`".to_owned())
 }

@@ -9,6 +9,7 @@ mod istio;
 mod kubernetes;
 mod parts;
 mod plan;
+mod registry;
 mod site;
 mod text;
 

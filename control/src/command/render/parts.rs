@@ -59,27 +59,45 @@ pub(super) fn mesh_metrics(is_native: bool) -> String {
     }
 }
 
+/// The authorities of a server's certificate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Those of the system.
+    System,
+    /// That of a mounted Secret.
+    Mounted {
+        /// Set if the Secret has a certificate, too, that the proxy shows to the server.
+        has_client_certificate: bool,
+    },
+}
+
 /// Returns the cluster of an upstream.
 pub(super) fn upstream(upstream: &Named) -> String {
-    cluster(include_str!("templates/envoy_upstream.yaml"), &upstream.name, &upstream.site)
+    cluster(include_str!("templates/envoy_upstream.yaml"), &upstream.name, &upstream.site, Trust::System)
 }
 
 /// Returns the cluster of a callout.
-pub(super) fn callout(callout: &Callout) -> String {
-    cluster(include_str!("templates/envoy_callout.yaml"), &callout.cluster, &callout.site)
+pub(super) fn callout(callout: &Callout, trust: Trust) -> String {
+    cluster(include_str!("templates/envoy_callout.yaml"), &callout.cluster, &callout.site, trust)
 }
 
-fn cluster(template: &str, name: &str, site: &Site) -> String {
-    let tls = if site.is_tls { tls(site) } else { String::new() };
+fn cluster(template: &str, name: &str, site: &Site, trust: Trust) -> String {
+    let tls = if site.is_tls { tls(site, trust) } else { String::new() };
     let port = site.port.to_string();
     fill(template, &[("name", &scalar(name)), ("host", &site.host), ("port", &port), ("tls", &tls)])
 }
 
-fn tls(site: &Site) -> String {
+fn tls(site: &Site, trust: Trust) -> String {
     // SNI permits no addresses (RFC 6066, section 3).
     let (sni, san_type) = if site.is_address() { ("", "IP_ADDRESS") } else { (site.host.as_str(), "DNS") };
-    fill(
-        include_str!("templates/envoy_tls.yaml"),
-        &[("sni", sni), ("host", &site.host), ("san_type", san_type)],
-    )
+    let names = [("host", site.host.as_str()), ("san_type", san_type)];
+    let trust = match trust {
+        Trust::System => fill(include_str!("templates/envoy_system_trust.yaml"), &names),
+        Trust::Mounted { has_client_certificate } => {
+            let trust = fill(include_str!("templates/envoy_mounted_trust.yaml"), &names);
+            let shown = include_str!("templates/envoy_mounted_certificate.yaml");
+            trust + if has_client_certificate { shown } else { "" }
+        }
+    };
+    fill(include_str!("templates/envoy_tls.yaml"), &[("sni", sni), ("trust", &trust)])
 }

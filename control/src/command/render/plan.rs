@@ -142,6 +142,11 @@ impl Plan {
 }
 
 impl Callout {
+    /// Returns true if the server is the registry, of tokens or of signed policies.
+    pub(super) fn is_registry(&self) -> bool {
+        self.places.iter().any(|place| place.is_empty() || place.ends_with("/registry"))
+    }
+
     /// Replaces the server. Envoy's cluster decides on TLS, not the policy's URL: one without TLS needs the policy's
     /// consent.
     fn go_to(&mut self, site: &Site) -> anyhow::Result<()> {

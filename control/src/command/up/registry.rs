@@ -128,6 +128,7 @@ impl Beside {
             tls: None,
             usage_retention: USAGE_RETENTION,
             access: None,
+            oidc: None,
         };
         let given = secret_variable::ADMIN_PASSWORD.read()?;
         let state = State::new(registry, Some(credential), given, None, options);

@@ -82,20 +82,20 @@ pub(in crate::registry) fn check_name(name: &str) -> Result<(), RegistryError> {
     })
 }
 
-fn hex<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn hex<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&digest.to_hex())
 }
 
-fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
+pub(super) fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
     read_digest(&String::deserialize(deserializer)?)
 }
 
 #[expect(clippy::ref_option, reason = "serde hands in references")]
-fn some_rfc3339<S: Serializer>(at: &Option<UnixTime>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn some_rfc3339<S: Serializer>(at: &Option<UnixTime>, serializer: S) -> Result<S::Ok, S::Error> {
     at.map(|at| at.to_string()).serialize(serializer)
 }
 
-fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UnixTime>, D::Error> {
+pub(super) fn some_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UnixTime>, D::Error> {
     let text: Option<String> = Option::deserialize(deserializer)?;
     text.as_deref().map(read_time).transpose()
 }

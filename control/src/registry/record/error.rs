@@ -33,6 +33,12 @@ pub enum RegistryError {
     UnknownUser,
     /// A credential that is not in the registry.
     UnknownCredential,
+    /// An API key that is not in the registry.
+    UnknownApiKey,
+    /// A second API key of one name.
+    DuplicateApiKey,
+    /// A change that is beyond the role of its author. The text says which.
+    BeyondRole(&'static str),
     /// A third credential of one name.
     TooManyCredentials,
     /// A budget that is not in the registry.
@@ -96,6 +102,8 @@ pub enum Kind {
     Invalid,
     /// The object does not exist.
     Unknown,
+    /// The author may not make the request.
+    Forbidden,
     /// The request conflicts with the present state.
     Conflict,
     /// The registry cannot answer now: retry later.
@@ -116,6 +124,9 @@ impl RegistryError {
             Self::UnknownToken => "unknown_token",
             Self::UnknownUser => "unknown_user",
             Self::UnknownCredential => "unknown_credential",
+            Self::UnknownApiKey => "unknown_api_key",
+            Self::DuplicateApiKey => "duplicate_api_key",
+            Self::BeyondRole(_) => "beyond_role",
             Self::UnknownBudget => "unknown_budget",
             Self::TooManySubjects => "too_many_subjects",
             Self::TooManyLeases => "too_many_leases",
@@ -161,12 +172,15 @@ impl RegistryError {
             Self::UnknownToken
             | Self::UnknownUser
             | Self::UnknownCredential
+            | Self::UnknownApiKey
             | Self::UnknownBudget
             | Self::UnknownObject
             | Self::UnknownPolicy
             | Self::UnknownProposal => Kind::Unknown,
+            Self::BeyondRole(_) => Kind::Forbidden,
             Self::DuplicateToken
             | Self::DuplicateUser
+            | Self::DuplicateApiKey
             | Self::TooManyCredentials
             | Self::ChangedMeanwhile
             | Self::NotUndoable
@@ -203,6 +217,9 @@ impl fmt::Display for RegistryError {
             Self::UnknownToken => f.write_str("no such token"),
             Self::UnknownUser => f.write_str("no such user"),
             Self::UnknownCredential => f.write_str("no such credential"),
+            Self::UnknownApiKey => f.write_str("no such API key"),
+            Self::DuplicateApiKey => f.write_str("another API key has this name: revoke it first, or take another name"),
+            Self::BeyondRole(why) => write!(f, "your role does not permit this: {why}"),
             Self::UnknownBudget => f.write_str("no such budget"),
             Self::TooManySubjects => {
                 f.write_str("there are more subjects with budgets than the registry keeps")

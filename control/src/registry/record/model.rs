@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::day::Day;
 use super::rate_limit::RateLimit;
+use super::reach::Reach;
 use super::selection::{Attention, Order};
 
 /// The status of a token or a user.
@@ -272,6 +273,8 @@ pub struct Listing {
     pub skip: u32,
     /// The largest number of entries, from 1 to 200; 50 by default.
     pub limit: Option<u32>,
+    /// The part of the registry that entries must be in. The audit log is for all of it.
+    pub reach: Reach,
 }
 
 impl Listing {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::RegistryError;
 use super::model::{read_digest, read_time};
+use super::reach::Reach;
 
 /// The longest id of an object: a path of resources at a cloud provider fits.
 const MAX_ID_BYTES: usize = 512;
@@ -279,6 +280,8 @@ pub struct ObjectListing {
     pub after: Option<i64>,
     /// The largest number of entries, from 1 to 200; 50 by default.
     pub limit: Option<u32>,
+    /// The part of the registry that objects must be in.
+    pub reach: Reach,
 }
 
 #[expect(clippy::ref_option, reason = "serde hands in references")]

@@ -6,6 +6,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+/// The first characters of each API key.
+pub(crate) const API_KEY: &str = "kak_";
+
 /// A secret. The type has no `Display` and no `Serialize`, its `Debug` hides the text, and the text is wiped on drop.
 #[derive(Clone)]
 pub struct SecretText(Zeroizing<String>);
@@ -26,6 +29,11 @@ impl SecretText {
     /// Generates a credential of the data-plane API: 256 random bits after a prefix that secret scanners recognise.
     pub(crate) fn mint_credential() -> Result<Self, getrandom::Error> {
         Self::random().map(|random| Self::new(format!("krc_{}", random.expose())))
+    }
+
+    /// Generates an API key: 256 random bits after a prefix that secret scanners recognise.
+    pub(crate) fn mint_api_key() -> Result<Self, getrandom::Error> {
+        Self::random().map(|random| Self::new(format!("{API_KEY}{}", random.expose())))
     }
 
     /// Generates 256 random bits as text, for a password or the secret of a session.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::amount::{self, add};
 use super::day::Day;
 use super::rate_limit::seconds;
+use super::reach::Reach;
 
 /// The kind of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
@@ -191,6 +192,8 @@ pub struct UsageQuery {
     pub provider: Option<String>,
     /// The model.
     pub model: Option<String>,
+    /// The part of the registry that usage must be of.
+    pub reach: Reach,
 }
 
 impl UsageQuery {
@@ -203,7 +206,16 @@ impl UsageQuery {
 
     /// Returns the question about all usage in a span.
     pub fn between(since: UnixTime, until: UnixTime) -> Self {
-        Self { since, until, token: None, owner: None, team: None, provider: None, model: None }
+        Self {
+            since,
+            until,
+            token: None,
+            owner: None,
+            team: None,
+            provider: None,
+            model: None,
+            reach: Reach::All,
+        }
     }
 }
 

@@ -4,12 +4,14 @@ use keyswap_core::base::UnixTime;
 use sqlx::AnyConnection;
 
 use super::database::Store;
+use super::reach::payer_within;
 use super::write::Write;
 use crate::registry::record::amount::Unit;
 use crate::registry::record::budget::{Budget, Payer};
 use crate::registry::record::clock::now;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::lease::Lease;
+use crate::registry::record::reach::Reach;
 use crate::registry::record::window::{Per, Window, Zone};
 
 const LEASES: &str =
@@ -76,14 +78,19 @@ impl Store {
         row.map(|row| Ok(row.read()?.1)).transpose()
     }
 
-    /// Returns the budgets that administrators set, in the order of their subjects.
+    /// Returns the budgets that administrators set in a part of the registry, in the order of their subjects.
     pub(in crate::registry) async fn budgets(
         &self,
+        reach: &Reach,
         limit: i64,
     ) -> Result<Vec<(Payer, Budget)>, RegistryError> {
-        let rows: Vec<BudgetRow> = sqlx::query_as(
-            "SELECT subject, unit, amount, per, timezone FROM budgets ORDER BY subject LIMIT $1",
-        )
+        let rows: Vec<BudgetRow> = sqlx::query_as(concat!(
+            "SELECT subject, unit, amount, per, timezone FROM budgets WHERE ",
+            payer_within!("$1", "$2"),
+            " ORDER BY subject LIMIT $3"
+        ))
+        .bind(reach.teams())
+        .bind(reach.owner())
         .bind(limit)
         .fetch_all(&self.reader)
         .await?;
@@ -101,18 +108,22 @@ impl Store {
         rows.into_iter().map(WindowRow::read).collect()
     }
 
-    /// Returns the windows of owners and teams that a moment lies in.
+    /// Returns the windows of owners and teams in a part of the registry that a moment lies in.
     pub(in crate::registry) async fn shared_windows(
         &self,
+        reach: &Reach,
         at: UnixTime,
         limit: i64,
     ) -> Result<Vec<Opened>, RegistryError> {
-        let rows: Vec<WindowRow> = sqlx::query_as(
+        let rows: Vec<WindowRow> = sqlx::query_as(concat!(
             "SELECT subject, unit, starts_at, ends_at, amount, per, timezone, settled FROM budget_windows
-             WHERE ends_at > $1 AND starts_at <= $1 AND subject NOT LIKE 'token:%'
-             ORDER BY subject, unit, ends_at LIMIT $2",
-        )
+             WHERE ends_at > $1 AND starts_at <= $1 AND subject NOT LIKE 'token:%' AND ",
+            payer_within!("$2", "$3"),
+            " ORDER BY subject, unit, ends_at LIMIT $4"
+        ))
         .bind(at.0)
+        .bind(reach.teams())
+        .bind(reach.owner())
         .bind(limit)
         .fetch_all(&self.reader)
         .await?;

@@ -8,6 +8,7 @@ pub(super) mod ledger;
 pub(super) mod url;
 pub(super) mod write;
 
+mod api_keys;
 mod audit;
 mod changes;
 mod credentials;
@@ -20,6 +21,7 @@ mod page;
 mod policies;
 mod postgres;
 mod proposals;
+mod reach;
 mod sign_in;
 mod signers;
 mod sqlite;

@@ -9,6 +9,7 @@ use sqlx::query::QueryAs;
 use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
 use super::database::Store;
+use super::reach::within;
 use super::write::Write;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::model::{Listing, Page};
@@ -114,8 +115,9 @@ impl Store {
     ) -> Result<Page<KeptObject>, RegistryError> {
         let holder = holder.map(|digest| digest.to_hex());
         let owner = listing.owner.as_deref().map(str::to_lowercase);
-        let mut places = "WHERE $1 = $1".to_owned();
-        let mut values = Vec::new();
+        let mut places = concat!("WHERE $1 = $1 AND ", within!("$2", "$3", "team", "owner")).to_owned();
+        let (teams, person) = (listing.reach.teams(), listing.reach.owner().to_owned());
+        let mut values = vec![&teams, &person];
         for (column, value) in [
             ("provider", &listing.provider),
             ("kind", &listing.kind),

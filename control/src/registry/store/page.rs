@@ -7,24 +7,28 @@ use super::database::Store;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::model::{Listing, Page, Status};
 
-/// The statements that read pages of a table. The table has the columns `search`, `status` and `ordinal`, its sort key.
+/// The statements that read pages of a table. The table has the columns `search`, `status`, `team` and
+/// `ordinal`, its sort key.
 pub(super) struct Pages {
     pub(super) rows: &'static str,
     pub(super) count: &'static str,
 }
 
-/// Builds the [`Pages`] of a table with these columns.
+/// Builds the [`Pages`] of a table with these columns. `$owner` is the owner of a row, in lower case.
 macro_rules! pages {
-    ($table:literal, $($columns:tt)+) => {
+    ($table:literal, $owner:literal, $($columns:tt)+) => {
         $crate::registry::store::page::Pages {
             rows: concat!(
                 "SELECT ", $($columns)+, " FROM ", $table,
                 " WHERE ($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2) AND ordinal < $3
-                  ORDER BY ordinal DESC LIMIT $4 OFFSET $5"
+                  AND ",
+                $crate::registry::store::reach::within!("$6", "$7", "team", $owner),
+                " ORDER BY ordinal DESC LIMIT $4 OFFSET $5"
             ),
             count: concat!(
                 "SELECT count(*) FROM ", $table,
-                " WHERE ($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2)"
+                " WHERE ($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2) AND ",
+                $crate::registry::store::reach::within!("$3", "$4", "team", $owner)
             ),
         }
     };
@@ -51,10 +55,17 @@ impl Store {
             .bind(listing.after.unwrap_or(i64::MAX))
             .bind(listing.size_and_one())
             .bind(i64::from(listing.skip))
+            .bind(listing.reach.teams())
+            .bind(listing.reach.owner())
             .fetch_all(&self.reader)
             .await?;
-        let total =
-            sqlx::query_scalar(pages.count).bind(&search).bind(status).fetch_one(&self.reader).await?;
+        let total = sqlx::query_scalar(pages.count)
+            .bind(&search)
+            .bind(status)
+            .bind(listing.reach.teams())
+            .bind(listing.reach.owner())
+            .fetch_one(&self.reader)
+            .await?;
         Page::of(rows, listing, total, place, T::try_from)
     }
 }

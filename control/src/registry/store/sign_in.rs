@@ -5,6 +5,7 @@ use sqlx::Any;
 
 use super::database::Store;
 use super::write::Write;
+use crate::registry::record::admin_role::AdminRole;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::secret_text::SecretText;
 
@@ -65,17 +66,77 @@ impl Store {
         Ok(found.is_some())
     }
 
+    pub(in crate::registry) async fn insert_person_session(
+        &self,
+        id: &Digest,
+        person: &str,
+        role: &AdminRole,
+        settings: &Digest,
+        expires_at: UnixTime,
+    ) -> Result<(), RegistryError> {
+        sqlx::query(
+            "INSERT INTO person_sessions (digest, name, role, settings, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(id.to_hex())
+        .bind(person)
+        .bind(role.to_json()?)
+        .bind(settings.to_hex())
+        .bind(expires_at.0)
+        .execute(&self.writer)
+        .await?;
+        Ok(())
+    }
+
+    pub(in crate::registry) async fn person_of_session(
+        &self,
+        id: &Digest,
+        settings: &Digest,
+        now: UnixTime,
+    ) -> Result<Option<(String, AdminRole)>, RegistryError> {
+        let found: Option<(String, String)> = sqlx::query_as(
+            "SELECT name, role FROM person_sessions WHERE digest = $1 AND settings = $2 AND expires_at > $3",
+        )
+        .bind(id.to_hex())
+        .bind(settings.to_hex())
+        .bind(now.0)
+        .fetch_optional(&self.reader)
+        .await?;
+        found.map(|(name, role)| Ok((name, AdminRole::from_json(&role)?))).transpose()
+    }
+
+    /// Stores the digest of a sign-in's state, and deletes expired ones. Returns false if it is stored already.
+    pub(in crate::registry) async fn insert_ended_sign_in(
+        &self,
+        state: &Digest,
+        expires_at: UnixTime,
+        now: UnixTime,
+    ) -> Result<bool, RegistryError> {
+        sqlx::query("DELETE FROM ended_sign_ins WHERE expires_at <= $1")
+            .bind(now.0)
+            .execute(&self.writer)
+            .await?;
+        let done = sqlx::query::<Any>(
+            "INSERT INTO ended_sign_ins (digest, expires_at) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING",
+        )
+        .bind(state.to_hex())
+        .bind(expires_at.0)
+        .execute(&self.writer)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Deletes a session, and all expired ones.
     pub(in crate::registry) async fn delete_session(
         &self,
         id: &Digest,
         now: UnixTime,
     ) -> Result<(), RegistryError> {
-        sqlx::query("DELETE FROM sessions WHERE digest = $1 OR expires_at <= $2")
-            .bind(id.to_hex())
-            .bind(now.0)
-            .execute(&self.writer)
-            .await?;
+        for sql in [
+            "DELETE FROM sessions WHERE digest = $1 OR expires_at <= $2",
+            "DELETE FROM person_sessions WHERE digest = $1 OR expires_at <= $2",
+        ] {
+            sqlx::query(sql).bind(id.to_hex()).bind(now.0).execute(&self.writer).await?;
+        }
         Ok(())
     }
 
@@ -151,7 +212,9 @@ impl Write {
             .bind(hash)
             .execute(self.connection())
             .await?;
-        sqlx::query::<Any>("DELETE FROM sessions").execute(self.connection()).await?;
+        for sql in ["DELETE FROM sessions", "DELETE FROM person_sessions"] {
+            sqlx::query::<Any>(sql).execute(self.connection()).await?;
+        }
         Ok(())
     }
 }

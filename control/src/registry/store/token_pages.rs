@@ -7,6 +7,7 @@ use sqlx::query::{QueryAs, QueryScalar};
 
 use super::database::Store;
 use super::page::containing;
+use super::reach::within;
 use super::tokens::{COLUMNS, Row};
 use super::write::Write;
 use crate::registry::record::day::Day;
@@ -15,13 +16,16 @@ use crate::registry::record::model::{Listing, Page, Status, Token};
 use crate::registry::record::selection::{Attention, EXPIRING_DAYS, Order, UNUSED_DAYS};
 
 /// The condition of a listing. The parameters are: search, status, attention, now, the end of the time in which tokens
-/// count as expiring, the time and the day before which tokens count as unused.
-const MATCHES: &str = "($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2)
+/// count as expiring, the time and the day before which tokens count as unused, the teams and the owner in reach.
+const MATCHES: &str = concat!(
+    "($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2)
     AND ($3 = '' OR (status = 'active'
         AND (expires_at IS NULL OR expires_at > $4) AND (retires_at IS NULL OR retires_at > $4)
         AND (($3 = 'expiring' AND successor IS NULL AND expires_at <= $5)
           OR ($3 = 'unused' AND created_at < $6 AND (last_used IS NULL OR last_used < $7))
-          OR ($3 = 'unowned' AND owner IS NULL))))";
+          OR ($3 = 'unowned' AND owner IS NULL)))) AND ",
+    within!("$8", "$9", "team", "lower(owner)")
+);
 
 const SECONDS_OF_DAY: i64 = 86_400;
 
@@ -75,7 +79,7 @@ impl Store {
     ) -> Result<Page<Token>, RegistryError> {
         let Parameters { search, status, attention, times } = Parameters::of(listing, now);
         let sql = format!(
-            "SELECT {COLUMNS} FROM tokens WHERE {MATCHES} AND ordinal < $8 ORDER BY {} LIMIT $9 OFFSET $10",
+            "SELECT {COLUMNS} FROM tokens WHERE {MATCHES} AND ordinal < $10 ORDER BY {} LIMIT $11 OFFSET $12",
             listing.order.terms()
         );
         let query: QueryAs<'_, _, Row, AnyArguments> = sqlx::query_as(AssertSqlSafe(sql));
@@ -83,6 +87,8 @@ impl Store {
         let rows: Vec<Row> = times
             .into_iter()
             .fold(query, QueryAs::bind)
+            .bind(listing.reach.teams())
+            .bind(listing.reach.owner())
             .bind(listing.after.unwrap_or(i64::MAX))
             .bind(listing.size_and_one())
             .bind(i64::from(listing.skip))
@@ -91,7 +97,13 @@ impl Store {
         let sql = format!("SELECT count(*) FROM tokens WHERE {MATCHES}");
         let query: QueryScalar<'_, _, i64, AnyArguments> = sqlx::query_scalar(AssertSqlSafe(sql));
         let query = query.bind(&search).bind(status).bind(attention);
-        let total = times.into_iter().fold(query, QueryScalar::bind).fetch_one(&self.reader).await?;
+        let total = times
+            .into_iter()
+            .fold(query, QueryScalar::bind)
+            .bind(listing.reach.teams())
+            .bind(listing.reach.owner())
+            .fetch_one(&self.reader)
+            .await?;
         Page::of(rows, listing, total, |row| row.ordinal, Token::try_from)
     }
 

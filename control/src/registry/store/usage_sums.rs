@@ -8,6 +8,7 @@ use sqlx::query::Query;
 use sqlx::{Any, Row as _};
 
 use super::database::Store;
+use super::reach::within;
 use crate::registry::record::day::Day;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::usage::{Counts, UsageBy, UsageDetail, UsageLine, UsageQuery, UsageTotal};
@@ -34,8 +35,11 @@ macro_rules! sums {
 /// The rows of a question: its span and its filters.
 macro_rules! asked {
     () => {
-        " FROM usage WHERE hour >= $1 AND hour < $2 AND ($3 = '' OR principal = $3) AND ($4 = '' OR owner = $4)
-          AND ($5 = '' OR team = $5) AND ($6 = '' OR provider = $6) AND ($7 = '' OR model = $7)"
+        concat!(
+            " FROM usage WHERE hour >= $1 AND hour < $2 AND ($3 = '' OR principal = $3) AND ($4 = '' OR owner = $4)
+              AND ($5 = '' OR team = $5) AND ($6 = '' OR provider = $6) AND ($7 = '' OR model = $7) AND ",
+            within!("$8", "$9", "team", "owner")
+        )
     };
 }
 
@@ -54,7 +58,7 @@ macro_rules! by {
             $key,
             " ORDER BY ",
             $order,
-            " LIMIT $8"
+            " LIMIT $10"
         )
     };
 }
@@ -66,7 +70,7 @@ const DETAILS: &str = concat!(
     sums!(),
     asked!(),
     " GROUP BY hour / 86400, principal, owner, team, provider, model
-      ORDER BY hour / 86400, principal, owner, team, provider, model LIMIT $8"
+      ORDER BY hour / 86400, principal, owner, team, provider, model LIMIT $10"
 );
 
 const ALL_TIME: &str =
@@ -175,6 +179,8 @@ fn with_question<'q>(
         .bind(text(&query.team))
         .bind(text(&query.provider))
         .bind(text(&query.model))
+        .bind(query.reach.teams())
+        .bind(query.reach.owner().to_owned())
 }
 
 /// Reads the counts from the pairs of sums that begin at `first`.

@@ -20,7 +20,7 @@ macro_rules! columns {
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM users WHERE email = $1");
 
-const PAGES: Pages = pages!("users", columns!());
+const PAGES: Pages = pages!("users", "email", columns!());
 
 #[derive(sqlx::FromRow)]
 struct Row {

@@ -8,9 +8,9 @@ use keyswap_core::identity::jwt::{
 };
 use keyswap_core::request::{Header, IdentityCredential, RequestHead, find_identity};
 
-use super::keys::{Keys, KeysUnavailableError};
-use super::settings::AccessSettings;
+use super::settings::{AccessSettings, KEYS_URL};
 use crate::registry::{Actor, now};
+use crate::server::issuer_keys::{Keys, KeysUnavailableError};
 use crate::server::problem::Problem;
 
 /// Sign-in by Cloudflare Access.
@@ -25,7 +25,11 @@ impl Access {
     /// Returns sign-in with these settings, an error if they are invalid. Keys are fetched on the first request.
     pub fn new(settings: &AccessSettings) -> anyhow::Result<Self> {
         let issuer = settings.issuer()?;
-        Ok(Self { admins: settings.admins()?, keys: Keys::new(&issuer)?, issuer })
+        Ok(Self {
+            admins: settings.admins()?,
+            keys: Keys::new(&issuer, "Cloudflare Access", KEYS_URL)?,
+            issuer,
+        })
     }
 
     /// Returns the administrator that a request's JWT names, `None` for a request without a JWT. An invalid JWT, or one

@@ -4,8 +4,6 @@
 //! must be one of the administrators. A request with a JWT is judged by the JWT alone, without its session.
 
 mod actor;
-mod keys;
-mod pace;
 mod settings;
 
 pub use actor::Access;

@@ -4,13 +4,14 @@
 //! line.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use anyhow::{Context as _, anyhow, ensure};
-use keyswap_core::identity::jwt::{Issuer, KeySource, RemoteKeys};
+use keyswap_core::identity::jwt::Issuer;
 use keyswap_core::policy::{Policy, PolicyErrors};
-use reqwest::Url;
 use serde_json::{Map, json};
+
+/// The option with the URL of the keys.
+pub(super) const KEYS_URL: &str = "--access-keys-url";
 
 /// The accepted tokens of Cloudflare Access, and the administrators.
 #[derive(Debug)]
@@ -57,25 +58,6 @@ impl AccessSettings {
     }
 }
 
-/// Returns the URL of the issuer's keys. Plain HTTP to another than a loopback address is an error.
-pub(super) fn source(issuer: &Issuer) -> anyhow::Result<(Url, &RemoteKeys)> {
-    let (KeySource::Jwks(remote) | KeySource::Discovery(remote)) = issuer.keys() else {
-        return Err(anyhow!("the issuer has no URL for its keys"));
-    };
-    let scheme = if remote.endpoint.https { "https" } else { "http" };
-    let url = Url::parse(&format!("{scheme}://{}{}", remote.endpoint.authority, remote.endpoint.path))
-        .context("invalid `--access-keys-url`")?;
-    let expected =
-        "invalid `--access-keys-url`: expected `https://…`, since plain HTTP lets others replace the keys";
-    ensure!(remote.endpoint.https || is_loopback(&url), expected);
-    Ok((url, remote))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 fn in_words(errors: &PolicyErrors) -> anyhow::Error {
     let words = errors.0.iter().map(|error| {
         let message = &error.message;
@@ -92,6 +74,7 @@ fn in_words(errors: &PolicyErrors) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::issuer_keys::Place;
 
     fn settings() -> AccessSettings {
         AccessSettings {
@@ -105,7 +88,10 @@ mod tests {
     /// Returns the URL of the keys, or the text of the error.
     fn keys(settings: &AccessSettings) -> String {
         let issuer = settings.issuer();
-        let found = issuer.and_then(|issuer| source(&issuer).map(|(url, _)| url.to_string()));
+        let place = issuer.and_then(|issuer| Ok(Place::of(&issuer, KEYS_URL)?.0));
+        let found = place.map(|place| match place {
+            Place::Set(url) | Place::Document(url, _) | Place::Both(_, url) => url.to_string(),
+        });
         found.unwrap_or_else(|error| error.to_string())
     }
 

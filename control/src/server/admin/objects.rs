@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::registry::{Holder, ObjectListing, RegistryError};
+use crate::registry::{Holder, ObjectListing, Reach, RegistryError};
 
 /// The query parameters. Empty ones are ignored, as a form sends them.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -33,6 +33,7 @@ impl TryFrom<Asked> for ObjectListing {
             left: asked.left == "yes",
             after: asked.after,
             limit: asked.limit,
+            reach: Reach::All,
         })
     }
 }

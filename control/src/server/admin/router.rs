@@ -1,12 +1,12 @@
 //! The routes of the administration, and the security headers of all answers.
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware;
 use axum::response::Response;
-use axum::routing::post;
 
-use super::{api, dashboard, origin, sign_in, who};
+use super::gate::{AdminState, Row};
+use super::{api, dashboard, origin};
 use crate::server::state::State;
 
 /// The Content-Security-Policy: pages load from, and send forms to, this origin only, and cannot be framed.
@@ -14,16 +14,32 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 pub(in crate::server) fn router(state: &State) -> Router<State> {
-    let signed_in = Router::new()
-        .nest("/admin/api", api::router::router())
-        .route("/admin/session", axum::routing::delete(sign_in::sign_out))
-        .route_layer(middleware::from_fn_with_state(state.clone(), who::require));
+    let state = AdminState::new(state.clone());
     Router::new()
-        .merge(signed_in)
-        .merge(dashboard::router::router(state))
-        .route("/admin/session", post(sign_in::sign_in))
+        .merge(api::router::routes().into_router())
+        .merge(api::router::open())
+        .merge(dashboard::router::router(&state))
         .route_layer(middleware::from_fn(origin::require_own))
         .route_layer(middleware::map_response(protect))
+        .with_state(state)
+}
+
+/// A route of the administration for signed-in people and programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminRoute {
+    /// The method.
+    pub method: Method,
+    /// The pattern of the path.
+    pub path: &'static str,
+    /// The operation in words.
+    pub operation: &'static str,
+}
+
+/// Returns the routes for signed-in people and programs: of the API, then of the dashboard.
+pub fn admin_routes() -> Vec<AdminRoute> {
+    let rows = api::router::routes().into_rows().into_iter().chain(dashboard::router::routes().into_rows());
+    rows.map(|Row { method, path, operation }| AdminRoute { method, path, operation: operation.words() })
+        .collect()
 }
 
 async fn protect(mut response: Response) -> Response {

@@ -3,7 +3,7 @@
 use keyswap_core::base::{Digest, UnixTime};
 use serde::Deserialize;
 
-use crate::registry::{RegistryError, UsageBy, UsageQuery, now};
+use crate::registry::{Reach, RegistryError, UsageBy, UsageQuery, now};
 
 /// The days of an answer without `since`.
 const DEFAULT_DAYS: i64 = 30;
@@ -62,6 +62,7 @@ impl Asked {
             team: some(self.team.as_ref()),
             provider: some(self.provider.as_ref()),
             model: some(self.model.as_ref()),
+            reach: Reach::All,
         })
     }
 }

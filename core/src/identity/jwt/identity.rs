@@ -21,6 +21,8 @@ pub(crate) const EMAIL: &str = "email";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedIdentity {
     issuer: String,
+    /// The tenant of the subject, where the issuer has several: only together do both tell one subject from another.
+    tenant: Option<String>,
     subject: String,
     email: Option<Email>,
     is_service: bool,
@@ -85,7 +87,7 @@ pub(crate) enum Subjects {
 
 impl VerifiedIdentity {
     pub(super) fn new(
-        issuer: &str,
+        (issuer, tenant): (&str, Option<&str>),
         subjects: &Subjects,
         VerifiedClaims(claims): &VerifiedClaims,
         dates: Dates,
@@ -93,6 +95,7 @@ impl VerifiedIdentity {
     ) -> Result<Self, IdentityError> {
         let identity = |subject: &str, email, is_service| Self {
             issuer: issuer.to_owned(),
+            tenant: tenant.map(str::to_owned),
             subject: subject.to_owned(),
             email,
             is_service,
@@ -167,12 +170,13 @@ impl VerifiedIdentity {
 
     /// Returns the identity as a record with this scope.
     ///
-    /// The digest of the record is that of issuer and subject, so that id and limits stay with the principal. The
+    /// The digest of the record is that of issuer, tenant and subject, so that id and limits stay with the principal. The
     /// record has no expiry, because the claims were judged.
     pub fn record(&self, scope: Scope) -> CallerRecord {
         let name = self.chosen.label.as_deref().or(self.email()).unwrap_or(&self.subject);
-        // A name of the policy has no such separator.
-        let digest = Digest::of(&[self.issuer.as_bytes(), b"\0", self.subject.as_bytes()].concat());
+        // None of the parts has such a separator.
+        let parts = [Some(self.issuer.as_str()), self.tenant.as_deref(), Some(&self.subject)];
+        let digest = Digest::of(parts.into_iter().flatten().collect::<Vec<_>>().join("\0").as_bytes());
         CallerRecord {
             kind: CallerKind::Person,
             digest,

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::algorithm::Algorithm;
-use super::claims::{ClaimRules, ClaimValue};
+use super::claim_rules::ClaimRules;
+use super::claims::ClaimValue;
 use super::endpoint::Endpoint;
 use super::error::JwtError;
 use super::identity::{Subjects, VerifiedIdentity};
 use super::jwk_set::{JwkSet, NoKey};
 use super::jws::{JwsError, MAX_TOKEN_BYTES};
+use super::origin::Origin;
 use super::rule::{Chosen, IssuerRule};
 use super::signature::SignatureVerifier;
 use super::unverified::UnverifiedJwt;
@@ -19,6 +21,8 @@ use crate::request::IdentitySlot;
 #[derive(Clone, Debug)]
 pub struct Issuer {
     pub(crate) name: String,
+    /// The policy's preset.
+    pub(crate) preset: &'static str,
     pub(crate) rules: ClaimRules,
     pub(crate) algorithms: Vec<Algorithm>,
     /// The longest token, in bytes.
@@ -81,7 +85,7 @@ pub enum Principals {
 }
 
 impl Issuer {
-    /// Finds the issuer that judges a token: the one in its `iss`, if that issuer takes tokens from this slot. Of several
+    /// Finds the issuer that judges a token: the one that its claims name, if that issuer takes tokens from this slot. Of several
     /// entries for one issuer, the first is chosen that has the token's audience and whose required claims the token has; else
     /// the first with its audience. The entry that is chosen judges the same claims again, once they are verified.
     ///
@@ -125,7 +129,11 @@ impl Issuer {
         if self.names_keys && jws.kid().is_none() {
             return Err(JwtError::KeyUnnamed);
         }
-        let key = keys.select(jws).map_err(JwtError::Key)?;
+        let key = keys.select_of(self.is_trust_domain(), jws).map_err(JwtError::Key)?;
+        let tenant = self.rules.origin.tenant(jwt.unverified_claims());
+        if tenant.is_some_and(|tenant| !key.may_sign_for(tenant)) {
+            return Err(JwtError::Key(NoKey::OtherTenant));
+        }
         let claims = jwt.verify(key, verifier).map_err(|error| match error {
             // A key without a name may have been replaced by another.
             JwtError::Signature if key.kid().is_none() => JwtError::Key(NoKey::Unproven),
@@ -133,7 +141,8 @@ impl Issuer {
         })?;
         let dates = self.rules.judge(&claims, now).map_err(JwtError::Claims)?;
         let rule = Chosen::of(&self.rights, &claims.0);
-        VerifiedIdentity::new(&self.name, &self.subjects, &claims, dates, rule).map_err(JwtError::Identity)
+        VerifiedIdentity::new((&self.name, tenant), &self.subjects, &claims, dates, rule)
+            .map_err(JwtError::Identity)
     }
 
     /// Returns the length of the longest token that one of the issuers takes, in bytes.
@@ -155,9 +164,38 @@ impl Issuer {
         &self.name
     }
 
-    /// Returns the issuer's `iss`.
+    /// Returns the policy's preset.
+    pub fn preset(&self) -> &'static str {
+        self.preset
+    }
+
+    /// Returns the issuer's `iss`: with `{tenant}` in place of a tenant, and for a SPIFFE trust domain its SPIFFE ID.
     pub fn url(&self) -> &str {
-        &self.rules.issuer
+        self.rules.origin.text()
+    }
+
+    /// Returns every value that `iss` may have; none for a SPIFFE trust domain.
+    pub fn names(&self) -> Vec<&str> {
+        self.rules.origin.names()
+    }
+
+    /// Returns whether the tokens are those of a SPIFFE trust domain, known by their `sub`.
+    pub fn is_trust_domain(&self) -> bool {
+        matches!(self.rules.origin, Origin::TrustDomain(_))
+    }
+
+    /// Returns the tenants; none for an issuer with one name.
+    pub fn tenants(&self) -> impl Iterator<Item = &str> {
+        let tenants = match &self.rules.origin {
+            Origin::Tenants { tenants, .. } => tenants.as_slice(),
+            _ => &[],
+        };
+        tenants.iter().map(|(tenant, _)| tenant.as_str())
+    }
+
+    /// Returns the claim with the audience, by name or JSON pointer.
+    pub fn audience_claim(&self) -> &str {
+        &self.rules.audience_claim
     }
 
     /// Returns the audiences of its tokens.

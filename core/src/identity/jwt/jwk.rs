@@ -1,6 +1,7 @@
 //! One JSON Web Key: a public key for signatures, checked when it is loaded (RFC 7517, RFC 7518 section 6, RFC 8037).
 //!
-//! A key is used only as its `use`, `key_ops` and `alg` allow. Without `alg` the type of the key decides. Refused are:
+//! A key is used only as its `use`, `key_ops` and `alg` allow. Without `alg` the type of the key decides. A key with the use
+//! `jwt-svid` is for the tokens of a SPIFFE trust domain and for no others (SPIFFE Trust Domain and Bundle section 4.2). Refused are:
 //! - symmetric keys, and keys published with their private part,
 //! - RSA moduli under 2048 or over 4096 bits (no verifier here goes further), and public exponents other than 65537,
 //! - points that are not on their curve.
@@ -19,6 +20,10 @@ use crate::syntax::base64url;
 pub struct Jwk {
     kid: Option<String>,
     algorithm: Option<Algorithm>,
+    /// Set for a key of a SPIFFE trust domain.
+    is_of_domain: bool,
+    /// The one issuer that signs with the key, where its set is of several and the key says so.
+    issuer: Option<String>,
     key: PublicKey,
     spki: Vec<u8>,
 }
@@ -76,7 +81,11 @@ impl fmt::Display for JwkError {
 /// Equal keys are the same key for the same `kid` and algorithm.
 impl PartialEq for Jwk {
     fn eq(&self, other: &Self) -> bool {
-        self.spki == other.spki && self.kid == other.kid && self.algorithm == other.algorithm
+        self.spki == other.spki
+            && self.kid == other.kid
+            && self.algorithm == other.algorithm
+            && self.is_of_domain == other.is_of_domain
+            && self.issuer == other.issuer
     }
 }
 
@@ -86,7 +95,7 @@ impl Jwk {
     /// Reads one member of `keys`.
     pub(super) fn from_value(value: &Value) -> Result<Self, JwkError> {
         let members = value.as_object().ok_or(JwkError::Type)?;
-        check_use(members)?;
+        let is_of_domain = read_use(members)?;
         if ["d", "p", "q", "k"].iter().any(|name| members.contains_key(*name)) {
             return Err(if text(members, "kty") == Some("oct") { JwkError::Type } else { JwkError::Private });
         }
@@ -98,13 +107,29 @@ impl Jwk {
         let kid = read_kid(members).map_err(|InvalidKid| JwkError::KeyId)?;
         match algorithm {
             Some(algorithm) if !key.can(algorithm) => Err(JwkError::Algorithm),
-            _ => Ok(Self { kid, algorithm, key, spki }),
+            _ => Ok(Self { kid, algorithm, is_of_domain, issuer: only_issuer(members), key, spki }),
         }
     }
 
     /// Returns the key's name within its set.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
+    }
+
+    /// Returns whether the key is of a SPIFFE trust domain.
+    pub(crate) fn is_of_domain(&self) -> bool {
+        self.is_of_domain
+    }
+
+    /// Returns the one issuer that signs with the key; `None` where the key does not say so.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Returns whether the key may sign for a tenant. One that names another issuer signs for that issuer only, so that the key for
+    /// personal accounts at Microsoft makes no token of a company's directory.
+    pub(super) fn may_sign_for(&self, tenant: &str) -> bool {
+        self.issuer.as_ref().is_none_or(|issuer| issuer.split('/').any(|part| part == tenant))
     }
 
     /// Returns whether signatures of this algorithm may be checked with the key.
@@ -134,12 +159,19 @@ impl PublicKey {
     }
 }
 
-fn check_use(members: &Map<String, Value>) -> Result<(), JwkError> {
-    let signs = members.get("use").is_none_or(|value| value == "sig");
+/// Reads the purpose of the key, and returns whether it is that of a SPIFFE trust domain.
+fn read_use(members: &Map<String, Value>) -> Result<bool, JwkError> {
+    let of_domain = members.get("use").is_some_and(|value| value == "jwt-svid");
+    let signs = of_domain || members.get("use").is_none_or(|value| value == "sig");
     let verifies = members.get("key_ops").is_none_or(|value| {
         value.as_array().is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
     });
-    if signs && verifies { Ok(()) } else { Err(JwkError::Use) }
+    if signs && verifies { Ok(of_domain) } else { Err(JwkError::Use) }
+}
+
+/// Reads the member `issuer` of Microsoft's keys. A template there stands for every tenant.
+fn only_issuer(members: &Map<String, Value>) -> Option<String> {
+    text(members, "issuer").filter(|issuer| !issuer.contains('{')).map(str::to_owned)
 }
 
 fn read_key(members: &Map<String, Value>) -> Result<(PublicKey, Vec<u8>), JwkError> {

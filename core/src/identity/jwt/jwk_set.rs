@@ -8,7 +8,6 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::algorithm::Algorithm;
 use super::jwk::{Jwk, JwkError};
 use super::jws::{MAX_DEPTH, UnverifiedJws};
 use crate::syntax::json;
@@ -64,6 +63,8 @@ pub enum NoKey {
     Algorithm,
     /// The signature does not hold under the key without a `kid`. The set may be older than the token, so a refetch may help.
     Unproven,
+    /// The key is of another tenant.
+    OtherTenant,
 }
 
 impl std::error::Error for NoKey {}
@@ -76,6 +77,7 @@ impl fmt::Display for NoKey {
             Self::Unnamed => "the token names no key, and the issuer has none for its `alg`",
             Self::Algorithm => "the key is for another algorithm than the token's `alg`",
             Self::Unproven => "the signature does not hold under the key of the issuer that has no `kid`",
+            Self::OtherTenant => "the key is of another tenant than the token",
         })
     }
 }
@@ -123,18 +125,20 @@ impl JwkSet {
     /// # Errors
     /// [`NoKey`] where no key fits, or more than one.
     pub fn select(&self, jws: &UnverifiedJws<'_>) -> Result<&Jwk, NoKey> {
-        let algorithm = jws.algorithm();
-        match jws.kid() {
-            Some(kid) => self.named(kid, algorithm),
-            None => only_one(self.keys.iter().filter(|key| key.is_for(algorithm))),
-        }
+        self.select_of(false, jws)
     }
 
-    fn named(&self, kid: &str, algorithm: Algorithm) -> Result<&Jwk, NoKey> {
-        let mut keys = self.keys.iter().filter(|key| key.kid() == Some(kid));
-        match (keys.next(), keys.next()) {
+    /// Returns the key of a token as [`JwkSet::select`] does, among those of a SPIFFE trust domain or among all others.
+    pub(super) fn select_of(&self, domain: bool, jws: &UnverifiedJws<'_>) -> Result<&Jwk, NoKey> {
+        let algorithm = jws.algorithm();
+        let keys = || self.keys.iter().filter(|key| key.is_of_domain() == domain);
+        let Some(kid) = jws.kid() else {
+            return only_one(keys().filter(|key| key.is_for(algorithm)));
+        };
+        let mut named = keys().filter(|key| key.kid() == Some(kid));
+        match (named.next(), named.next()) {
             (None, _) => {
-                let unnamed = self.keys.iter().filter(|key| key.kid().is_none() && key.is_for(algorithm));
+                let unnamed = keys().filter(|key| key.kid().is_none() && key.is_for(algorithm));
                 only_one(unnamed).map_err(|_| NoKey::Unknown)
             }
             (Some(key), None) if key.is_for(algorithm) => Ok(key),

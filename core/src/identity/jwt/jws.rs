@@ -18,6 +18,8 @@ use crate::syntax::{base64url, json};
 
 /// The longest token that is read unless a policy says otherwise, in bytes. A longer one is refused unread.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// The longest token that a policy may accept, in bytes.
+pub(crate) const LONGEST_TOKEN_BYTES: usize = 16 * 1024;
 
 /// The deepest nesting of a token's JSON, in levels.
 pub(super) const MAX_DEPTH: u8 = 16;

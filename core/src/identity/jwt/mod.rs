@@ -6,6 +6,7 @@
 //! Nothing here fetches, and nothing in a token leads to a fetch: the policy has the address of an issuer's keys.
 
 mod algorithm;
+mod claim_rules;
 mod claims;
 mod discovery;
 mod endpoint;
@@ -16,6 +17,7 @@ mod jwk;
 mod jwk_set;
 mod jws;
 mod kid;
+mod origin;
 mod pure_rust;
 mod quorum;
 mod rule;
@@ -24,7 +26,9 @@ mod signatures;
 mod unverified;
 
 pub use self::algorithm::Algorithm;
-pub use self::claims::{ClaimRules, ClaimValue, ClaimsError, VerifiedClaims};
+pub(crate) use self::claim_rules::AUDIENCE;
+pub use self::claim_rules::ClaimRules;
+pub use self::claims::{ClaimValue, ClaimsError, VerifiedClaims};
 pub use self::discovery::{DiscoveryError, MAX_DISCOVERY_BYTES, jwks_endpoint};
 pub use self::endpoint::Endpoint;
 pub use self::error::JwtError;
@@ -34,6 +38,7 @@ pub use self::issuer::{Issuer, KeySource, Principals, RemoteKeys};
 pub use self::jwk::{Jwk, JwkError};
 pub use self::jwk_set::{JwkSet, JwkSetError, MAX_KEYS, MAX_SET_BYTES, NoKey};
 pub use self::jws::{JwsError, MAX_TOKEN_BYTES, UnverifiedJws};
+pub(crate) use self::origin::{Origin, SPIFFE, TENANT, is_trust_domain};
 pub use self::pure_rust::PureRust;
 pub use self::quorum::Quorum;
 pub(crate) use self::quorum::Tally;
@@ -42,4 +47,4 @@ pub(crate) use self::rule::{Conditions, Given, MAX_LABEL_CHARS};
 pub use self::signature::{NativeCheck, SignatureCheck, SignatureVerifier, VerifierUnavailable};
 pub use self::signatures::{JwsSignatures, MAX_SIGNATURES};
 pub use self::unverified::{UnverifiedJwt, is_jwt_shaped};
-pub(crate) use self::unverified::{begins_as_jwt, expiry_of};
+pub(crate) use self::unverified::{begins_as_jwt, expiry_of, text_of};

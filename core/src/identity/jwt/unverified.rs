@@ -3,7 +3,7 @@
 use super::claims::{Claims, ClaimsError, VerifiedClaims};
 use super::error::JwtError;
 use super::jwk::Jwk;
-use super::jws::{MAX_TOKEN_BYTES, UnverifiedJws};
+use super::jws::{LONGEST_TOKEN_BYTES, MAX_TOKEN_BYTES, UnverifiedJws};
 use super::signature::SignatureVerifier;
 use crate::base::UnixTime;
 use crate::syntax::base64url;
@@ -24,15 +24,24 @@ pub(crate) fn begins_as_jwt(credential: &[u8]) -> bool {
 ///
 /// Neither signature nor algorithm matters here, because the upstream judges the token.
 pub(crate) fn expiry_of(token: &[u8]) -> Option<UnixTime> {
-    let mut parts = token.split(|byte| *byte == b'.');
-    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    if token.len() > MAX_TOKEN_BYTES || parts.next().is_some() {
-        return None;
-    }
-    let claims = Claims::parse(&base64url::decode(payload)?)?;
+    let claims = claims_of(token)?;
     let seconds = claims.get("exp")?.as_f64().filter(|seconds| *seconds >= 0.0)?;
     #[expect(clippy::cast_possible_truncation, reason = "what is too large becomes the latest time there is")]
     Some(UnixTime(seconds as i64))
+}
+
+/// Returns a claim that is a text, by its name or its JSON pointer, of a token that was verified.
+pub(crate) fn text_of(verified: &[u8], name: &str) -> Option<String> {
+    claims_of(verified)?.get(name)?.as_str().map(str::to_owned)
+}
+
+fn claims_of(token: &[u8]) -> Option<Claims> {
+    let mut parts = token.split(|byte| *byte == b'.');
+    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if token.len() > LONGEST_TOKEN_BYTES || parts.next().is_some() {
+        return None;
+    }
+    Claims::parse(&base64url::decode(payload)?)
 }
 
 /// A well-formed JWT. Its claims are reachable through [`UnverifiedJwt::verify`] only.

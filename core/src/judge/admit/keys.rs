@@ -8,7 +8,7 @@ use crate::answer::CheckError;
 use crate::base::{Digest, Moment};
 use crate::host::Store;
 use crate::judge::progress::{AnswerHead, Check, Context, Exit, Progress, Sent, SentKey, retry_after};
-use crate::judge::verify::Caller;
+use crate::judge::verify::{Caller, Presented};
 use crate::request::IdentitySlot;
 use crate::services::Lookup;
 use crate::upstream::{
@@ -101,10 +101,12 @@ impl UpstreamKeys {
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Option<KeyInHand>, Exit<'a>> {
-        let jwt = match caller.slot {
-            Some(IdentitySlot::Header(header)) => Some(CallerJwt { header, token: &caller.token }),
+        let header = match caller.slot {
+            Some(IdentitySlot::Header(header)) => Some(header.as_str()),
             _ => None,
         };
+        let is_jwt = matches!(caller.presented, Presented::Identity);
+        let jwt = is_jwt.then_some(CallerJwt { header, token: &caller.token });
         match self.0.find(id, jwt.as_ref(), context.results, context.now) {
             Lookup::Ready(key, renewal) => {
                 progress.note_renewal(renewal);

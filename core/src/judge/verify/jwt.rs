@@ -184,12 +184,16 @@ fn note_rule<'a>(
     progress: &mut Progress<'a>,
 ) -> Result<&'a IssuerRule, CheckError<'a>> {
     let rule = issuer.rule_of(identity);
-    if issuer.has_rules() {
-        let missed = issuer.rights().iter().zip(&identity.chosen().missed).enumerate();
-        let missed =
-            missed.map(|(rule, (it, condition))| Check::RuleMissed { rule, claim: it.claim(*condition) });
-        progress.checks.extend(missed);
-        progress.checks.extend(identity.chosen().rule.map(Check::RuleFits));
+    let mut missed = issuer.rights().iter().zip(&identity.chosen().missed);
+    if !issuer.has_rules() {
+        // Only a team can be missing.
+        let claim = missed.next().map(|(it, condition)| it.claim(*condition));
+        return rule.ok_or(claim.map_or(CheckError::NoRule(issuer.name()), CheckError::NoTeam));
     }
+    let missed = missed.enumerate();
+    let missed =
+        missed.map(|(rule, (it, condition))| Check::RuleMissed { rule, claim: it.claim(*condition) });
+    progress.checks.extend(missed);
+    progress.checks.extend(identity.chosen().rule.map(Check::RuleFits));
     rule.ok_or(CheckError::NoRule(issuer.name()))
 }

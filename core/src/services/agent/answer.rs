@@ -38,6 +38,7 @@ pub(super) enum AgentError {
     NoValue,
     Document,
     Value(SecretError),
+    Unexpected,
     NoExpiry,
     TooFar,
     Expired,
@@ -53,6 +54,7 @@ impl fmt::Display for AgentError {
             Self::NoValue => "the answer has no string at `value`",
             Self::Document => "the answer is a JSON document: point at the value in it with `value`",
             Self::Value(fault) => return write!(f, "the value {fault}"),
+            Self::Unexpected => "the answer has another text than it must have by `expect`",
             Self::NoExpiry => {
                 "the answer has no expiry of the value: point at one with `expires_at` or \
                  `expires_in`, or set `max_age`"
@@ -63,10 +65,11 @@ impl fmt::Display for AgentError {
     }
 }
 
-/// Reads the answer to a request that was made at `asked_at`.
+/// Reads the answer to a request that was made at `asked_at`. `expected` has the texts that must stand at places of it.
 pub(super) fn read(
     body: &[u8],
     source: &HttpSource,
+    expected: &[(String, String)],
     asked_at: Moment,
     now: Moment,
 ) -> Result<Answer, AgentError> {
@@ -77,6 +80,12 @@ pub(super) fn read(
         None => (plain(body)?, None),
         Some(pointer) => {
             let mut document = json::parse_within(MAX_DEPTH, body).map_err(|_| AgentError::Form)?;
+            let has = |(pointer, text): &(String, String)| {
+                document.pointer(pointer).and_then(Value::as_str) == Some(text)
+            };
+            if !expected.iter().all(has) {
+                return Err(AgentError::Unexpected);
+            }
             let said = source.expiry.said_in(&document, asked_at)?;
             (take_text(&mut document, pointer).ok_or(AgentError::NoValue)?, said)
         }
@@ -178,7 +187,7 @@ mod tests {
     /// Returns the seconds for which the value is good.
     fn life(body: &str, more: &Value) -> Result<u64, AgentError> {
         let asked_at = Moment(NOW.0 - 5_000_000_000);
-        read(body.as_bytes(), &source(more), asked_at, NOW)
+        read(body.as_bytes(), &source(more), &[], asked_at, NOW)
             .map(|answer| (answer.expires_at.0 - NOW.0) / 1_000_000_000)
     }
 

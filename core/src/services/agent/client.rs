@@ -1,83 +1,55 @@
-//! An upstream credential that is fetched: from a token agent, a metadata server, a secret manager.
+//! An agent: an upstream credential that is fetched, for every caller or for each caller on its own.
 //!
 //! A value is renewed ahead of its expiry, and used until shortly before it even if the renewal fails. The value stays
 //! in the memory of the worker that fetched it, because other plugins can read what workers share. An agent that fails
 //! several times in a row gets no call for a while.
+//!
+//! A caller's value is found by the digest of the very JWT that it was given for, so that no other caller gets it.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::answer::{self, Answer};
-use crate::base::{Moment, Pause};
+use super::call::Calls;
+use super::held::{Freshness, Held, MAX_FAILURES, PAUSE, Value};
+use crate::base::{Cache, Digest, Moment, Pause};
 use crate::host::Environment;
-use crate::policy::{HttpSource, PolicyError};
-use crate::provider::AuthStyle;
-use crate::secret::{Key, ServiceSecret};
-use crate::services::fetch::{
-    AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, ServiceId, Subject,
-};
+use crate::policy::{HttpSource, PolicyError, Subject as For};
+use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, ServiceId, Subject};
 use crate::services::resolution::{Accepted, FetchResults, Lookup, Resolution};
 
-/// The failures in a row after which the pauses are long.
-const MAX_FAILURES: u32 = 3;
-/// The pause after that many failures.
-const PAUSE: Duration = Duration::from_secs(30);
-/// The pause after a failure before that.
-const SHORT_PAUSE: Duration = Duration::from_secs(1);
-/// The time before the end of a value at which its use ends; at most a tenth of its life. A request takes time to
-/// arrive.
-const MARGIN: Duration = Duration::from_secs(1);
-/// The least time before the renewal of a value, however short its life.
-const MIN_USE: Duration = Duration::from_millis(250);
-/// The least age of a value that is renewed because an upstream refused it.
-const MIN_REFUSED_AGE: Duration = Duration::from_secs(10);
+/// The callers whose values a worker keeps. One that was dropped is fetched again.
+const MAX_CALLERS: usize = 1000;
 
 pub(crate) struct Agent {
     id: ServiceId,
     /// The place in the policy that asked first.
     path: String,
-    source: HttpSource,
-    /// The header with the agent's own credential.
-    authorization: Option<(String, ServiceSecret)>,
-    state: RefCell<State>,
+    calls: Calls,
+    values: RefCell<Values>,
 }
 
-struct State {
-    current: Option<Current>,
-    pause: Pause,
+/// The values of an agent.
+enum Values {
+    /// One value for every caller.
+    DataPlane(Held),
+    /// A value for each caller.
+    OfCallers(OfCallers),
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self { current: None, pause: Pause::at_most(PAUSE) }
-    }
+struct OfCallers {
+    held: Cache<Held>,
+    /// The pause of the service itself, for the calls of all callers.
+    outage: Pause,
+    /// The caller of the last call that the service could not serve. A single caller's failures are no outage.
+    last_failed: Option<Digest>,
 }
 
-struct Current {
-    value: Value,
-    refresh_at: Moment,
-    /// The moment from which the value is not used.
-    ends_at: Moment,
-    expires_at: Moment,
-    /// The furthest that the end may be ahead of any moment.
-    at_most: Duration,
-}
-
-/// A value, and the moment at which it was fetched.
-#[derive(Clone)]
-pub(crate) struct Value {
-    pub(crate) key: Rc<Key>,
-    pub(crate) fetched_at: Moment,
-}
-
-/// The freshness of a value, for people.
-pub(crate) struct Freshness {
-    pub(crate) fetched_at: Option<Moment>,
-    pub(crate) expires_at: Option<Moment>,
-    pub(crate) is_usable: bool,
-    pub(crate) failures: u32,
-    pub(crate) paused_until: Option<Moment>,
+/// The caller of a request, by its verified JWT.
+#[derive(Clone, Copy)]
+pub(crate) struct CallerToken<'r> {
+    pub(crate) jwt: &'r [u8],
+    pub(crate) digest: Digest,
 }
 
 impl Agent {
@@ -89,20 +61,12 @@ impl Agent {
         path: &str,
         environment: &dyn Environment,
     ) -> Result<Self, PolicyError> {
-        let authorization = match &source.credential {
-            None => None,
-            Some((variable, style)) => {
-                let secret = variable.require(&format!("{path}.http.credential"), environment)?;
-                Some(match style {
-                    AuthStyle::Authorization(scheme) => {
-                        ("authorization".to_owned(), secret.with_scheme(scheme))
-                    }
-                    AuthStyle::Header(name) => (name.clone(), secret),
-                })
-            }
+        let values = match source.subject {
+            For::DataPlane => Values::DataPlane(Held::default()),
+            For::Caller => Values::OfCallers(OfCallers::default()),
         };
-        let (path, source) = (path.to_owned(), source.clone());
-        Ok(Self { id, path, source, authorization, state: RefCell::default() })
+        let calls = Calls::new(source, path, environment)?;
+        Ok(Self { id, path: path.to_owned(), calls, values: RefCell::new(values) })
     }
 
     pub(crate) fn id(&self) -> ServiceId {
@@ -111,30 +75,41 @@ impl Agent {
 
     /// Returns whether another policy's source is this very agent.
     pub(crate) fn is_of(&self, source: &HttpSource) -> bool {
-        self.source == *source
+        self.calls.source == *source
     }
 
-    /// Returns the value. A value that is about to expire comes with the call that renews it.
-    pub(crate) fn find(&self, results: &FetchResults, now: Moment) -> Lookup<Value> {
-        let Ok(mut state) = self.state.try_borrow_mut() else { return Lookup::Unavailable };
-        let may_call = state.pause.is_over(now);
-        match &mut state.current {
-            Some(current) if current.is_usable(now) => {
-                let renewal = (may_call && current.is_due(now)).then(|| {
-                    // One call at a time. If its answer never comes, another call is due.
-                    current.refresh_at = now.after(self.source.timeout + SHORT_PAUSE);
-                    self.fetch(now)
-                });
-                Lookup::Ready(current.value.clone(), renewal)
+    /// Returns whether each caller has a value of its own.
+    pub(crate) fn is_of_callers(&self) -> bool {
+        self.calls.source.subject == For::Caller
+    }
+
+    /// Returns the value for this caller. A value that is about to expire comes with the call that renews it. A caller
+    /// without a JWT has no value of its own.
+    pub(crate) fn find(
+        &self,
+        caller: Option<CallerToken<'_>>,
+        results: &FetchResults,
+        now: Moment,
+    ) -> Lookup<Value> {
+        let Ok(mut values) = self.values.try_borrow_mut() else { return Lookup::Unavailable };
+        let timeout = self.calls.source.timeout;
+        match (&mut *values, caller) {
+            (Values::DataPlane(held), _) => held.find(results, now, timeout, || self.fetch(None, now)),
+            (Values::OfCallers(callers), Some(caller)) => {
+                let may_call = callers.outage.is_over(now);
+                let call = || self.fetch(Some(caller), now).filter(|_| may_call);
+                match callers.held.get_mut(&caller.digest) {
+                    Some(held) => held.find(results, now, timeout, call),
+                    None => Held::default().find(results, now, timeout, call),
+                }
             }
-            _ if may_call => results.fetch_once(self.fetch(now)),
-            _ => Lookup::Unavailable,
+            (Values::OfCallers(_), None) => Lookup::Unavailable,
         }
     }
 
     /// Returns the call that is due, even where no request needs the value yet.
     pub(crate) fn due(&self, now: Moment) -> Option<Fetch> {
-        match self.find(&FetchResults::default(), now) {
+        match self.find(None, &FetchResults::default(), now) {
             Lookup::Ready(_, renewal) => renewal,
             Lookup::Fetch(fetch) => Some(*fetch),
             Lookup::Unavailable => None,
@@ -142,36 +117,54 @@ impl Agent {
     }
 
     /// Notes that a call that is due was not made after all.
-    pub(crate) fn abandon(&self, now: Moment) {
-        if let Ok(mut state) = self.state.try_borrow_mut()
-            && let Some(current) = &mut state.current
+    pub(crate) fn abandon(&self, subject: &Subject, now: Moment) {
+        if let Ok(mut values) = self.values.try_borrow_mut()
+            && let Some(held) = values.of(subject)
         {
-            current.refresh_at = now;
+            held.abandon(now);
         }
     }
 
     /// Takes in the outcome of a call. The notes are for the log, and hold nothing of the value.
-    pub(crate) fn accept(&self, as_of: AsOf, answer: &FetchAnswer<'_>, now: Moment) -> Accepted {
-        let Ok(mut state) = self.state.try_borrow_mut() else {
+    pub(crate) fn accept(
+        &self,
+        subject: &Subject,
+        as_of: AsOf,
+        answer: &FetchAnswer<'_>,
+        now: Moment,
+    ) -> Accepted {
+        let Ok(mut values) = self.values.try_borrow_mut() else {
             return Accepted::failed();
         };
+        let of_data_plane;
+        let expected = match subject {
+            Subject::CallerCredential(_, expected) => expected.as_slice(),
+            _ => {
+                of_data_plane = self.calls.expected(None).unwrap_or_default();
+                &of_data_plane
+            }
+        };
         let read = match answer {
-            FetchAnswer::Response { status: 200, body } => answer::read(body, &self.source, as_of.at, now)
-                .map_err(|fault| (FetchOutcome::Malformed, Some(fault.to_string()))),
+            FetchAnswer::Response { status: 200 | 201, body } => {
+                answer::read(body, &self.calls.source, expected, as_of.at, now)
+                    .map_err(|fault| (FetchOutcome::Malformed, Some(fault.to_string())))
+            }
             FetchAnswer::Response { status, .. } => {
                 Err((FetchOutcome::Unavailable, Some(format!("the answer has status {status}"))))
             }
             FetchAnswer::Failed => Err((FetchOutcome::Failed, None)),
         };
         match read {
-            // A fresh value replaces the one before even if that would last longer: it may have been revoked.
             Ok(answer) => {
-                let current = Current::new(answer, self.source.refresh_before, now);
-                *state = State { current: Some(current), ..State::default() };
+                values.take(subject, answer, self.calls.source.refresh_before, now);
                 Accepted::new(FetchOutcome::Found, Resolution::Refreshed)
             }
             Err((outcome, note)) => {
-                state.fail(now);
+                let is_outage = match answer {
+                    FetchAnswer::Response { status, .. } => matches!(status, 429 | 500..),
+                    FetchAnswer::Failed => true,
+                };
+                values.fail(subject, is_outage, now);
                 let note = note.map(|note| format!("`{}.http`: {note}", self.path));
                 Accepted { outcome, resolution: Resolution::Unavailable, notes: note.into_iter().collect() }
             }
@@ -179,84 +172,100 @@ impl Agent {
     }
 
     /// Notes that the upstream refused a value: there may be a newer one.
-    pub(crate) fn refused(&self, fetched_at: Moment, now: Moment) {
-        if let Ok(mut state) = self.state.try_borrow_mut()
-            && let Some(current) = &mut state.current
-            && current.value.fetched_at == fetched_at
-            && !now.is_within(MIN_REFUSED_AGE, fetched_at)
+    pub(crate) fn refused(&self, caller: Option<Digest>, fetched_at: Moment, now: Moment) {
+        if let Ok(mut values) = self.values.try_borrow_mut()
+            && let Some(held) = values.of_caller(caller)
         {
-            current.refresh_at = now;
+            held.refused(fetched_at, now);
         }
     }
 
     /// Returns whether a value that was fetched then is the newest there is.
-    pub(crate) fn is_current(&self, fetched_at: Moment) -> bool {
-        let state = self.state.try_borrow();
-        state.is_ok_and(|state| state.current.as_ref().is_some_and(|it| it.value.fetched_at == fetched_at))
+    pub(crate) fn is_current(&self, caller: Option<Digest>, fetched_at: Moment) -> bool {
+        let Ok(mut values) = self.values.try_borrow_mut() else { return false };
+        values.of_caller(caller).is_some_and(|held| held.is_current(fetched_at))
     }
 
+    /// Returns the freshness of the value; `None` where each caller has its own.
     pub(crate) fn freshness(&self, now: Moment) -> Option<Freshness> {
-        let state = self.state.try_borrow().ok()?;
-        let current = state.current.as_ref();
-        Some(Freshness {
-            fetched_at: current.map(|current| current.value.fetched_at),
-            expires_at: current.map(|current| current.expires_at),
-            is_usable: current.is_some_and(|current| current.is_usable(now)),
-            failures: state.pause.failures(),
-            paused_until: Some(state.pause.until()).filter(|_| !state.pause.is_over(now)),
+        match &*self.values.try_borrow().ok()? {
+            Values::DataPlane(held) => Some(held.freshness(now)),
+            Values::OfCallers(_) => None,
+        }
+    }
+
+    fn fetch(&self, caller: Option<CallerToken<'_>>, now: Moment) -> Option<Fetch> {
+        let jwt = caller.map(|caller| caller.jwt);
+        let request = self.calls.request(jwt)?;
+        let subject = match caller {
+            Some(caller) => Subject::CallerCredential(caller.digest, self.calls.expected(jwt)?),
+            None => Subject::Credential,
+        };
+        Some(Fetch::new(FetchKey::new(self.id, subject), request, AsOf::moment(now)))
+    }
+}
+
+impl Values {
+    fn of(&mut self, subject: &Subject) -> Option<&mut Held> {
+        self.of_caller(match subject {
+            Subject::CallerCredential(caller, _) => Some(*caller),
+            _ => None,
         })
     }
 
-    fn fetch(&self, now: Moment) -> Fetch {
-        let HttpSource { endpoint, cluster, headers, timeout, .. } = &self.source;
-        let path = endpoint.path.clone();
-        let mut request = FetchRequest::get(cluster, endpoint.https, &endpoint.authority, path, *timeout)
-            .header("accept", "application/json, text/plain");
-        for (name, value) in headers {
-            request = request.header(name.clone(), value);
+    fn of_caller(&mut self, caller: Option<Digest>) -> Option<&mut Held> {
+        match self {
+            Self::DataPlane(held) => Some(held),
+            Self::OfCallers(callers) => callers.held.get_mut(&caller?),
         }
-        if let Some((name, secret)) = &self.authorization {
-            request = request.credential(name.clone(), secret);
+    }
+
+    fn take(&mut self, subject: &Subject, answer: Answer, refresh_before: Duration, now: Moment) {
+        match (self, subject) {
+            (Self::DataPlane(held), _) => held.take(answer, refresh_before, now),
+            (Self::OfCallers(callers), Subject::CallerCredential(caller, _)) => {
+                let mut held = Held::default();
+                held.take(answer, refresh_before, now);
+                callers.held.insert(*caller, held);
+                callers.outage.succeed();
+                callers.last_failed = None;
+            }
+            (Self::OfCallers(_), _) => {}
         }
-        Fetch::new(FetchKey::new(self.id, Subject::Credential), request, AsOf::moment(now))
+    }
+
+    fn fail(&mut self, subject: &Subject, is_outage: bool, now: Moment) {
+        match (self, subject) {
+            (Self::DataPlane(held), _) => held.fail(now),
+            (Self::OfCallers(callers), Subject::CallerCredential(caller, _)) => {
+                callers.fail(*caller, is_outage, now);
+            }
+            (Self::OfCallers(_), _) => {}
+        }
     }
 }
 
-impl State {
-    fn fail(&mut self, now: Moment) {
-        self.pause.fail();
-        let span = if self.pause.failures() < MAX_FAILURES { SHORT_PAUSE } else { PAUSE };
-        self.pause.begin_jittered(span, now);
-        // The renewal stays due, once the pause is over.
-        if let Some(current) = &mut self.current {
-            current.refresh_at = now;
-        }
+impl Default for OfCallers {
+    fn default() -> Self {
+        Self { held: Cache::new(MAX_CALLERS), outage: Pause::at_most(PAUSE), last_failed: None }
     }
 }
 
-impl Current {
-    fn new(answer: Answer, refresh_before: Duration, now: Moment) -> Self {
-        let Answer { secret, expires_at, at_most } = answer;
-        let life = Duration::from_nanos(expires_at.0.saturating_sub(now.0));
-        // Where values are short-lived, half of their life is early enough.
-        let used_for = life.saturating_sub(refresh_before).max(life / 2);
-        let used_for = now.jittered(used_for).max(MIN_USE);
-        Self {
-            value: Value { key: Rc::new(Key::new(secret)), fetched_at: now },
-            refresh_at: now.after(used_for),
-            ends_at: now.after(life.saturating_sub(MARGIN.min(life / 10))),
-            expires_at,
-            at_most,
+impl OfCallers {
+    /// Notes that a call failed. Several callers whose calls the service could not serve, with no success in between, are
+    /// an outage; a call that was refused concerns its caller only.
+    fn fail(&mut self, caller: Digest, is_outage: bool, now: Moment) {
+        if is_outage && self.last_failed.replace(caller) != Some(caller) {
+            self.outage.fail();
+            if self.outage.failures() >= MAX_FAILURES {
+                self.outage.begin_jittered(PAUSE, now);
+            }
         }
-    }
-
-    fn is_usable(&self, now: Moment) -> bool {
-        // The second condition is for a clock that was put back.
-        now < self.ends_at && self.expires_at <= now.after(self.at_most + MARGIN)
-    }
-
-    fn is_due(&self, now: Moment) -> bool {
-        // A value from the future is one that was fetched before the clock was put back.
-        self.refresh_at <= now || now < self.value.fetched_at
+        if let Some(held) = self.held.get_mut(&caller) {
+            return held.fail(now);
+        }
+        let mut held = Held::default();
+        held.fail(now);
+        self.held.insert(caller, held);
     }
 }

@@ -118,9 +118,11 @@ impl Registry {
             }
             Subject::Claim(number) => return self.accept_claim(*number, as_of, answer, verifier, now, store),
             Subject::Removal => (self.accept_removal(answer, now), Resolution::Refreshed),
-            Subject::Discovery | Subject::Keys | Subject::Credential | Subject::Bundle => {
-                return Accepted::failed();
-            }
+            Subject::Discovery
+            | Subject::Keys
+            | Subject::Credential
+            | Subject::CallerCredential(..)
+            | Subject::Bundle => return Accepted::failed(),
         };
         Accepted::new(outcome, resolution)
     }

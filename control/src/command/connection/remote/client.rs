@@ -1,4 +1,4 @@
-//! A session with a server: sign-in, requests, sign-out.
+//! A session with a server: sign-in, requests, sign-out; or requests with an API key.
 //!
 //! The password is sent to one address only: redirects are not followed, and without TLS no proxy is used.
 
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use reqwest::header::{COOKIE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
 use reqwest::{Client, Method, StatusCode, Url, redirect};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,12 +21,13 @@ use crate::server::admin::origin::CLIENT;
 /// The time limit of signing out. Sign-out is best effort: a session expires by itself.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// A signed-in session with a server.
+/// A signed-in session with a server, or an API key.
 pub(in crate::command) struct Remote {
     runtime: Runtime,
     client: Client,
     address: Address,
-    cookie: HeaderValue,
+    /// The header with the session or the key, `None` before the sign-in.
+    proof: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Remote {
@@ -37,11 +38,25 @@ impl Remote {
     ) -> anyhow::Result<Self> {
         let runtime = Runtime::new().context("cannot start")?;
         let client = client(&address, timeout)?;
-        let mut remote = Self { runtime, client, address, cookie: HeaderValue::from_static("") };
+        let mut remote = Self { runtime, client, address, proof: None };
         let url = remote.address.at(&["admin", "session"]);
         let answer = remote.send(Method::POST, url, &json!({"password": password.expose()}))?;
-        remote.cookie = session(&answer).context(NotKeyswapError)?;
+        remote.proof = Some((COOKIE, session(&answer).context(NotKeyswapError)?));
         Ok(remote)
+    }
+
+    /// Returns a connection that sends an API key.
+    pub(in crate::command) fn with_key(
+        address: Address,
+        timeout: Duration,
+        key: &SecretText,
+    ) -> anyhow::Result<Self> {
+        let runtime = Runtime::new().context("cannot start")?;
+        let client = client(&address, timeout)?;
+        let value = HeaderValue::from_str(&format!("Bearer {}", key.expose()));
+        let mut value = value.ok().context("the API key has a character that no key has")?;
+        value.set_sensitive(true);
+        Ok(Self { runtime, client, address, proof: Some((AUTHORIZATION, value)) })
     }
 
     pub(super) fn ask<T: for<'de> Deserialize<'de>>(
@@ -103,8 +118,8 @@ impl Remote {
     /// Sends a request, with a JSON body unless `body` is null.
     fn send(&self, method: Method, url: Url, body: &Value) -> anyhow::Result<Success> {
         let mut request = self.client.request(method, url).header(CLIENT, "command line");
-        if !self.cookie.is_empty() {
-            request = request.header(COOKIE, self.cookie.clone());
+        if let Some((name, value)) = &self.proof {
+            request = request.header(name, value.clone());
         }
         if !body.is_null() {
             request = request.json(body);
@@ -120,11 +135,9 @@ impl Remote {
 impl Drop for Remote {
     /// Signs out, so that no unused session stays valid.
     fn drop(&mut self) {
-        if self.cookie.is_empty() {
-            return;
-        }
+        let Some((_, cookie)) = self.proof.as_ref().filter(|(name, _)| *name == COOKIE) else { return };
         let url = self.address.at(&["admin", "session"]);
-        let request = self.client.delete(url).header(CLIENT, "command line").header(COOKIE, &self.cookie);
+        let request = self.client.delete(url).header(CLIENT, "command line").header(COOKIE, cookie);
         // A failure is ignored: the session expires after a day.
         drop(self.runtime.block_on(async { request.timeout(FAREWELL).send().await }));
     }

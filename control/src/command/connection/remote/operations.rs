@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyswap_core::base::Digest;
+use keyswap_core::base::{Digest, UnixTime};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,10 +11,10 @@ use super::client::Remote;
 use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
-    Adopted, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken, Listing, Moved,
-    NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page, Payer, PolicyStatus,
-    Progress, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token, TokenPatch,
-    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
+    AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
+    Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status,
+    Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// The body of a request for a new token.
@@ -51,6 +51,12 @@ struct Imported {
 struct IssuedCredential {
     credential: String,
     record: Credential,
+}
+
+#[derive(Deserialize)]
+struct IssuedApiKey {
+    api_key: String,
+    record: ApiKey,
 }
 
 /// A list that comes in one answer.
@@ -159,6 +165,26 @@ impl Operations for Remote {
 
     fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()> {
         self.delete(&["credentials", &digest.to_hex()])
+    }
+
+    fn create_api_key(&self, name: &str, role: AdminRole, expires_at: UnixTime) -> anyhow::Result<NewApiKey> {
+        let mut body = serde_json::to_value(role)?;
+        if let Some(body) = body.as_object_mut() {
+            body.insert("name".to_owned(), json!(name));
+            body.insert("expires_at".to_owned(), json!(expires_at.to_string()));
+        }
+        let issued: IssuedApiKey = self.ask(Method::POST, &["api-keys"], &body)?;
+        let key = SecretText::new(issued.api_key);
+        check_issued(&key, &issued.record.digest)?;
+        Ok(NewApiKey { key, record: issued.record })
+    }
+
+    fn api_keys(&self) -> anyhow::Result<Vec<ApiKey>> {
+        Ok(self.get::<Items<ApiKey>>(&["api-keys"])?.items)
+    }
+
+    fn revoke_api_key(&self, digest: &Digest) -> anyhow::Result<()> {
+        self.delete(&["api-keys", &digest.to_hex()])
     }
 
     fn budgets(&self) -> anyhow::Result<Vec<BudgetState>> {

@@ -81,6 +81,7 @@ fn in_words(problem: &Problem, retry_after: Option<u32>, address: &Address) -> a
                 "{address} refused the password: check that it equals `KEYSWAP_ADMIN_PASSWORD` of that server"
             )
         }
+        "invalid_api_key" => anyhow!("{address} refused the API key: it is unknown, expired or revoked"),
         "too_many_tries" => {
             let seconds = retry_after.unwrap_or(60);
             anyhow!("{address} got too many sign-in attempts: try again in {seconds} seconds")

@@ -92,7 +92,7 @@ fn scale(section: &str, field: &str) -> Scale {
     match (section, field) {
         ("tokens" | "principals" | "issuers", "providers") => Scale::Scope,
         ("tokens" | "principals", "models")
-        | ("issuers", "audiences" | "algorithms" | "service_tokens" | "slots")
+        | ("issuers", "audiences" | "tenants" | "algorithms" | "service_tokens" | "slots")
         | ("status", "allow")
         | ("cors", "allow_origins") => Scale::Set,
         ("tokens", "expires_at") => Scale::Until,

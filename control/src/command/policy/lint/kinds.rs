@@ -14,10 +14,11 @@ pub(super) enum EnvoyLint {
     RoutesOpen,
     GatewayUnscoped,
     QueryLogged,
+    Waypoint,
 }
 
 impl EnvoyLint {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::FailOpen,
         Self::LiteralVariable,
         Self::VariableMissing,
@@ -29,6 +30,7 @@ impl EnvoyLint {
         Self::RoutesOpen,
         Self::GatewayUnscoped,
         Self::QueryLogged,
+        Self::Waypoint,
     ];
 
     pub(super) const fn code(self) -> &'static str {
@@ -44,6 +46,7 @@ impl EnvoyLint {
             Self::RoutesOpen => "envoy-routes-open",
             Self::GatewayUnscoped => "envoy-gateway-unscoped",
             Self::QueryLogged => "envoy-query-logged",
+            Self::Waypoint => "envoy-waypoint",
         }
     }
 
@@ -72,6 +75,9 @@ impl EnvoyLint {
             Self::QueryLogged => {
                 "a log or a trace holds the query, where refused tokens and Google's real key may stand"
             }
+            Self::Waypoint => {
+                "a waypoint sends a request to the service that its caller named, with the real key of the provider that the filter chose"
+            }
         }
     }
 
@@ -98,6 +104,7 @@ impl EnvoyLint {
             Self::QueryLogged => {
                 "log `REQ_WITHOUT_QUERY(:PATH)`; in Istio turn the mesh's own log and traces off for these pods, by a `Telemetry`"
             }
+            Self::Waypoint => "attach the filter to a gateway of its own, which callers name",
         }
     }
 }

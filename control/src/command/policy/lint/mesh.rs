@@ -1,12 +1,16 @@
-//! Findings in the objects of a mesh beside the filter: routes that others may add, and logs that hold what the filter hides.
+//! Findings in the objects of a mesh beside the filter: routes that others may add, logs that hold what the filter hides, and
+//! proxies that do not go where the filter leads.
 
 use serde_json::Value;
 
 use super::kinds::EnvoyLint;
-use super::plugin::join;
+use super::plugin::{self, join};
 
 /// The variable of istiod that holds the Gateways of other namespaces off a gateway's pods.
 const SCOPE: &str = "PILOT_SCOPE_GATEWAY_TO_NAMESPACE";
+
+/// The class of Istio's waypoints.
+const WAYPOINT: &str = "istio-waypoint";
 
 /// A document with the name of its file.
 pub(super) type Named<'d> = (&'d str, &'d Value);
@@ -21,6 +25,9 @@ pub(super) fn lint<'d>(documents: &[Named<'d>]) -> Vec<Found<'d>> {
         let mut add = |lint, path| found.push((lint, *file, path));
         for path in open_routes(document) {
             add(EnvoyLint::RoutesOpen, path);
+        }
+        if at_waypoint(document, documents) {
+            add(EnvoyLint::Waypoint, "spec.targetRefs".to_owned());
         }
         let logged = whole_path(document, "").or_else(|| default_log(document));
         if let Some(path) = logged {
@@ -61,6 +68,29 @@ fn namespace(document: &Value) -> &str {
 
 fn list<'d>(value: &'d Value, pointer: &str) -> impl Iterator<Item = (usize, &'d Value)> {
     value.pointer(pointer).and_then(Value::as_array).into_iter().flatten().enumerate()
+}
+
+/// Returns true if a document attaches the filter to a waypoint. Services are targets there alone.
+fn at_waypoint(document: &Value, documents: &[Named<'_>]) -> bool {
+    let mut plugins = Vec::new();
+    plugin::find(document, "", &mut plugins);
+    let is_waypoint = |(_, target): (usize, &Value)| {
+        let is = |field: &str, value: &str| target.get(field).is_some_and(|it| it == value);
+        is("kind", "Service")
+            || is("kind", "ServiceEntry")
+            || (is("kind", "GatewayClass") && is("name", WAYPOINT))
+            || (is("kind", "Gateway")
+                && documents.iter().any(|(_, other)| is_waypoint_of(other, document, target)))
+    };
+    plugins.iter().any(plugin::Plugin::is_ours) && list(document, "/spec/targetRefs").any(is_waypoint)
+}
+
+/// Returns true if a document is the waypoint that another one targets.
+fn is_waypoint_of(gateway: &Value, document: &Value, target: &Value) -> bool {
+    is_of(gateway, "gateway.networking.k8s.io/", "Gateway")
+        && gateway.pointer("/spec/gatewayClassName").is_some_and(|class| class == WAYPOINT)
+        && namespace(gateway) == namespace(document)
+        && gateway.pointer("/metadata/name") == target.get("name")
 }
 
 /// Returns the places at which a gateway admits routes of other namespaces.

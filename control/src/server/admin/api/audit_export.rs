@@ -7,7 +7,6 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, header};
@@ -16,11 +15,11 @@ use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::export::{AuditFormat, audit};
-use crate::registry::{Actor, AuditQuery, Registry, RegistryError};
+use crate::registry::{AuditQuery, RegistryError};
 use crate::server::admin::audit::Asked;
+use crate::server::admin::gate::{AdminState, Permit, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 /// The most entries of an export: about a quarter of a gigabyte.
 const MAX_ENTRIES: i64 = 1_000_000;
@@ -29,26 +28,26 @@ const MAX_ENTRIES: i64 = 1_000_000;
 const PART: u32 = 1000;
 
 pub(super) async fn export(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::ReadAudit>,
+    Extract(state): Extract<AdminState>,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, Problem> {
     let Some(format) = AuditFormat::from_name(&asked.format) else {
         let detail = "invalid format: expected csv or ndjson";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail));
     };
-    let Ok(permit) = state.exports().try_acquire_owned() else {
+    let Ok(turn) = state.exports().try_acquire_owned() else {
         let detail = "other exports are running: try again when they have ended";
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail));
     };
-    let (registry, query) = (state.registry().clone(), asked.query()?);
-    if registry.count_audit(&query).await? > MAX_ENTRIES {
+    let query = asked.query()?;
+    if permit.count_audit(&query).await? > MAX_ENTRIES {
         let detail = "there are more than 1000000 entries: choose a shorter time with `since` and `until`";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_entries", detail));
     }
-    registry.note(&actor, "audit.export", format.name()).await?;
+    permit.note_export(format.name()).await?;
     let (sender, parts) = mpsc::channel(1);
-    tokio::spawn(produce(registry, query, format, sender, permit));
+    tokio::spawn(produce(permit, query, format, sender, turn));
     let headers = [
         (header::CONTENT_TYPE, format.content_type().to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"audit.{}\"", format.name())),
@@ -56,17 +55,17 @@ pub(super) async fn export(
     Ok((headers, Body::new(Parts(parts))).into_response())
 }
 
-/// Reads the parts of an export, as long as the client takes them. The permit is held until the end.
+/// Reads the parts of an export, as long as the client takes them. The turn is held until the end.
 async fn produce(
-    registry: Registry,
+    permit: Permit<op::ReadAudit>,
     mut query: AuditQuery,
     format: AuditFormat,
     sender: mpsc::Sender<Result<Bytes, RegistryError>>,
-    _permit: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
 ) {
     let mut is_first = true;
     loop {
-        let entries = match registry.audit_entries(&query, PART).await {
+        let entries = match permit.audit_entries(&query, PART).await {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::error!(%error, "an export of the audit log broke off");

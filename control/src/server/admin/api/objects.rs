@@ -1,18 +1,15 @@
 //! `/admin/api/objects`: the objects that callers keep at providers, and their holders.
 
-use axum::extract::State as Extract;
+use axum::Json as Answer;
 use axum::http::StatusCode;
-use axum::{Extension, Json as Answer};
 use serde::Deserialize;
 
-use crate::registry::{
-    Actor, Adopted, Holder, KeptObject, Moved, ObjectKey, ObjectListing, Page, RegistryError,
-};
+use crate::registry::{Adopted, Holder, KeptObject, Moved, ObjectKey, ObjectListing, Page, RegistryError};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::admin::objects::Asked;
 use crate::server::digest::DigestSegment;
 use crate::server::extract::{Json, Parameters};
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 /// Objects without a holder, and the one that gets them.
 #[derive(Deserialize)]
@@ -38,55 +35,51 @@ pub(super) struct FromTo {
 }
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ListObjects>,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Answer<Page<KeptObject>>, Problem> {
     let listing = ObjectListing::try_from(asked)?;
-    Ok(Answer(state.registry().objects(&listing).await?))
+    Ok(Answer(permit.objects(&listing).await?))
 }
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowObject>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<Answer<KeptObject>, Problem> {
-    Ok(Answer(state.registry().object(&digest).await?))
+    Ok(Answer(permit.object(&digest).await?))
 }
 
 pub(super) async fn adopt(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::AdoptObjects>,
     Json(Adopt { provider, ids, kind, holder }): Json<Adopt>,
 ) -> Result<Answer<Adopted>, Problem> {
     let key = |id: &String| ObjectKey::new(&provider, id);
     let keys = ids.iter().map(key).collect::<Result<Vec<_>, RegistryError>>()?;
     let holder = Holder::parse(&holder)?;
-    Ok(Answer(state.registry().adopt_objects(&keys, kind.as_deref(), &holder, &actor).await?))
+    Ok(Answer(permit.adopt_objects(&keys, kind.as_deref(), &holder).await?))
 }
 
 pub(super) async fn transfer(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::TransferObjects>,
     DigestSegment(digest): DigestSegment,
     Json(To { to }): Json<To>,
 ) -> Result<Answer<KeptObject>, Problem> {
-    Ok(Answer(state.registry().transfer_object(&digest, &Holder::parse(&to)?, &actor).await?))
+    Ok(Answer(permit.transfer_object(&digest, &Holder::parse(&to)?).await?))
 }
 
 /// Transfers objects of a holder, at most 200. The client repeats the request while there are more.
 pub(super) async fn transfer_all(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::TransferObjects>,
     Json(FromTo { from, to }): Json<FromTo>,
 ) -> Result<Answer<Moved>, Problem> {
     let (from, to) = (Holder::parse(&from)?, Holder::parse(&to)?);
-    Ok(Answer(state.registry().transfer_objects(&from, &to, &actor).await?))
+    Ok(Answer(permit.transfer_objects(&from, &to).await?))
 }
 
 pub(super) async fn forget(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::ForgetObject>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<StatusCode, Problem> {
-    state.registry().forget_object(&digest, &actor).await?;
+    permit.forget_object(&digest).await?;
     Ok(StatusCode::NO_CONTENT)
 }

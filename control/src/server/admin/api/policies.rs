@@ -1,16 +1,15 @@
 //! `/admin/api/policies`: signed policies, the data planes that run them, and the keys that may sign. The server has no
 //! signing key: policies and changes of the keys are signed where they are made.
 
-use axum::extract::State as Extract;
+use axum::Json as Answer;
 use axum::http::StatusCode;
-use axum::{Extension, Json as Answer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::registry::{Actor, PolicyStatus, Progress, RegistryError, Revision, SignerKeys, Signers};
+use crate::registry::{PolicyStatus, Progress, RegistryError, Revision, SignerKeys, Signers};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::{Json, Segment};
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,34 +33,32 @@ pub(super) struct SignersRequest {
     request: String,
 }
 
-pub(super) async fn list(Extract(state): Extract<State>) -> Result<Answer<Value>, Problem> {
-    Ok(Answer(json!({"items": state.registry().policies().await?})))
+pub(super) async fn list(permit: Permit<op::ListPolicies>) -> Result<Answer<Value>, Problem> {
+    Ok(Answer(json!({"items": permit.policies().await?})))
 }
 
 pub(super) async fn publish(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::PublishPolicy>,
     Json(New { bundle, keys }): Json<New>,
 ) -> Result<(StatusCode, Answer<Progress<Revision>>), Problem> {
     let keys = keys.map(SignerKeys::of).transpose()?;
-    let published = state.registry().publish(&bundle, keys.as_ref(), &actor).await?;
+    let published = permit.publish(&bundle, keys.as_ref()).await?;
     Ok((status(&published), Answer(published)))
 }
 
 pub(super) async fn proposal(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowPolicy>,
     Segment(name): Segment,
 ) -> Result<Answer<Value>, Problem> {
-    Ok(Answer(json!({"bundle": state.registry().proposal(&name).await?})))
+    Ok(Answer(json!({"bundle": permit.proposal(&name).await?})))
 }
 
 pub(super) async fn sign(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::PublishPolicy>,
     Segment(name): Segment,
     Json(Signature { bundle }): Json<Signature>,
 ) -> Result<(StatusCode, Answer<Progress<Revision>>), Problem> {
-    let signed = state.registry().sign(&name, &bundle, &actor).await?;
+    let signed = permit.sign(&name, &bundle).await?;
     Ok((status(&signed), Answer(signed)))
 }
 
@@ -71,29 +68,27 @@ fn status(progress: &Progress<Revision>) -> StatusCode {
 }
 
 pub(super) async fn trust(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::TrustSigners>,
     Segment(name): Segment,
     Json(SignersRequest { request }): Json<SignersRequest>,
 ) -> Result<(StatusCode, Answer<Progress<Signers>>), Problem> {
-    let changed = state.registry().trust_signed(&name, &request, &actor).await?;
+    let changed = permit.trust_signed(&name, &request).await?;
     let status = if changed.is_complete() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Answer(changed)))
 }
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowPolicy>,
     Segment(name): Segment,
 ) -> Result<Answer<PolicyStatus>, Problem> {
-    Ok(Answer(state.registry().policy(&name).await?))
+    Ok(Answer(permit.policy(&name).await?))
 }
 
 pub(super) async fn bundle(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowPolicy>,
     Segment((name, revision)): Segment<(String, String)>,
 ) -> Result<Answer<Value>, Problem> {
     let revision = revision.parse().ok().filter(|revision| *revision > 0);
-    let (_, bundle) =
-        state.registry().bundle(&name, Some(revision.ok_or(RegistryError::UnknownPolicy)?)).await?;
+    let (_, bundle) = permit.bundle(&name, Some(revision.ok_or(RegistryError::UnknownPolicy)?)).await?;
     Ok(Answer(json!({"bundle": bundle})))
 }

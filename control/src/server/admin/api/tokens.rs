@@ -1,20 +1,17 @@
 //! `/admin/api/tokens`: proxy tokens. Only the answer that creates a token contains it.
 
-use axum::extract::State as Extract;
+use axum::Json as Answer;
 use axum::http::StatusCode;
-use axum::{Extension, Json as Answer};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::parameters::{Wanted, nullable};
-use crate::registry::{
-    Actor, KnownToken, NewToken, Page, RateLimit, SecretText, Source, Status, Token, TokenPatch,
-};
+use crate::registry::{KnownToken, NewToken, Page, RateLimit, SecretText, Source, Status, Token, TokenPatch};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::admin::grace::grace;
 use crate::server::digest::{self, DigestSegment};
 use crate::server::extract::{Json, Parameters};
 use crate::server::problem::Problem;
-use crate::server::state::State;
 use crate::text::object::Object;
 
 /// A new token: generated, unless `token` or `sha256` is given.
@@ -85,15 +82,14 @@ pub(super) struct Rotate {
 }
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ListTokens>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Answer<Page<Token>>, Problem> {
-    Ok(Answer(state.registry().tokens(&wanted.try_into()?).await?))
+    Ok(Answer(permit.tokens(&wanted.try_into()?).await?))
 }
 
 pub(super) async fn create(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::CreateToken>,
     Json(new): Json<New>,
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
     let New { label, owner, team, providers, models, expires_at, rate_limit, token, sha256 } = new;
@@ -107,33 +103,31 @@ pub(super) async fn create(
         }
     };
     let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit };
-    let created = state.registry().create_token(source, new, &actor).await?;
+    let created = permit.create_token(source, new).await?;
     let token = created.token.as_ref().map(SecretText::expose);
     Ok((StatusCode::CREATED, Answer(json!({"token": token, "record": created.record}))))
 }
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowToken>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<Answer<Token>, Problem> {
-    Ok(Answer(state.registry().token(&digest).await?))
+    Ok(Answer(permit.token(&digest).await?))
 }
 
 pub(super) async fn change(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::ChangeToken>,
     DigestSegment(digest): DigestSegment,
     Json(change): Json<Change>,
 ) -> Result<Answer<Token>, Problem> {
     let Change { version, label, owner, providers, models, team, status, expires_at, rate_limit } = change;
     let patch = TokenPatch { version, label, owner, providers, models, team, status, expires_at, rate_limit };
-    Ok(Answer(state.registry().update_token(&digest, patch, &actor).await?))
+    Ok(Answer(permit.update_token(&digest, patch).await?))
 }
 
 /// Imports tokens, all of them or none. Answers with the tokens that are new to the registry.
 pub(super) async fn import(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::ImportTokens>,
     Json(import): Json<Import>,
 ) -> Result<Answer<Value>, Problem> {
     let read = |Object(known): Object<Known>| {
@@ -142,27 +136,25 @@ pub(super) async fn import(
         Ok(KnownToken { digest: digest::parse(&sha256)?, new, status })
     };
     let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;
-    Ok(Answer(json!({"imported": state.registry().import_tokens(tokens, &actor).await?})))
+    Ok(Answer(json!({"imported": permit.import_tokens(tokens).await?})))
 }
 
 pub(super) async fn rotate(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::RotateToken>,
     DigestSegment(digest): DigestSegment,
     Json(rotate): Json<Rotate>,
 ) -> Result<Answer<Value>, Problem> {
     let grace = grace(rotate.grace.as_deref().unwrap_or("24h"))?;
-    let rotation = state.registry().rotate_token(&digest, Source::Mint, grace, &actor).await?;
+    let rotation = permit.rotate_token(&digest, Source::Mint, grace).await?;
     let created = rotation.successor;
     let token = created.token.as_ref().map(SecretText::expose);
     Ok(Answer(json!({"token": token, "record": created.record, "retiring": rotation.retiring})))
 }
 
 pub(super) async fn delete(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::DeleteToken>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<StatusCode, Problem> {
-    state.registry().delete_token(&digest, &actor).await?;
+    permit.delete_token(&digest).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,15 +1,14 @@
 //! `/admin/api/users`: the users of the registry.
 
-use axum::extract::State as Extract;
+use axum::Json as Answer;
 use axum::http::StatusCode;
-use axum::{Extension, Json as Answer};
 use serde::Deserialize;
 
 use super::parameters::{Wanted, nullable};
-use crate::registry::{Actor, NewUser, Page, RateLimit, Status, User, UserPatch};
+use crate::registry::{NewUser, Page, RateLimit, Status, User, UserPatch};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::{Json, Parameters, Segment};
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 /// A change of a user. An absent field leaves the user's field unchanged.
 #[derive(Deserialize)]
@@ -29,44 +28,41 @@ pub(super) struct Change {
 }
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ListUsers>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Answer<Page<User>>, Problem> {
-    Ok(Answer(state.registry().users(&wanted.try_into()?).await?))
+    Ok(Answer(permit.users(&wanted.try_into()?).await?))
 }
 
 pub(super) async fn create(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::CreateUser>,
     Json(new): Json<NewUser>,
 ) -> Result<(StatusCode, Answer<User>), Problem> {
-    let user = state.registry().create_user(new, &actor).await?;
+    let user = permit.create_user(new).await?;
     Ok((StatusCode::CREATED, Answer(user)))
 }
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowUser>,
     Segment(email): Segment,
 ) -> Result<Answer<User>, Problem> {
-    Ok(Answer(state.registry().user(&email).await?))
+    Ok(Answer(permit.user(&email).await?))
 }
 
 pub(super) async fn change(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::ChangeUser>,
     Segment(email): Segment,
     Json(change): Json<Change>,
 ) -> Result<Answer<User>, Problem> {
     let Change { version, label, team, providers, models, status, rate_limit } = change;
     let patch = UserPatch { version, label, team, providers, models, status, rate_limit };
-    Ok(Answer(state.registry().update_user(&email, patch, &actor).await?))
+    Ok(Answer(permit.update_user(&email, patch).await?))
 }
 
 pub(super) async fn delete(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::DeleteUser>,
     Segment(email): Segment,
 ) -> Result<StatusCode, Problem> {
-    state.registry().delete_user(&email, &actor).await?;
+    permit.delete_user(&email).await?;
     Ok(StatusCode::NO_CONTENT)
 }

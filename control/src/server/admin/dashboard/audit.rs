@@ -1,6 +1,5 @@
 //! The page of the audit log, newest first.
 
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -11,8 +10,8 @@ use super::list::{List, Pages, skip};
 use super::time;
 use crate::registry::{AuditEntry, AuditQuery};
 use crate::server::admin::audit::Asked;
+use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::Parameters;
-use crate::server::state::State;
 
 pub(super) const COLUMNS: [&str; 5] = ["Time (UTC)", "Actor", "Action", "Subject", "Detail"];
 
@@ -20,11 +19,11 @@ pub(super) const COLUMNS: [&str; 5] = ["Time (UTC)", "Actor", "Action", "Subject
 const ACTIONS: [&str; 8] = ["admin", "audit", "budget", "credential", "object", "policy", "token", "user"];
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ReadAudit>,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, PageError> {
     let asked_query = asked.query()?;
-    let audit = state.registry().audit(&AuditQuery { skip: skip(asked.page), ..asked_query }).await?;
+    let audit = permit.audit(&AuditQuery { skip: skip(asked.page), ..asked_query }).await?;
     let query: [(&str, &str); 5] = [
         ("subject", asked.subject.as_str()),
         ("actor", &asked.actor),

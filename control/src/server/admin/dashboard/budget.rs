@@ -4,10 +4,12 @@ use maud::{Markup, html};
 
 use super::chart::share_bar;
 use super::fields::Fields;
+use super::layout::may;
 use super::list::table;
 use super::payer_address::{address, name};
 use super::time;
 use crate::registry::{Budget, BudgetState, Payer, Per, RegistryError, SetBy, Unit, Zone};
+use crate::server::admin::gate::Operation;
 
 /// Returns the list of budgets.
 pub(super) fn list(states: &[BudgetState]) -> Markup {
@@ -36,9 +38,11 @@ pub(super) fn section(subject: &Payer, states: &[BudgetState]) -> Markup {
                 p .empty { "No budget is set here, and no data plane has asked for one in this window." }
             }
             @for state in states { (facts(state)) }
-            details {
-                summary { @if own.is_some() { "Change the budget…" } @else { "Set a budget…" } }
-                (form(subject, own))
+            @if may(Operation::SetBudget) {
+                details {
+                    summary { @if own.is_some() { "Change the budget…" } @else { "Set a budget…" } }
+                    (form(subject, own))
+                }
             }
         }
     }

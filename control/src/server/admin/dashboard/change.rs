@@ -1,39 +1,44 @@
 //! Changes that administrators make with forms.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::StatusCode;
+use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::fields::Fields;
 use super::layout::PageError;
-use crate::registry::{Actor, RegistryError};
+use crate::registry::RegistryError;
+use crate::server::admin::client::Client;
+use crate::server::admin::gate::{AdminState, Judged, Op, Permit};
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 /// A submitted form, with the subject from the path.
-pub(super) struct Change<Subject> {
-    pub(super) state: State,
-    /// The administrator that sent the form.
-    pub(super) actor: Actor,
+pub(super) struct Change<O, Subject> {
+    pub(super) permit: Permit<O>,
     pub(super) subject: Subject,
     pub(super) fields: Fields,
 }
 
-impl<Subject> FromRequest<State> for Change<Subject>
+impl<M, O: Op, Subject> Judged for (M, Change<O, Subject>) {
+    type Operation = O;
+}
+
+// The browser, for a cookie of the answer.
+impl<M, O: Op, Subject> Judged for (M, Client, HeaderMap, Change<O, Subject>) {
+    type Operation = O;
+}
+
+impl<O: Op, Subject> FromRequest<AdminState> for Change<O, Subject>
 where
-    Subject: FromRequestParts<State, Rejection = Problem> + Send,
+    Subject: FromRequestParts<AdminState, Rejection = Problem> + Send,
 {
     type Rejection = PageError;
 
-    async fn from_request(request: Request, state: &State) -> Result<Self, PageError> {
+    async fn from_request(request: Request, state: &AdminState) -> Result<Self, PageError> {
         let (mut parts, body) = request.into_parts();
-        // The guard of the pages sets it.
-        let actor = parts.extensions.get::<Actor>().cloned();
-        let actor =
-            actor.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "sign in first"))?;
+        let permit = Permit::from_request_parts(&mut parts, state).await?;
         let subject = Subject::from_request_parts(&mut parts, state).await?;
         let fields = Fields::from_request(Request::from_parts(parts, body), state).await?;
-        Ok(Self { state: state.clone(), actor, subject, fields })
+        Ok(Self { permit, subject, fields })
     }
 }
 

@@ -9,10 +9,13 @@ use super::layout::{PageError, Place, page};
 use super::list::{List, Pages};
 use super::time;
 use crate::registry::Credential;
-use crate::server::state::State;
+use crate::server::admin::gate::{AdminState, Permit, op};
 
-pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, PageError> {
-    let credentials = state.registry().credentials().await?;
+pub(super) async fn list(
+    permit: Permit<op::ListCredentials>,
+    Extract(state): Extract<AdminState>,
+) -> Result<Response, PageError> {
+    let credentials = permit.credentials().await?;
     let list = List {
         names: ("credential", "credentials"),
         columns: &["Name", "Id", "Role", "Created (UTC)", "Last seen (UTC)"],
@@ -28,8 +31,8 @@ pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, Pag
     let content = html! {
         p { "Data planes, and other clients that introspect tokens, authenticate with these credentials. Create, rotate and \
             revoke them with " code { "keyswap credential" } "." }
-        @if state.registry_token().is_some() {
-            p { "All data planes may also share " code { "KEYSWAP_REGISTRY_TOKEN" } ". " (shared_uses(&state)) }
+        @if let Some(uses) = state.shared_credential_uses() {
+            p { "All data planes may also share " code { "KEYSWAP_REGISTRY_TOKEN" } ". " (shared_uses(uses)) }
         }
         (list.markup())
     };
@@ -37,8 +40,8 @@ pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, Pag
 }
 
 /// Returns if the shared credential is in use, so that it can be taken away in time.
-fn shared_uses(state: &State) -> String {
-    match state.counters().shared_credential_uses.value() {
+fn shared_uses(uses: u64) -> String {
+    match uses {
         0 => "No request to this server has used it since its start.".to_owned(),
         uses => format!("Requests to this server that used it since its start: {uses}."),
     }

@@ -1,23 +1,25 @@
 //! The fields of a form: pairs of names and values. A name may occur more than once.
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRef, FromRequest, Request};
 
 use maud::{Markup, html};
 
 use super::layout::PageError;
 use super::rate_limit;
 use crate::registry::{RateLimit, RegistryError, Status};
-use crate::server::extract::Form;
-use crate::server::state::State;
+use crate::server::extract::{Form, Patience};
 
 /// The fields of a form.
 #[derive(Default)]
 pub(super) struct Fields(Vec<(String, String)>);
 
-impl FromRequest<State> for Fields {
+impl<S: Send + Sync> FromRequest<S> for Fields
+where
+    Patience: FromRef<S>,
+{
     type Rejection = PageError;
 
-    async fn from_request(request: Request, state: &State) -> Result<Self, PageError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
         Ok(Form::from_request(request, state).await.map(|Form(fields)| Self(fields))?)
     }
 }

@@ -7,14 +7,14 @@ use axum::middleware::Next;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use crate::server::state::State;
+use crate::server::admin::gate::AdminState;
 
 tokio::task_local! {
     static ENVIRONMENT: Option<String>;
 }
 
 /// Passes a request on, with the environment for its page.
-pub(super) async fn provide(Extract(state): Extract<State>, request: Request, next: Next) -> Response {
+pub(super) async fn provide(Extract(state): Extract<AdminState>, request: Request, next: Next) -> Response {
     ENVIRONMENT.scope(state.options().environment.clone(), next.run(request)).await
 }
 

@@ -3,30 +3,33 @@
 use maud::{Markup, html};
 
 use super::audit::words;
+use super::layout::{is_self_service, may};
 use super::list::table;
 use super::time;
-use crate::registry::{AuditEntry, AuditQuery, RegistryError};
-use crate::server::state::State;
+use crate::registry::AuditEntry;
+use crate::server::admin::gate::Operation;
 
 /// The changes on a page.
-const SHOWN: u32 = 8;
+pub(super) const SHOWN: u32 = 8;
 
-/// Returns the newest changes of a subject of the audit log. `page` is the path of its page.
-pub(super) async fn history(state: &State, subject: &str, page: &str) -> Result<Markup, RegistryError> {
-    let query = AuditQuery { subject: Some(subject.to_owned()), ..AuditQuery::default() };
-    let entries = state.registry().audit_entries(&query, SHOWN).await?;
-    let rows: Vec<Markup> = entries.iter().map(|entry| row(entry, page)).collect();
+/// Returns the newest changes of a subject of the audit log. `page` is the path of its page, `change` the operation of an
+/// undo. A person undoes no change of rights.
+pub(super) fn history(entries: &[AuditEntry], subject: &str, page: &str, change: Operation) -> Markup {
+    let is_offered = may(change) && !is_self_service();
+    let rows: Vec<Markup> = entries.iter().map(|entry| row(entry, page, is_offered)).collect();
     let all = serde_urlencoded::to_string([("subject", subject)]).unwrap_or_default();
-    Ok(html! {
+    html! {
         section .history aria-label="History" {
-            h2 { "History" }
+            h2 { @if may(Operation::ReadAudit) { "History" } @else { "Your changes" } }
             (table(&["Time (UTC)", "Actor", "Action", "Detail", "Undo"], &rows))
-            p .more { a href={ "/admin/audit?" (all) } { "All entries of the audit log" } }
+            @if may(Operation::ReadAudit) {
+                p .more { a href={ "/admin/audit?" (all) } { "All entries of the audit log" } }
+            }
         }
-    })
+    }
 }
 
-fn row(entry: &AuditEntry, page: &str) -> Markup {
+fn row(entry: &AuditEntry, page: &str, is_offered: bool) -> Markup {
     html! {
         tr {
             th scope="row" { (time::shown(entry.at)) }
@@ -34,7 +37,7 @@ fn row(entry: &AuditEntry, page: &str) -> Markup {
             td data-label="Action" { (entry.action) }
             td .long data-label="Detail" { (words(&entry.detail)) }
             td data-label="Undo" {
-                @if entry.is_undoable() {
+                @if is_offered && entry.is_undoable() {
                     form method="post" action={ (page) "/undo" } {
                         button name="entry" value=(entry.id) aria-label={ "Undo " (entry.action) ", entry " (entry.id) } { "Undo" }
                     }

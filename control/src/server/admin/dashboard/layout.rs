@@ -7,7 +7,8 @@ use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
 use super::head;
-use crate::registry::{RegistryError, Status};
+use crate::registry::{RegistryError, RoleName, Status};
+use crate::server::admin::gate::{Operation, Person, viewer};
 use crate::server::problem::Problem;
 
 /// The place of a page in the navigation.
@@ -25,19 +26,30 @@ pub(super) enum Place {
     Outside,
 }
 
-const PLACES: [(Place, &str, &str); 8] = [
-    (Place::Overview, "/admin", "Overview"),
-    (Place::Tokens, "/admin/tokens", "Tokens"),
-    (Place::Users, "/admin/users", "Users"),
-    (Place::Usage, "/admin/usage", "Usage"),
-    (Place::Objects, "/admin/objects", "Objects"),
-    (Place::Policies, "/admin/policies", "Policies"),
-    (Place::Credentials, "/admin/credentials", "Credentials"),
-    (Place::Audit, "/admin/audit", "Audit log"),
+const PLACES: [(Place, &str, &str, Operation); 8] = [
+    (Place::Overview, "/admin", "Overview", Operation::ListTokens),
+    (Place::Tokens, "/admin/tokens", "Tokens", Operation::ListTokens),
+    (Place::Users, "/admin/users", "Users", Operation::ListUsers),
+    (Place::Usage, "/admin/usage", "Usage", Operation::ReadUsage),
+    (Place::Objects, "/admin/objects", "Objects", Operation::ListObjects),
+    (Place::Policies, "/admin/policies", "Policies", Operation::ListPolicies),
+    (Place::Credentials, "/admin/credentials", "Credentials", Operation::ListCredentials),
+    (Place::Audit, "/admin/audit", "Audit log", Operation::ReadAudit),
 ];
 
 /// Returns a page as a response.
 pub(super) fn page(status: StatusCode, place: Place, title: &str, content: &Markup) -> Response {
+    page_with(status, place, title, None, content)
+}
+
+/// Returns a page with an instruction to the browser in its head: a name of `http-equiv`, and the content.
+pub(super) fn page_with(
+    status: StatusCode,
+    place: Place,
+    title: &str,
+    instruction: Option<(&str, &str)>,
+    content: &Markup,
+) -> Response {
     let document = html! {
         (DOCTYPE)
         html lang="en" {
@@ -45,6 +57,7 @@ pub(super) fn page(status: StatusCode, place: Place, title: &str, content: &Mark
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
+                @if let Some((name, content)) = instruction { meta http-equiv=(name) content=(content); }
                 title { (title) " · Keyswap" }
                 link rel="icon" href="data:,";
                 link rel="stylesheet" href="/admin/style.css";
@@ -68,11 +81,33 @@ pub(super) fn page(status: StatusCode, place: Place, title: &str, content: &Mark
 fn navigation(place: Place) -> Markup {
     html! {
         nav aria-label="Main" {
-            @for (at, address, name) in PLACES {
+            @for (at, address, name, _) in PLACES.into_iter().filter(|(.., operation)| may(*operation)) {
                 a href=(address) aria-current=[(at == place).then_some("page")] { (name) }
             }
         }
+        @if let Some(person) = viewer() {
+            span .person title={ "You are " (person.role()) } { (person.name()) " · " (role_word(&person)) }
+        }
         form .sign-out method="post" action="/admin/sign-out" { button .quiet { "Sign out" } }
+    }
+}
+
+/// Returns true if the page is for a person that may carry out an operation. The server refuses it to others anyway.
+pub(super) fn may(operation: Operation) -> bool {
+    viewer().is_some_and(|person| person.may(operation))
+}
+
+/// Returns true if the page is for a person that administers its own tokens only, without changing their rights.
+pub(super) fn is_self_service() -> bool {
+    viewer().is_some_and(|person| person.role().name() == RoleName::SelfService)
+}
+
+fn role_word(person: &Person) -> &'static str {
+    match person.role().name() {
+        RoleName::Admin => "administrator",
+        RoleName::Auditor => "auditor",
+        RoleName::TeamOwner => "team owner",
+        RoleName::SelfService => "self-service",
     }
 }
 
@@ -90,8 +125,14 @@ pub(super) fn badge(word: &str) -> Markup {
     html! { span class={ "badge " (word) } { (word) } }
 }
 
-/// Returns the button that disables an active subject, or enables a disabled one.
-pub(super) fn toggle(action: &str, status: Status, name: &str) -> Markup {
+/// Returns the button that disables an active subject, or enables a disabled one. It is for people that may carry out the
+/// operation; a person's own tokens are only disabled.
+pub(super) fn toggle_for(operation: Operation, action: &str, status: Status, name: &str) -> Markup {
+    let is_offered = may(operation) && !(is_self_service() && status == Status::Disabled);
+    if is_offered { toggle(action, status, name) } else { Markup::default() }
+}
+
+fn toggle(action: &str, status: Status, name: &str) -> Markup {
     let (value, word) = match status {
         Status::Active => ("disabled", "Disable"),
         Status::Disabled => ("active", "Enable"),

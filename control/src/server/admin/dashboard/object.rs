@@ -1,47 +1,46 @@
 //! The page of one object, and its actions.
 
-use axum::Extension;
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
 
 use super::change::{Change, form_page};
-use super::layout::{PageError, Place, alert, badge, page};
+use super::layout::{PageError, Place, alert, badge, may, page};
 use super::objects::{holder_input, holder_link};
 use super::time;
-use crate::registry::{Actor, Holder, HolderState, KeptObject};
+use crate::registry::{Holder, HolderState, KeptObject};
+use crate::server::admin::gate::{Operation, Permit, op};
 use crate::server::digest::DigestSegment;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowObject>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
-    Ok(answer(StatusCode::OK, &state.registry().object(&digest).await?, None, ""))
+    Ok(answer(StatusCode::OK, &permit.object(&digest).await?, None, ""))
 }
 
-pub(super) async fn transfer(change: Change<DigestSegment>) -> Result<Response, PageError> {
-    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
+pub(super) async fn transfer(
+    change: Change<op::TransferObjects, DigestSegment>,
+) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
     let to = change.fields.text("to").trim();
     let given = match Holder::parse(to) {
-        Ok(holder) => registry.transfer_object(digest, &holder, &change.actor).await,
+        Ok(holder) => permit.transfer_object(digest, &holder).await,
         Err(error) => Err(error),
     };
     let done = |object: KeptObject| Redirect::to(&address(&object)).into_response();
     form_page(given, done, async |problem: Problem| {
-        Ok(answer(problem.status(), &registry.object(digest).await?, Some(problem.detail()), to))
+        Ok(answer(problem.status(), &permit.object(digest).await?, Some(problem.detail()), to))
     })
     .await
 }
 
 pub(super) async fn forget(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::ForgetObject>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
-    state.registry().forget_object(&digest, &actor).await?;
+    permit.forget_object(&digest).await?;
     Ok(Redirect::to("/admin/objects").into_response())
 }
 
@@ -65,24 +64,26 @@ fn answer(status: StatusCode, object: &KeptObject, message: Option<&str>, to: &s
             dt { "Expires" } dd { @if let Some(at) = object.expires_at { (time::shown(at)) } @else { "unknown" } }
             dt { "SHA-256" } dd { code { (object.digest.to_hex()) } }
         }
-        div .columns {
-            section .card {
-                h2 { "Transfer" }
-                p {
-                    @if object.holder == HolderState::Active { "Gives the object to another token or person." }
-                    @else { "The registry knows no active token or person that holds the object: give it to one." }
+        @if may(Operation::TransferObjects) {
+            div .columns {
+                section .card {
+                    h2 { "Transfer" }
+                    p {
+                        @if object.holder == HolderState::Active { "Gives the object to another token or person." }
+                        @else { "The registry knows no active token or person that holds the object: give it to one." }
+                    }
+                    form method="post" action={ (address) "/transfer" } {
+                        (holder_input("to", "To", to))
+                        div .actions { button { "Transfer" } }
+                    }
                 }
-                form method="post" action={ (address) "/transfer" } {
-                    (holder_input("to", "To", to))
-                    div .actions { button { "Transfer" } }
-                }
-            }
-            section .card {
-                h2 { "Forget" }
-                details {
-                    summary { "Forget this object…" }
-                    p { "It belongs to no one from then on, until it is adopted. The provider keeps it." }
-                    form method="post" action={ (address) "/forget" } { button .danger { "Forget" } }
+                section .card {
+                    h2 { "Forget" }
+                    details {
+                        summary { "Forget this object…" }
+                        p { "It belongs to no one from then on, until it is adopted. The provider keeps it." }
+                        form method="post" action={ (address) "/forget" } { button .danger { "Forget" } }
+                    }
                 }
             }
         }

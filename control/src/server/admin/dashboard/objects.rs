@@ -1,7 +1,5 @@
 //! The page with the list of objects, and the forms that give objects to a holder.
 
-use axum::Extension;
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
@@ -9,14 +7,14 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::change::form_page;
 use super::fields::Fields;
-use super::layout::{PageError, Place, alert, badge, page};
+use super::layout::{PageError, Place, alert, badge, may, page};
 use super::list::{List, Pages};
 use super::time;
-use crate::registry::{Actor, Holder, HolderState, KeptObject, ObjectKey, ObjectListing, RegistryError};
+use crate::registry::{Holder, HolderState, KeptObject, ObjectKey, ObjectListing, RegistryError};
+use crate::server::admin::gate::{Operation, Permit, Reader, op};
 use crate::server::admin::objects::Asked;
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 const COLUMNS: [&str; 7] = ["Id", "Provider", "Kind", "Holder", "Team", "Holder is", "Created (UTC)"];
 
@@ -24,18 +22,14 @@ const COLUMNS: [&str; 7] = ["Id", "Provider", "Kind", "Holder", "Team", "Holder 
 const MAX_TRANSFERS: usize = 50;
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ListObjects>,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, PageError> {
-    answer(&state, StatusCode::OK, asked, None, &Fields::default()).await
+    answer(&permit, StatusCode::OK, asked, None, &Fields::default()).await
 }
 
 /// Gives objects that have no holder to one. Objects that have a holder keep it.
-pub(super) async fn adopt(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
-    fields: Fields,
-) -> Result<Response, PageError> {
+pub(super) async fn adopt(permit: Permit<op::AdoptObjects>, fields: Fields) -> Result<Response, PageError> {
     let adopt = async || {
         let provider = fields.text("provider").trim();
         let ids = fields.list("ids");
@@ -45,17 +39,16 @@ pub(super) async fn adopt(
             return Err(RegistryError::Invalid { field: "ids", expected });
         }
         let holder = Holder::parse(fields.text("holder").trim())?;
-        state.registry().adopt_objects(&keys, fields.some("kind").as_deref(), &holder, &actor).await?;
+        permit.adopt_objects(&keys, fields.some("kind").as_deref(), &holder).await?;
         Ok(holder)
     };
     let done = |holder: Holder| Redirect::to(&address_of(&holder)).into_response();
-    form_page(adopt().await, done, async |problem| again(&state, &problem, &fields).await).await
+    form_page(adopt().await, done, async |problem| again(&permit, &problem, &fields).await).await
 }
 
 /// Gives all objects of a holder to another one.
 pub(super) async fn transfer_all(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::TransferObjects>,
     fields: Fields,
 ) -> Result<Response, PageError> {
     let transfer = async || {
@@ -66,7 +59,7 @@ pub(super) async fn transfer_all(
             return Err(RegistryError::Invalid { field: "confirmation", expected });
         }
         for _ in 0..MAX_TRANSFERS {
-            if !state.registry().transfer_objects(&from, &to, &actor).await?.more {
+            if !permit.transfer_objects(&from, &to).await?.more {
                 return Ok(to);
             }
         }
@@ -74,11 +67,11 @@ pub(super) async fn transfer_all(
         Ok(from)
     };
     let done = |holder: Holder| Redirect::to(&address_of(&holder)).into_response();
-    form_page(transfer().await, done, async |problem| again(&state, &problem, &fields).await).await
+    form_page(transfer().await, done, async |problem| again(&permit, &problem, &fields).await).await
 }
 
-async fn again(state: &State, problem: &Problem, fields: &Fields) -> Result<Response, PageError> {
-    answer(state, problem.status(), Asked::default(), Some(problem.detail()), fields).await
+async fn again(reader: &Reader, problem: &Problem, fields: &Fields) -> Result<Response, PageError> {
+    answer(reader, problem.status(), Asked::default(), Some(problem.detail()), fields).await
 }
 
 /// Returns the path of the list of a holder's objects.
@@ -87,13 +80,13 @@ pub(super) fn address_of(holder: &Holder) -> String {
 }
 
 async fn answer(
-    state: &State,
+    reader: &Reader,
     status: StatusCode,
     asked: Asked,
     message: Option<&str>,
     fields: &Fields,
 ) -> Result<Response, PageError> {
-    let objects = state.registry().objects(&ObjectListing::try_from(asked.clone())?).await?;
+    let objects = reader.objects(&ObjectListing::try_from(asked.clone())?).await?;
     let query: [(&str, &str); 6] = [
         ("provider", asked.provider.as_str()),
         ("kind", &asked.kind),
@@ -115,13 +108,15 @@ async fn answer(
         p { "Files, batches, responses and other things that callers keep at providers. Each belongs to the token or the \
              person that made it." }
         (alert(message))
-        details .card open[message.is_some() && !fields.text("ids").is_empty()] {
-            summary { "Adopt objects" }
-            (adopt_form(fields))
-        }
-        details .card open[(message.is_some() && fields.text("ids").is_empty()) || !asked.holder.is_empty()] {
-            summary { "Transfer all objects of a holder" }
-            (transfer_form(&asked, fields))
+        @if may(Operation::AdoptObjects) {
+            details .card open[message.is_some() && !fields.text("ids").is_empty()] {
+                summary { "Adopt objects" }
+                (adopt_form(fields))
+            }
+            details .card open[(message.is_some() && fields.text("ids").is_empty()) || !asked.holder.is_empty()] {
+                summary { "Transfer all objects of a holder" }
+                (transfer_form(&asked, fields))
+            }
         }
         (filter(&asked))
         (list.markup())

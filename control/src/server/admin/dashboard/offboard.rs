@@ -1,7 +1,5 @@
 //! The page of an owner's address, which disables all of a leaver at once: it lists what will happen first.
 
-use axum::Extension;
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
@@ -9,14 +7,14 @@ use serde::Deserialize;
 
 use super::addresses::{of_owner, of_token, of_user};
 use super::fields::Fields;
-use super::layout::{PageError, Place, alert, badge, page};
+use super::layout::{PageError, Place, alert, badge, may, page};
 use super::list::table;
 use super::objects::address_of;
 use super::tokens::word;
-use crate::registry::{Actor, Holder, Offboarded, Status, Token};
+use crate::registry::{Holder, Offboarded, Status, Token};
+use crate::server::admin::gate::{Operation, Permit, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -25,39 +23,40 @@ pub(super) struct Wanted {
 }
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowOwner>,
     Parameters(Wanted { email }): Parameters<Wanted>,
 ) -> Result<Response, PageError> {
     let email = email.trim();
     if email.is_empty() {
-        return Ok(page(StatusCode::OK, Place::Users, "Offboard a leaver", &finder("", None)));
+        return Ok(page(StatusCode::OK, Place::Users, finder_title(), &finder("", None)));
     }
-    Ok(match state.registry().owned_by(email).await {
+    Ok(match permit.owned_by(email).await {
         Ok(owned) => {
-            page(StatusCode::OK, Place::Users, &format!("Offboard {email}"), &content(email, &owned))
+            let title = if may(Operation::Offboard) { "Offboard" } else { "Tokens of" };
+            page(StatusCode::OK, Place::Users, &format!("{title} {email}"), &content(email, &owned))
         }
         Err(error) => {
             let problem = Problem::from(error);
             let content = finder(email, Some(problem.detail()));
-            page(problem.status(), Place::Users, "Offboard a leaver", &content)
+            page(problem.status(), Place::Users, finder_title(), &content)
         }
     })
 }
 
-pub(super) async fn offboard(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
-    fields: Fields,
-) -> Result<Response, PageError> {
+pub(super) async fn offboard(permit: Permit<op::Offboard>, fields: Fields) -> Result<Response, PageError> {
     let email = fields.text("email").trim();
-    state.registry().offboard(email, &actor).await?;
+    permit.offboard(email).await?;
     Ok(Redirect::to(&of_owner(email)).into_response())
+}
+
+fn finder_title() -> &'static str {
+    if may(Operation::Offboard) { "Offboard a leaver" } else { "Tokens of an owner" }
 }
 
 fn finder(email: &str, message: Option<&str>) -> Markup {
     html! {
         (alert(message))
-        p { "Shows the user and all tokens of an address. The next page disables them after you have seen them." }
+        p { "Shows the user and all tokens of an address." @if may(Operation::Offboard) { " The next page disables them after you have seen them." } }
         form .filter method="get" action="/admin/offboard" {
             label { "Email" input type="email" name="email" autocomplete="off" required value=(email); }
             button { "Show" }
@@ -80,6 +79,17 @@ fn content(email: &str, owned: &Offboarded) -> Markup {
                              person there, too." },
             }
         }
+        @if may(Operation::Offboard) { (disabling(email, tokens, user)) }
+        p { a href=(address_of(&Holder::Person(email.to_lowercase()))) { "What the person holds at providers" } }
+        h2 { "Tokens" }
+        @if rows.is_empty() { p .empty { "No token has this owner." } }
+        @else { (table(&["Label", "Ends in", "Providers", "Status", "Last used"], &rows)) }
+    }
+}
+
+/// Returns the button that disables what is active.
+fn disabling(email: &str, tokens: usize, user: bool) -> Markup {
+    html! {
         section .card {
             h2 { "Disable" }
             @if tokens == 0 && !user {
@@ -91,11 +101,7 @@ fn content(email: &str, owned: &Offboarded) -> Markup {
                     button .danger { "Disable " (words(tokens, user)) }
                 }
             }
-            p { a href=(address_of(&Holder::Person(email.to_lowercase()))) { "What the person holds at providers" } }
         }
-        h2 { "Tokens" }
-        @if rows.is_empty() { p .empty { "No token has this owner." } }
-        @else { (table(&["Label", "Ends in", "Providers", "Status", "Last used"], &rows)) }
     }
 }
 

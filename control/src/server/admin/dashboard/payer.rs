@@ -1,6 +1,5 @@
 //! The page of a token, an owner or a team: its usage, its budget, what is left and when it resets.
 
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
@@ -14,9 +13,9 @@ use super::payer_address::address;
 use super::span::Span;
 use super::sums::{downloads, greatest, history};
 use crate::registry::{Payer, RegistryError, UsageBy, UsageQuery, now};
+use crate::server::admin::gate::{Permit, Reader, op};
 use crate::server::extract::{Parameters, Segment};
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 /// The lines of each list.
 const TOP: u32 = 10;
@@ -28,7 +27,10 @@ pub(super) struct Typed {
 }
 
 /// Redirects to the page of a subject that was typed: an email address, or the name of a team.
-pub(super) async fn find(Parameters(typed): Parameters<Typed>) -> Result<Response, PageError> {
+pub(super) async fn find(
+    _: Permit<op::ReadUsage>,
+    Parameters(typed): Parameters<Typed>,
+) -> Result<Response, PageError> {
     let text = typed.subject.trim();
     let subject = match text {
         _ if text.contains(':') => Payer::parse(text),
@@ -50,39 +52,38 @@ pub(super) fn finder() -> Markup {
 }
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ReadUsage>,
     Segment(subject): Segment,
     Parameters(span): Parameters<Span>,
 ) -> Result<Response, PageError> {
-    answer(&state, StatusCode::OK, &Payer::parse(&subject)?, span, None).await
+    answer(&permit, StatusCode::OK, &Payer::parse(&subject)?, span, None).await
 }
 
 /// Sets the budget of a subject, or deletes it if the form has no amount.
-pub(super) async fn set_budget(change: Change<Segment>) -> Result<Response, PageError> {
+pub(super) async fn set_budget(change: Change<op::SetBudget, Segment>) -> Result<Response, PageError> {
     let subject = Payer::parse(&change.subject.0)?;
-    let (state, registry) = (&change.state, change.state.registry());
+    let permit = &change.permit;
     let set = async || match budget::of_fields(&change.fields)? {
-        Some(budget) => registry.set_budget(&subject, &budget, &change.actor).await,
-        None => registry.delete_budget(&subject, &change.actor).await,
+        Some(budget) => permit.set_budget(&subject, &budget).await,
+        None => permit.delete_budget(&subject).await,
     };
     let done = |()| Redirect::to(&address(&subject)).into_response();
     form_page(set().await, done, async |problem: Problem| {
-        answer(state, problem.status(), &subject, Span::default(), Some(problem.detail())).await
+        answer(permit, problem.status(), &subject, Span::default(), Some(problem.detail())).await
     })
     .await
 }
 
 /// Answers with the page, and a message of a failed form.
 async fn answer(
-    state: &State,
+    reader: &Reader,
     status: StatusCode,
     subject: &Payer,
     span: Span,
     message: Option<&str>,
 ) -> Result<Response, PageError> {
-    let registry = state.registry();
     let query = of_subject(span.query(), subject);
-    let budgets = registry.budget(subject, now()).await?;
+    let budgets = reader.budget(subject, now()).await?;
     let mut lists = vec![("Model", UsageBy::Model)];
     if !matches!(subject, Payer::Token(_)) {
         lists.push(("Caller", UsageBy::Token));
@@ -93,13 +94,13 @@ async fn answer(
         (record(subject))
         (budget::section(subject, &budgets))
         (span.links(&address(subject)))
-        (history(registry, &query).await?)
+        (history(reader, &query).await?)
         div .columns.lists {
-            @for (title, by) in lists { (greatest(title, by, &registry.usage(&query, by, TOP).await?)) }
+            @for (title, by) in lists { (greatest(title, by, &reader.usage(&query, by, TOP).await?)) }
         }
         (downloads(&query, &filter(subject)))
     };
-    let title = title(state, subject).await?;
+    let title = title(reader, subject).await?;
     Ok(page(status, Place::Usage, &title, &content))
 }
 
@@ -130,9 +131,9 @@ fn record(subject: &Payer) -> Markup {
 }
 
 /// Returns the title: the label of a token that the registry knows, else the subject.
-async fn title(state: &State, subject: &Payer) -> Result<String, RegistryError> {
+async fn title(reader: &Reader, subject: &Payer) -> Result<String, RegistryError> {
     Ok(match subject {
-        Payer::Token(digest) => match state.registry().token(digest).await {
+        Payer::Token(digest) => match reader.token(digest).await {
             Ok(token) => format!("Usage of {}", token.label),
             Err(RegistryError::UnknownToken) => {
                 format!("Usage of {}", digest.to_hex().chars().take(16).collect::<String>())

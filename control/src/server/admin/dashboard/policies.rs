@@ -1,7 +1,6 @@
 //! The pages of policies and of the data planes that run them. Policies cannot be published here: the server has no
 //! signing key.
 
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::Response;
 use keyswap_core::base::UnixTime;
@@ -11,15 +10,15 @@ use super::layout::{PageError, Place, page};
 use super::list::{List, Pages, table};
 use super::time;
 use crate::registry::{self, Plane, PolicyStatus, Progress, Revision, SignerKeys, Signers};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::Segment;
-use crate::server::state::State;
 
 /// The age in seconds of a data plane's last report after which it is shown as silent. A data plane asks every few
 /// seconds.
 const SILENT_AFTER: i64 = 120;
 
-pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, PageError> {
-    let policies = state.registry().policies().await?;
+pub(super) async fn list(permit: Permit<op::ListPolicies>) -> Result<Response, PageError> {
+    let policies = permit.policies().await?;
     let list = List {
         names: ("policy", "policies"),
         columns: &["Policy", "Revision", "Candidate", "Published (UTC)", "By"],
@@ -41,11 +40,11 @@ pub(super) async fn list(Extract(state): Extract<State>) -> Result<Response, Pag
 }
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowPolicy>,
     Segment(name): Segment,
 ) -> Result<Response, PageError> {
     let PolicyStatus { revisions, planes, signers, proposal, proposed_signers } =
-        state.registry().policy(&name).await?;
+        permit.policy(&name).await?;
     let newest = revisions.first().map(|revision| revision.revision);
     let now = registry::now();
     let running = List {

@@ -1,53 +1,84 @@
 //! The routes of the pages.
 
-use axum::Router;
-use axum::middleware;
-use axum::routing::{get, post};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::get;
+use axum::{Router, middleware};
 
+use super::layout::PageError;
 use super::{
-    assets, audit, credentials, guard, head, object, objects, offboard, overview, payer, policies,
+    assets, audit, credentials, head, object, objects, offboard, overview, payer, policies, provider_sign_in,
     shown_once, sign_in, token, tokens, usage, user, users,
 };
-use crate::server::state::State;
+use crate::server::admin::gate::{AdminState, Manner, Routes};
+use crate::server::oidc::CALLBACK;
+use crate::server::problem::Problem;
 
-pub(in crate::server::admin) fn router(state: &State) -> Router<State> {
-    let signed_in = Router::new()
-        .route("/admin", get(overview::show))
-        .route("/admin/tokens", get(tokens::list).post(tokens::create))
-        .route("/admin/tokens/{sha256}", get(token::show).post(token::set_rights))
-        .route("/admin/tokens/{sha256}/new", get(shown_once::show).post(shown_once::forget))
-        .route("/admin/tokens/{sha256}/status", post(token::set_status))
-        .route("/admin/tokens/{sha256}/expiry", post(token::set_expiry))
-        .route("/admin/tokens/{sha256}/rate-limit", post(token::set_rate_limit))
-        .route("/admin/tokens/{sha256}/rotate", post(token::rotate))
-        .route("/admin/tokens/{sha256}/undo", post(token::undo))
-        .route("/admin/tokens/{sha256}/delete", post(token::delete))
-        .route("/admin/users", get(users::list).post(users::create))
-        .route("/admin/users/{email}", get(user::show).post(user::change))
-        .route("/admin/users/{email}/status", post(user::set_status))
-        .route("/admin/users/{email}/undo", post(user::undo))
-        .route("/admin/users/{email}/delete", post(user::delete))
-        .route("/admin/offboard", get(offboard::show).post(offboard::offboard))
-        .route("/admin/usage", get(usage::overview))
-        .route("/admin/usage.csv", get(usage::download))
-        .route("/admin/usage/find", get(payer::find))
-        .route("/admin/usage/{subject}", get(payer::show))
-        .route("/admin/usage/{subject}/budget", post(payer::set_budget))
-        .route("/admin/objects", get(objects::list).post(objects::adopt))
-        .route("/admin/objects/transfer", post(objects::transfer_all))
-        .route("/admin/objects/{sha256}", get(object::show))
-        .route("/admin/objects/{sha256}/transfer", post(object::transfer))
-        .route("/admin/objects/{sha256}/forget", post(object::forget))
-        .route("/admin/policies", get(policies::list))
-        .route("/admin/policies/{name}", get(policies::show))
-        .route("/admin/credentials", get(credentials::list))
-        .route("/admin/audit", get(audit::list))
-        .route("/admin/sign-out", post(sign_in::sign_out))
-        .route_layer(middleware::from_fn_with_state(state.clone(), guard::require_on_page));
+/// The manner of pages. Requests that are not signed in are redirected to the sign-in.
+const MANNER: Manner = Manner { refuse, absent, takes_keys: false };
+
+fn refuse(problem: Problem) -> Response {
+    PageError::from(problem).into_response()
+}
+
+fn absent() -> Response {
+    Redirect::to("/admin/sign-in").into_response()
+}
+
+/// Returns all pages.
+pub(in crate::server::admin) fn router(state: &AdminState) -> Router<AdminState> {
+    let pages = routes().into_router().merge(open());
+    pages.route_layer(middleware::from_fn_with_state(state.clone(), head::provide))
+}
+
+/// Returns the pages for signed-in people.
+pub(in crate::server::admin) fn routes() -> Routes {
+    Routes::new(MANNER)
+        .get("/admin", overview::show)
+        .get("/admin/tokens", tokens::list)
+        .post("/admin/tokens", tokens::create)
+        .get("/admin/tokens/{sha256}", token::show)
+        .post("/admin/tokens/{sha256}", token::set_rights)
+        .get("/admin/tokens/{sha256}/new", shown_once::show)
+        .post("/admin/tokens/{sha256}/new", shown_once::forget)
+        .post("/admin/tokens/{sha256}/status", token::set_status)
+        .post("/admin/tokens/{sha256}/expiry", token::set_expiry)
+        .post("/admin/tokens/{sha256}/rate-limit", token::set_rate_limit)
+        .post("/admin/tokens/{sha256}/rotate", token::rotate)
+        .post("/admin/tokens/{sha256}/undo", token::undo)
+        .post("/admin/tokens/{sha256}/delete", token::delete)
+        .get("/admin/users", users::list)
+        .post("/admin/users", users::create)
+        .get("/admin/users/{email}", user::show)
+        .post("/admin/users/{email}", user::change)
+        .post("/admin/users/{email}/status", user::set_status)
+        .post("/admin/users/{email}/undo", user::undo)
+        .post("/admin/users/{email}/delete", user::delete)
+        .get("/admin/offboard", offboard::show)
+        .post("/admin/offboard", offboard::offboard)
+        .get("/admin/usage", usage::overview)
+        .get("/admin/usage.csv", usage::download)
+        .get("/admin/usage/find", payer::find)
+        .get("/admin/usage/{subject}", payer::show)
+        .post("/admin/usage/{subject}/budget", payer::set_budget)
+        .get("/admin/objects", objects::list)
+        .post("/admin/objects", objects::adopt)
+        .post("/admin/objects/transfer", objects::transfer_all)
+        .get("/admin/objects/{sha256}", object::show)
+        .post("/admin/objects/{sha256}/transfer", object::transfer)
+        .post("/admin/objects/{sha256}/forget", object::forget)
+        .get("/admin/policies", policies::list)
+        .get("/admin/policies/{name}", policies::show)
+        .get("/admin/credentials", credentials::list)
+        .get("/admin/audit", audit::list)
+        .post("/admin/sign-out", sign_in::sign_out)
+}
+
+/// Returns the pages for all.
+fn open() -> Router<AdminState> {
     Router::new()
-        .merge(signed_in)
         .route("/admin/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/admin/sign-in/provider", get(provider_sign_in::leave))
+        .route(CALLBACK, get(provider_sign_in::come_back))
         .route("/admin/style.css", get(assets::style))
         .route("/admin/script.js", get(assets::script))
-        .route_layer(middleware::from_fn_with_state(state.clone(), head::provide))
 }

@@ -1,7 +1,7 @@
 //! A new token in a cookie, so that the page that shows it can be loaded again and is not lost with a reload.
 //!
 //! The token is sealed with a key of the registry (AES-256-GCM), so neither the browser's files nor the database alone
-//! have it. The seal names the token's digest, the administrator and the session: in the hands of another it opens
+//! have it. The seal names the token's digest, the person and the session: in the hands of another it opens
 //! nothing. Browser and server forget it after ten minutes. The cookie is sent to the one page that shows the token.
 
 use axum::http::{HeaderMap, HeaderValue};
@@ -11,15 +11,14 @@ use keyswap_core::base::Digest;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
-use crate::registry::{Actor, RegistryError, SecretText, now};
+use crate::registry::{RegistryError, SecretText, now};
 use crate::server::admin::client::Client;
-use crate::server::admin::session;
-use crate::server::state::State;
+use crate::server::admin::gate::{self, Mints, Permit, Person};
 
 const COOKIE: &str = "keyswap_new_token";
 
 /// The time in which the page can be loaded again.
-pub(super) const LIFETIME_SECONDS: i64 = 600;
+pub(super) const LIFETIME_SECONDS: u32 = 600;
 
 /// The longest token that is sealed: a cookie has 4096 bytes at most. Only a custom token is longer.
 const MAX_TOKEN_BYTES: usize = 2048;
@@ -28,9 +27,8 @@ const MAX_TOKEN_BYTES: usize = 2048;
 const TIME_BYTES: usize = 8;
 
 /// Returns the `Set-Cookie` with a new token, `None` for a token that is too long.
-pub(super) async fn seal(
-    state: &State,
-    actor: &Actor,
+pub(super) async fn seal<O: Mints>(
+    permit: &Permit<O>,
     client: &Client,
     headers: &HeaderMap,
     token: &SecretText,
@@ -42,13 +40,13 @@ pub(super) async fn seal(
     let digest = Digest::of(text);
     let mut nonce = [0; NONCE_LEN];
     getrandom::fill(&mut nonce)?;
-    let until = now().0.saturating_add(LIFETIME_SECONDS);
+    let until = now().0.saturating_add(LIFETIME_SECONDS.into());
     let mut sealed = Zeroizing::new(Vec::with_capacity(TIME_BYTES + text.len() + AES_256_GCM.tag_len()));
     sealed.extend_from_slice(&until.to_be_bytes());
     sealed.extend_from_slice(text);
-    let bound = bound_to(&digest, actor, headers);
+    let bound = bound_to(&digest, permit.person(), headers);
     let failed = |_| RegistryError::Corrupt("key of new tokens");
-    key(state)
+    key(permit)
         .await?
         .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&bound), &mut *sealed)
         .map_err(failed)?;
@@ -56,20 +54,19 @@ pub(super) async fn seal(
     set_cookie(&digest, &value, LIFETIME_SECONDS, client).map(Some)
 }
 
-/// Returns the token that the cookie of a request holds. Without a cookie that was sealed for this token, administrator
+/// Returns the token that the cookie of a request holds. Without a cookie that was sealed for this token, person
 /// and session, and is not too old, returns `None`.
-pub(super) async fn open(
-    state: &State,
-    actor: &Actor,
+pub(super) async fn open<O: Mints>(
+    permit: &Permit<O>,
     headers: &HeaderMap,
     digest: &Digest,
 ) -> Result<Option<SecretText>, RegistryError> {
-    let Some(value) = session::cookie(headers, COOKIE) else { return Ok(None) };
+    let Some(value) = gate::cookie(headers, COOKIE) else { return Ok(None) };
     let Ok(bytes) = BASE64_URL_SAFE_NO_PAD.decode(value) else { return Ok(None) };
     let Some((nonce, sealed)) = bytes.split_first_chunk::<NONCE_LEN>() else { return Ok(None) };
     let mut sealed = Zeroizing::new(sealed.to_vec());
-    let bound = bound_to(digest, actor, headers);
-    let key = key(state).await?;
+    let bound = bound_to(digest, permit.person(), headers);
+    let key = key(permit).await?;
     let opened = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(&bound), &mut sealed);
     let Ok(opened) = opened else { return Ok(None) };
     let Some((until, token)) = opened.split_first_chunk::<TIME_BYTES>() else { return Ok(None) };
@@ -83,31 +80,27 @@ pub(super) fn forget(digest: &Digest, client: &Client) -> Result<HeaderValue, Re
     set_cookie(digest, "", 0, client)
 }
 
-async fn key(state: &State) -> Result<LessSafeKey, RegistryError> {
+async fn key<O: Mints>(permit: &Permit<O>) -> Result<LessSafeKey, RegistryError> {
     let corrupt = || RegistryError::Corrupt("key of new tokens");
-    let text = state.registry().seal_key().await?;
+    let text = permit.seal_key().await?;
     let bytes = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text.expose()).map_err(|_| corrupt())?);
     UnboundKey::new(&AES_256_GCM, &bytes).map(LessSafeKey::new).map_err(|_| corrupt())
 }
 
-/// Returns the text that binds a seal. A digest has a fixed length and an actor no control characters, so that no two
-/// bindings have the same text.
-fn bound_to(digest: &Digest, actor: &Actor, headers: &HeaderMap) -> Vec<u8> {
-    let session = session::id(headers).map(|id| id.to_hex()).unwrap_or_default();
-    format!("keyswap new token\n{}\n{session}\n{actor}", digest.to_hex()).into_bytes()
+/// Returns the text that binds a seal. Digests have a fixed length and the name is the last part, so that no two bindings
+/// have the same text.
+fn bound_to(digest: &Digest, person: &Person, headers: &HeaderMap) -> Vec<u8> {
+    let session = gate::session_id(headers).map(|id| id.to_hex()).unwrap_or_default();
+    let (means, name) = (person.means(), person.name());
+    format!("keyswap new token\n{}\n{session}\n{means:?}\n{name}", digest.to_hex()).into_bytes()
 }
 
 fn set_cookie(
     digest: &Digest,
     value: &str,
-    seconds: i64,
+    seconds: u32,
     client: &Client,
 ) -> Result<HeaderValue, RegistryError> {
-    let secure = if client.is_local { "" } else { "; Secure" };
     let path = format!("/admin/tokens/{}/new", digest.to_hex());
-    let cookie =
-        format!("{COOKIE}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    let mut value = HeaderValue::try_from(cookie).map_err(|_| RegistryError::Corrupt("cookie"))?;
-    value.set_sensitive(true);
-    Ok(value)
+    gate::set_cookie(COOKIE, value, &path, seconds, "Strict", client)
 }

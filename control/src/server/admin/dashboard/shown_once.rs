@@ -2,7 +2,6 @@
 //!
 //! The form that mints a token answers with a redirect to this page. A reload loads the page again and mints nothing.
 
-use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -12,27 +11,21 @@ use super::addresses::of_token;
 use super::layout::{PageError, Place, page};
 use super::sealed;
 use super::snippets::snippets;
-use crate::registry::{Actor, Created, RegistryError, SecretText, Token};
+use crate::registry::{Created, RegistryError, SecretText, Token};
 use crate::server::admin::client::Client;
+use crate::server::admin::gate::{AdminState, Mints, Permit, op};
 use crate::server::digest::DigestSegment;
-use crate::server::state::State;
-
-/// The administrator and the browser that made a token, as far as the page needs them.
-pub(super) struct Maker {
-    pub(super) actor: Actor,
-    pub(super) client: Client,
-    pub(super) headers: HeaderMap,
-}
 
 /// Redirects to the page of a new token, which travels in a sealed cookie.
-pub(super) async fn redirect(
-    state: &State,
-    Maker { actor, client, headers }: &Maker,
+pub(super) async fn redirect<O: Mints>(
+    permit: &Permit<O>,
+    client: &Client,
+    headers: &HeaderMap,
     created: &Created,
 ) -> Result<Response, RegistryError> {
     let to = Redirect::to(&format!("{}/new", of_token(&created.record)));
     let cookie = match &created.token {
-        Some(token) => sealed::seal(state, actor, client, headers, token).await?,
+        Some(token) => sealed::seal(permit, client, headers, token).await?,
         None => None,
     };
     Ok(match cookie {
@@ -42,13 +35,13 @@ pub(super) async fn redirect(
 }
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::CreateToken>,
+    Extract(state): Extract<AdminState>,
     DigestSegment(digest): DigestSegment,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let record = state.registry().token(&digest).await?;
-    Ok(match sealed::open(&state, &actor, &headers, &digest).await? {
+    let record = permit.token(&digest).await?;
+    Ok(match sealed::open(&permit, &headers, &digest).await? {
         Some(token) => page(StatusCode::OK, Place::Tokens, "Token created", &shown(&state, &record, &token)),
         None => page(StatusCode::GONE, Place::Tokens, "Token created", &gone(&record)),
     })
@@ -56,15 +49,17 @@ pub(super) async fn show(
 
 /// Removes the cookie, so that the page shows the token no more.
 pub(super) async fn forget(
+    permit: Permit<op::CreateToken>,
     client: Client,
     DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
+    let record = permit.token(&digest).await?;
     let cookie = sealed::forget(&digest, &client)?;
-    let to = Redirect::to(&format!("/admin/tokens/{}", digest.to_hex()));
+    let to = Redirect::to(&of_token(&record));
     Ok(([(header::SET_COOKIE, cookie)], to).into_response())
 }
 
-fn shown(state: &State, record: &Token, token: &SecretText) -> Markup {
+fn shown(state: &AdminState, record: &Token, token: &SecretText) -> Markup {
     let minutes = sealed::LIFETIME_SECONDS / 60;
     html! {
         div .card {

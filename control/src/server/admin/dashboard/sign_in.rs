@@ -1,6 +1,5 @@
 //! The sign-in page, and signing out.
 
-use axum::Extension;
 use axum::extract::State as Extract;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -8,18 +7,16 @@ use maud::html;
 
 use super::fields::Fields;
 use super::layout::{PageError, Place, alert, page};
-use crate::registry::{Actor, SecretText};
-use crate::server::admin::administrator::by_password;
+use crate::registry::SecretText;
 use crate::server::admin::client::Client;
-use crate::server::admin::sign_in::{Try, attempt, leave};
-use crate::server::state::State;
+use crate::server::admin::gate::{AdminState, Means, Permit, Try, attempt, op};
 
-pub(super) async fn form() -> Response {
-    answer(StatusCode::OK, None)
+pub(super) async fn form(Extract(state): Extract<AdminState>) -> Response {
+    answer(&state, StatusCode::OK, None)
 }
 
 pub(super) async fn sign_in(
-    Extract(state): Extract<State>,
+    Extract(state): Extract<AdminState>,
     client: Client,
     headers: HeaderMap,
     fields: Fields,
@@ -27,24 +24,23 @@ pub(super) async fn sign_in(
     let password = SecretText::new(fields.text("password").to_owned());
     Ok(match attempt(&state, &client, &headers, password).await? {
         Try::Right(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to("/admin")).into_response(),
-        Try::Wrong => answer(StatusCode::UNAUTHORIZED, Some("the password is wrong")),
+        Try::Wrong => answer(&state, StatusCode::UNAUTHORIZED, Some("the password is wrong")),
         Try::TooMany(seconds) => {
             let message = format!("too many attempts; wait {seconds} seconds");
             let retry = [(header::RETRY_AFTER, HeaderValue::from(seconds))];
-            (retry, answer(StatusCode::TOO_MANY_REQUESTS, Some(&message))).into_response()
+            (retry, answer(&state, StatusCode::TOO_MANY_REQUESTS, Some(&message))).into_response()
         }
     })
 }
 
 pub(super) async fn sign_out(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::SignOut>,
     client: Client,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let cookie = leave(state.registry(), &actor, &client, &headers).await?;
-    let next =
-        if actor == by_password() { Redirect::to("/admin/sign-in").into_response() } else { farewell() };
+    let cookie = permit.sign_out(&headers, &client).await?;
+    let is_by_access = permit.person().means() == Means::Access;
+    let next = if is_by_access { farewell() } else { Redirect::to("/admin/sign-in").into_response() };
     Ok(([(header::SET_COOKIE, cookie)], next).into_response())
 }
 
@@ -58,8 +54,11 @@ fn farewell() -> Response {
     page(StatusCode::OK, Place::Outside, "Sign out", &content)
 }
 
-fn answer(status: StatusCode, message: Option<&str>) -> Response {
+fn answer(state: &AdminState, status: StatusCode, message: Option<&str>) -> Response {
     let content = html! {
+        @if let Some(provider) = &state.options().oidc {
+            p .card.narrow { a .button.primary href="/admin/sign-in/provider" { "Sign in with " (provider.name()) } }
+        }
         form .card.narrow method="post" action="/admin/sign-in" {
             (alert(message))
             label { "Administrator's password"

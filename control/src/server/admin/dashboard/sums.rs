@@ -6,12 +6,13 @@ use super::chart::{Bars, Series, compact, share_bar};
 use super::list::table;
 use super::payer_address::address_of;
 use crate::registry::{
-    Counts, Day, Registry, RegistryError, Unit, UsageBy, UsageLine, UsageQuery, UsageSummary, amount,
+    Counts, Day, RegistryError, Unit, UsageBy, UsageLine, UsageQuery, UsageSummary, amount,
 };
+use crate::server::admin::gate::Reader;
 
 /// Returns the sums and the charts of a question.
-pub(super) async fn history(registry: &Registry, query: &UsageQuery) -> Result<Markup, RegistryError> {
-    let days = registry.usage(query, UsageBy::Day, 100).await?;
+pub(super) async fn history(reader: &Reader, query: &UsageQuery) -> Result<Markup, RegistryError> {
+    let days = reader.usage(query, UsageBy::Day, 100).await?;
     let labels: Vec<String> =
         (Day::of(query.since).0..Day::of(query.until).0).map(|day| Day(day).to_string()).collect();
     let values = |number: fn(&Counts) -> i64| -> Vec<i64> {

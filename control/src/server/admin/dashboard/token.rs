@@ -1,36 +1,35 @@
 //! The page of one token, and its actions.
 
-use axum::Extension;
-use axum::extract::State as Extract;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
 use super::addresses::{of_owner, of_token};
 use super::change::{Change, form_page};
-use super::history::history;
-use super::layout::{PageError, Place, alert, badge, page};
+use super::history::{SHOWN, history};
+use super::layout::{PageError, Place, alert, badge, may, page};
 use super::objects::address_of;
-use super::shown_once::{self, Maker};
 use super::token_forms::forms;
 use super::tokens::word;
-use super::{provider, time};
-use crate::registry::{Actor, Holder, RegistryError, Source, Token, TokenPatch};
+use super::{provider, shown_once, time};
+use crate::registry::{Holder, RegistryError, Source, Token, TokenPatch};
 use crate::server::admin::client::Client;
+use crate::server::admin::gate::{Operation, Permit, op};
 use crate::server::admin::grace::grace;
 use crate::server::digest::DigestSegment;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 pub(super) async fn show(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ShowToken>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
-    let token = state.registry().token(&digest).await?;
-    answer(&state, StatusCode::OK, &token, None).await
+    let token = permit.token(&digest).await?;
+    answer(&permit, StatusCode::OK, &token, None).await
 }
 
-pub(super) async fn set_rights(change: Change<DigestSegment>) -> Result<Response, PageError> {
+pub(super) async fn set_rights(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
     let fields = &change.fields;
     let patch = TokenPatch {
         label: Some(fields.text("label").to_owned()),
@@ -43,29 +42,35 @@ pub(super) async fn set_rights(change: Change<DigestSegment>) -> Result<Response
     update(&change, Ok(patch)).await
 }
 
-pub(super) async fn set_status(change: Change<DigestSegment>) -> Result<Response, PageError> {
+pub(super) async fn set_status(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
     let patch = TokenPatch { status: Some(change.fields.status()), ..TokenPatch::default() };
     update(&change, Ok(patch)).await
 }
 
-pub(super) async fn set_expiry(change: Change<DigestSegment>) -> Result<Response, PageError> {
+pub(super) async fn set_expiry(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
     let fields = &change.fields;
     let text = if fields.text("clear").is_empty() { fields.some("expires_at") } else { None };
     let expires_at = Some(text.map(|text| time::typed(&text)));
     update(&change, Ok(TokenPatch { expires_at, ..TokenPatch::default() })).await
 }
 
-pub(super) async fn set_rate_limit(change: Change<DigestSegment>) -> Result<Response, PageError> {
+pub(super) async fn set_rate_limit(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
     let fields = &change.fields;
     let limit = if fields.text("clear").is_empty() { fields.rate_limit() } else { Ok(None) };
     let patch = limit.map(|limit| TokenPatch { rate_limit: Some(limit), ..TokenPatch::default() });
     update(&change, patch).await
 }
 
-pub(super) async fn undo(change: Change<DigestSegment>) -> Result<Response, PageError> {
-    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
+pub(super) async fn undo(change: Change<op::ChangeToken, DigestSegment>) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
     let undone = match change.fields.text("entry").parse() {
-        Ok(entry) => registry.undo_token(digest, entry, &change.actor).await,
+        Ok(entry) => permit.undo_token(digest, entry).await,
         Err(_) => Err(RegistryError::NotUndoable),
     };
     to_token(&change, undone).await
@@ -74,41 +79,37 @@ pub(super) async fn undo(change: Change<DigestSegment>) -> Result<Response, Page
 pub(super) async fn rotate(
     client: Client,
     headers: HeaderMap,
-    change: Change<DigestSegment>,
+    change: Change<op::RotateToken, DigestSegment>,
 ) -> Result<Response, PageError> {
-    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
+    let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
     let rotated = match grace(change.fields.text("grace").trim()) {
-        Ok(grace) => registry.rotate_token(digest, Source::Mint, grace, &change.actor).await,
+        Ok(grace) => permit.rotate_token(digest, Source::Mint, grace).await,
         Err(error) => Err(error),
     };
     match rotated {
-        Ok(rotation) => {
-            let maker = Maker { actor: change.actor, client, headers };
-            Ok(shown_once::redirect(&change.state, &maker, &rotation.successor).await?)
-        }
+        Ok(rotation) => Ok(shown_once::redirect(permit, &client, &headers, &rotation.successor).await?),
         Err(error) => page_again(&change, &error.into()).await,
     }
 }
 
 pub(super) async fn delete(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::DeleteToken>,
     DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
-    state.registry().delete_token(&digest, &actor).await?;
+    permit.delete_token(&digest).await?;
     Ok(Redirect::to("/admin/tokens").into_response())
 }
 
 /// Applies a patch. If the form names a version, a token that was changed since is left as it is.
 async fn update(
-    change: &Change<DigestSegment>,
+    change: &Change<op::ChangeToken, DigestSegment>,
     patch: Result<TokenPatch, RegistryError>,
 ) -> Result<Response, PageError> {
-    let (registry, DigestSegment(digest)) = (change.state.registry(), &change.subject);
+    let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
     let updated = match patch {
         Ok(patch) => {
             let patch = TokenPatch { version: change.fields.version(), ..patch };
-            registry.update_token(digest, patch, &change.actor).await
+            permit.update_token(digest, patch).await
         }
         Err(error) => Err(error),
     };
@@ -117,30 +118,31 @@ async fn update(
 
 /// Redirects to the token's page, or answers with the page and the problem.
 async fn to_token(
-    change: &Change<DigestSegment>,
+    change: &Change<op::ChangeToken, DigestSegment>,
     updated: Result<Token, RegistryError>,
 ) -> Result<Response, PageError> {
     let done = |token: Token| Redirect::to(&of_token(&token)).into_response();
     form_page(updated, done, async |problem| page_again(change, &problem).await).await
 }
 
-async fn page_again(change: &Change<DigestSegment>, problem: &Problem) -> Result<Response, PageError> {
-    let token = change.state.registry().token(&change.subject.0).await?;
-    answer(&change.state, problem.status(), &token, Some(problem.detail())).await
+async fn page_again<O>(change: &Change<O, DigestSegment>, problem: &Problem) -> Result<Response, PageError> {
+    let token = change.permit.token(&change.subject.0).await?;
+    answer(&change.permit, problem.status(), &token, Some(problem.detail())).await
 }
 
-async fn answer(
-    state: &State,
+async fn answer<O>(
+    permit: &Permit<O>,
     status: StatusCode,
     token: &Token,
     message: Option<&str>,
 ) -> Result<Response, PageError> {
+    let changes = permit.changes_of_token(token, SHOWN).await?;
     let content = html! {
         p { a href="/admin/tokens" { "← All tokens" } }
         (alert(message))
         (facts(token))
-        (forms(token))
-        (history(state, &token.digest.to_hex(), &of_token(token)).await?)
+        @if may(Operation::ChangeToken) { (forms(token)) }
+        (history(&changes, &token.digest.to_hex(), &of_token(token), Operation::ChangeToken))
     };
     Ok(page(status, Place::Tokens, &token.label, &content))
 }

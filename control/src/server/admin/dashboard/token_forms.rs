@@ -7,33 +7,23 @@ use maud::{Markup, html};
 
 use super::addresses::of_token;
 use super::fields::version_input;
-use super::layout::toggle;
+use super::layout::{is_self_service, toggle_for};
 use super::{provider, rate_limit, team, time};
 use crate::registry::Token;
+use crate::server::admin::gate::Operation;
 
+/// Returns the forms that the person may send: one with its own tokens changes no rights of theirs.
 pub(super) fn forms(token: &Token) -> Markup {
     let address = of_token(token);
     html! {
-        section .card {
-            h2 { "Rights" }
-            form .grid method="post" action=(address) {
-                (version_input(token.version))
-                label { "Label" input name="label" autocomplete="off" maxlength="64" required value=(token.label); }
-                label { "Owner" span .hint { "an email address; empty: none" }
-                    input type="email" name="owner" autocomplete="off" value=(token.owner.as_deref().unwrap_or_default()); }
-                (team::input(token.team.as_deref().unwrap_or_default()))
-                (provider::inputs(&token.providers, &token.models))
-                div .actions { button .primary { "Save" } }
-            }
-        }
+        @if !is_self_service() { (rights(token, &address)) }
         div .columns {
             section .card {
                 h2 { "Status" }
                 p { "Requests with a disabled token are refused until it is enabled." }
-                (toggle(&format!("{address}/status"), token.status, &token.label))
+                (toggle_for(Operation::ChangeToken, &format!("{address}/status"), token.status, &token.label))
             }
-            (expiry(token, &address))
-            (limit(token, &address))
+            @if !is_self_service() { (expiry(token, &address)) (limit(token, &address)) }
             section .card {
                 h2 { "Rotation" }
                 details {
@@ -55,6 +45,23 @@ pub(super) fn forms(token: &Token) -> Markup {
                          can be transferred." }
                     form method="post" action={ (address) "/delete" } { button .danger { "Delete permanently" } }
                 }
+            }
+        }
+    }
+}
+
+fn rights(token: &Token, address: &str) -> Markup {
+    html! {
+        section .card {
+            h2 { "Rights" }
+            form .grid method="post" action=(address) {
+                (version_input(token.version))
+                label { "Label" input name="label" autocomplete="off" maxlength="64" required value=(token.label); }
+                label { "Owner" span .hint { "an email address; empty: none" }
+                    input type="email" name="owner" autocomplete="off" value=(token.owner.as_deref().unwrap_or_default()); }
+                (team::input(token.team.as_deref().unwrap_or_default()))
+                (provider::inputs(&token.providers, &token.models))
+                div .actions { button .primary { "Save" } }
             }
         }
     }

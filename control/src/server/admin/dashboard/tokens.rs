@@ -1,22 +1,19 @@
 //! The page with the list of tokens and the form for a new token.
 
-use axum::Extension;
-use axum::extract::State as Extract;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
 
 use super::addresses::of_token;
 use super::fields::Fields;
-use super::layout::{PageError, Place, alert, badge, page, toggle};
+use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::list::{List, Wanted, filter, select};
-use super::shown_once::{self, Maker};
-use super::{provider, rate_limit, team, time};
-use crate::registry::{Actor, Attention, NewToken, Order, SecretText, Source, Status, Token};
+use super::{provider, rate_limit, shown_once, team, time};
+use crate::registry::{Attention, NewToken, Order, SecretText, Source, Status, Token};
 use crate::server::admin::client::Client;
+use crate::server::admin::gate::{Operation, Permit, Reader, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 /// The path of the list.
 const ADDRESS: &str = "/admin/tokens";
@@ -25,15 +22,14 @@ const COLUMNS: [&str; 9] =
     ["Label", "Owner", "Team", "Ends in", "Providers", "Status", "Expires", "Last used", "Actions"];
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ListTokens>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, PageError> {
-    answer(&state, StatusCode::OK, &wanted, None, &Fields::default()).await
+    answer(&permit, StatusCode::OK, &wanted, None, &Fields::default()).await
 }
 
 pub(super) async fn create(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
+    permit: Permit<op::CreateToken>,
     client: Client,
     headers: HeaderMap,
     fields: Fields,
@@ -49,29 +45,26 @@ pub(super) async fn create(
             expires_at: fields.some("expires_at").map(|text| time::typed(&text)),
             rate_limit: fields.rate_limit()?,
         };
-        state.registry().create_token(token.map_or(Source::Mint, Source::Custom), new, &actor).await
+        permit.create_token(token.map_or(Source::Mint, Source::Custom), new).await
     };
     match create().await {
-        Ok(created) => {
-            let maker = Maker { actor, client, headers };
-            Ok(shown_once::redirect(&state, &maker, &created).await?)
-        }
+        Ok(created) => Ok(shown_once::redirect(&permit, &client, &headers, &created).await?),
         // The form keeps the values of the failed attempt.
         Err(error) => {
             let problem = Problem::from(error);
-            answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
+            answer(&permit, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
         }
     }
 }
 
 async fn answer(
-    state: &State,
+    reader: &Reader,
     status: StatusCode,
     wanted: &Wanted,
     message: Option<&str>,
     fields: &Fields,
 ) -> Result<Response, PageError> {
-    let tokens = state.registry().tokens(&wanted.listing()).await?;
+    let tokens = reader.tokens(&wanted.listing()).await?;
     let list = List {
         names: ("token", "tokens"),
         columns: &COLUMNS,
@@ -83,9 +76,11 @@ async fn answer(
     };
     let content = html! {
         (alert(message))
-        details .card open[message.is_some()] {
-            summary { "New token" }
-            (new_form(fields))
+        @if may(Operation::CreateToken) {
+            details .card open[message.is_some()] {
+                summary { "New token" }
+                (new_form(fields))
+            }
         }
         (filter(ADDRESS, &wanted.search, &choices(wanted)))
         (list.markup())
@@ -170,7 +165,7 @@ fn row(token: &Token) -> Markup {
             td data-label="Status" { (badge(word)) }
             td data-label="Expires" { @if let Some(at) = token.expires_at() { (time::shown(at)) } @else { "never" } }
             td data-label="Last used" { @if let Some(day) = token.last_used { (day) } @else { "never" } }
-            td data-label="Actions" { (toggle(&format!("{address}/status"), token.status, &token.label)) }
+            td data-label="Actions" { (toggle_for(Operation::ChangeToken, &format!("{address}/status"), token.status, &token.label)) }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The overview of usage and cost, and the files to download.
 
-use axum::extract::State as Extract;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use maud::html;
@@ -13,10 +12,10 @@ use super::span::Span;
 use super::sums::{downloads, greatest, history};
 use crate::export;
 use crate::registry::{UsageBy, now};
+use crate::server::admin::gate::{Permit, op};
 use crate::server::admin::usage::Asked;
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 /// The lines of each list of the greatest.
 const TOP: u32 = 10;
@@ -25,20 +24,19 @@ const TOP: u32 = 10;
 const MAX_BUDGETS: i64 = 50;
 
 pub(super) async fn overview(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ReadUsage>,
     Parameters(span): Parameters<Span>,
 ) -> Result<Response, PageError> {
-    let registry = state.registry();
     let query = span.query();
-    let mut budgets = registry.budgets(now()).await?;
-    budgets.append(&mut registry.budgets_of_policies(MAX_BUDGETS, now()).await?);
+    let mut budgets = permit.budgets(now()).await?;
+    budgets.append(&mut permit.budgets_of_policies(MAX_BUDGETS, now()).await?);
     let content = html! {
         p { "Usage as data planes reported it, in UTC. Costs follow the price table of the policy, not an invoice." }
         (span.links("/admin/usage"))
-        (history(registry, &query).await?)
+        (history(&permit, &query).await?)
         div .columns.lists {
             @for (title, by) in [("Model", UsageBy::Model), ("Team", UsageBy::Team), ("Caller", UsageBy::Token)] {
-                (greatest(title, by, &registry.usage(&query, by, TOP).await?))
+                (greatest(title, by, &permit.usage(&query, by, TOP).await?))
             }
         }
         section .card {
@@ -65,7 +63,7 @@ pub(super) struct Download {
 }
 
 pub(super) async fn download(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ReadUsage>,
     Parameters(Download { form, asked }): Parameters<Download>,
 ) -> Result<Response, PageError> {
     let invalid =
@@ -73,9 +71,9 @@ pub(super) async fn download(
     let asked: Asked = serde_json::from_value(serde_json::json!(asked)).map_err(invalid)?;
     let query = asked.query()?;
     let (name, text) = if form == "focus" {
-        ("focus.csv", export::focus(&state.registry().usage_details(&query, Asked::MAX_LIMIT).await?))
+        ("focus.csv", export::focus(&permit.usage_details(&query, Asked::MAX_LIMIT).await?))
     } else {
-        let summary = state.registry().usage(&query, asked.by(), Asked::MAX_LIMIT).await?;
+        let summary = permit.usage(&query, asked.by(), Asked::MAX_LIMIT).await?;
         ("usage.csv", export::summary(asked.by(), &summary.items))
     };
     let headers = [

@@ -1,7 +1,5 @@
 //! The page with the list of users and the form for a new user.
 
-use axum::Extension;
-use axum::extract::State as Extract;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
@@ -9,28 +7,24 @@ use maud::{Markup, html};
 use super::addresses::of_user;
 use super::change::form_page;
 use super::fields::Fields;
-use super::layout::{PageError, Place, alert, badge, page, toggle};
+use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::list::{List, Wanted, filter, select};
 use super::{provider, rate_limit, team};
-use crate::registry::{Actor, NewUser, User};
+use crate::registry::{NewUser, User};
+use crate::server::admin::gate::{Operation, Permit, Reader, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
-use crate::server::state::State;
 
 const STATUSES: [(&str, &str); 3] = [("", "all"), ("active", "active"), ("disabled", "disabled")];
 
 pub(super) async fn list(
-    Extract(state): Extract<State>,
+    permit: Permit<op::ListUsers>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, PageError> {
-    answer(&state, StatusCode::OK, &wanted, None, &Fields::default()).await
+    answer(&permit, StatusCode::OK, &wanted, None, &Fields::default()).await
 }
 
-pub(super) async fn create(
-    Extract(state): Extract<State>,
-    Extension(actor): Extension<Actor>,
-    fields: Fields,
-) -> Result<Response, PageError> {
+pub(super) async fn create(permit: Permit<op::CreateUser>, fields: Fields) -> Result<Response, PageError> {
     let create = async || {
         let new = NewUser {
             email: fields.text("email").trim().to_owned(),
@@ -40,23 +34,23 @@ pub(super) async fn create(
             models: fields.list("models"),
             rate_limit: fields.rate_limit()?,
         };
-        state.registry().create_user(new, &actor).await
+        permit.create_user(new).await
     };
     let done = |_| Redirect::to("/admin/users").into_response();
     form_page(create().await, done, async |problem: Problem| {
-        answer(&state, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
+        answer(&permit, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
     })
     .await
 }
 
 async fn answer(
-    state: &State,
+    reader: &Reader,
     status: StatusCode,
     wanted: &Wanted,
     message: Option<&str>,
     fields: &Fields,
 ) -> Result<Response, PageError> {
-    let users = state.registry().users(&wanted.listing()).await?;
+    let users = reader.users(&wanted.listing()).await?;
     let list = List {
         names: ("user", "users"),
         columns: &["Email", "Name", "Team", "Providers", "Status", "Actions"],
@@ -68,17 +62,19 @@ async fn answer(
     };
     let content = html! {
         p { "Users sign in at an identity provider and are identified by their email address. "
-            a href="/admin/offboard" { "Offboard a leaver" } }
+            @if may(Operation::Offboard) { a href="/admin/offboard" { "Offboard a leaver" } } }
         (alert(message))
-        details .card open[message.is_some()] {
-            summary { "New user" }
-            form .grid method="post" action="/admin/users" {
-                label { "Email" input type="email" name="email" autocomplete="off" required value=(fields.text("email")); }
-                label { "Name" input name="label" autocomplete="off" value=(fields.text("label")); }
-                (team::input(fields.text("team")))
-                (provider::inputs(&provider::providers(fields), &fields.list("models")))
-                (rate_limit::inputs(rate_limit::NAMES.map(|name| fields.text(name))))
-                div .actions { button .primary { "Create user" } }
+        @if may(Operation::CreateUser) {
+            details .card open[message.is_some()] {
+                summary { "New user" }
+                form .grid method="post" action="/admin/users" {
+                    label { "Email" input type="email" name="email" autocomplete="off" required value=(fields.text("email")); }
+                    label { "Name" input name="label" autocomplete="off" value=(fields.text("label")); }
+                    (team::input(fields.text("team")))
+                    (provider::inputs(&provider::providers(fields), &fields.list("models")))
+                    (rate_limit::inputs(rate_limit::NAMES.map(|name| fields.text(name))))
+                    div .actions { button .primary { "Create user" } }
+                }
             }
         }
         (filter("/admin/users", &wanted.search, &select("Status", "status", &wanted.status, &STATUSES)))
@@ -104,7 +100,7 @@ fn row(user: &User) -> Markup {
             td data-label="Team" { (user.team.as_deref().unwrap_or("–")) }
             td data-label="Providers" { (user.providers.join(", ")) }
             td data-label="Status" { (badge(user.status.name())) }
-            td data-label="Actions" { (toggle(&format!("{address}/status"), user.status, &user.email)) }
+            td data-label="Actions" { (toggle_for(Operation::ChangeUser, &format!("{address}/status"), user.status, &user.email)) }
         }
     }
 }

@@ -7,7 +7,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use tokio::sync::Semaphore;
 
-use super::administrator::ADMIN;
+use super::person::ADMIN;
 use crate::registry::{Actor, Registry, RegistryError, SecretText};
 
 static AT_ONCE: Semaphore = Semaphore::const_new(2);

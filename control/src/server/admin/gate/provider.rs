@@ -1,0 +1,73 @@
+//! Sign-in by an `OpenID` provider: the browser's way there, and its way back.
+//!
+//! What comes back counts as a try of its client, is taken once, and only from the browser that began. Each sign-in is in the
+//! audit log, and so is each failed one, without an author.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use reqwest::Url;
+
+use super::session;
+use super::state::AdminState;
+use crate::registry::{Actor, RegistryError, now};
+use crate::server::admin::client::Client;
+use crate::server::oidc::{Flow, Oidc, Returned, SignedIn};
+use crate::server::problem::Problem;
+
+const COOKIE: &str = "keyswap_sign_in";
+
+/// Begins a sign-in. Returns the `Set-Cookie` that binds it to the browser, and the URL of the provider.
+pub(in crate::server::admin) async fn begin(
+    state: &AdminState,
+    client: &Client,
+) -> Result<(HeaderValue, Url), Problem> {
+    let flow = Flow::begin(now())?;
+    let url = provider(state)?.authorization(&flow).await?;
+    Ok((set_cookie(flow.cookie(), Flow::LIFETIME_SECONDS, client)?, url))
+}
+
+/// Returns the `Set-Cookie` that ends a sign-in, whatever became of it.
+pub(in crate::server::admin) fn ended(client: &Client) -> Result<HeaderValue, Problem> {
+    Ok(set_cookie("", 0, client)?)
+}
+
+/// Signs the person in that comes back from the provider. Returns the `Set-Cookie` of the session.
+pub(in crate::server::admin) async fn finish(
+    state: &AdminState,
+    client: &Client,
+    headers: &HeaderMap,
+    returned: Returned,
+) -> Result<HeaderValue, Problem> {
+    let (registry, oidc, name) = (state.registry(), provider(state)?, client.name());
+    let flow = session::cookie(headers, COOKIE).and_then(|cookie| Flow::read(cookie, now()));
+    // Nothing is stored or asked for a request that no browser of a sign-in sends.
+    let flow = flow.ok_or_else(Oidc::not_begun)?;
+    let code = oidc.code(&flow, returned).await?;
+    if registry.count_try(&name).await?.is_some() {
+        let detail = "too many attempts: wait a minute";
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", detail));
+    }
+    if !registry.end_sign_in(&flow.id(), Flow::LIFETIME_SECONDS).await? {
+        return Err(Oidc::not_begun());
+    }
+    let SignedIn { name: person, role } = match oidc.sign_in(&flow, &code).await {
+        Ok(person) => person,
+        Err(problem) => {
+            registry.note(&Actor::unknown(), "admin.sign_in_failed", &name).await?;
+            return Err(problem);
+        }
+    };
+    registry.forget_tries(&name).await?;
+    let cookie = session::begin_for(registry, client, &person, &role, oidc.settings()).await?;
+    registry.note(&Actor::within(&person, role.reach()), "admin.sign_in", &name).await?;
+    Ok(cookie)
+}
+
+fn provider(state: &AdminState) -> Result<&Oidc, Problem> {
+    let detail = "no provider is configured";
+    state.options().oidc.as_ref().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not_found", detail))
+}
+
+/// Returns the cookie of a sign-in. It comes back with a navigation from the provider's site, so it is `Lax`.
+fn set_cookie(value: &str, seconds: u32, client: &Client) -> Result<HeaderValue, RegistryError> {
+    session::set_cookie(COOKIE, value, "/admin/sign-in/provider", seconds, "Lax", client)
+}
