@@ -227,7 +227,7 @@ fn exchanged(call: &Call, seconds: u64, number: usize) -> Script {
 }
 
 fn models(jwt: &str, subject: &str) -> Request {
-    Request::get("/v1/models").header("authorization", &format!("Bearer {jwt}")).header(SENTINEL, subject)
+    Request::get("/v1/models").header("authorization", format!("Bearer {jwt}")).header(SENTINEL, subject)
 }
 
 #[test]

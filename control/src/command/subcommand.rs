@@ -32,7 +32,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Render(Box<render::Command>),
     Up(Box<up::Up>),
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
     RunTied(up::Tied),
     Version(version::Version),
     Completions(completions::Completions),

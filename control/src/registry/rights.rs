@@ -89,9 +89,9 @@ pub(super) fn user_by(actor: &Actor, new: NewUser) -> Result<NewUser> {
 /// Checks a change of a token that is in reach. A person only disables own tokens: the rest is for those that gave the rights.
 pub(super) fn check_patch(patch: &TokenPatch, actor: &Actor) -> Result<()> {
     match (actor.reach(), patch) {
-        (Reach::All, _) => Ok(()),
         (Reach::Teams(_), TokenPatch { team, .. }) => check_move(team.as_ref(), actor),
-        (
+        (Reach::All, _)
+        | (
             Reach::Person(_),
             TokenPatch {
                 version: _,

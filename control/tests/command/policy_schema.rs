@@ -168,28 +168,7 @@ fn whole() -> Value {
             },
         ],
         "model_groups": {"dear": ["gpt-5-pro", "claude-opus-*"]},
-        "credentials": {
-            "openai": [{"env": "A"}, {"http": {
-                "url": "http://agent/credential?for=x", "plaintext": "trusted_network", "cluster": "agent", "headers": {"metadata-flavor": "Google"},
-                "credential": {"env": "T"}, "auth": "bearer", "timeout": "2s", "value": "/v", "expires_in": "/e",
-                "max_age": "1h", "refresh_before": "10m",
-            }}],
-            "second": [{"file": "/run/secrets/second"}, {"request_header": "x-vercel-oidc-token"}],
-            "own": [{"inject_by": "host"}],
-            "cf": [{"env": "D"}],
-            "azure": [
-                {"http": {
-                    "url": "https://sts.example/token", "method": "POST", "subject": "caller", "value": "/access_token",
-                    "form": {"subject_token": {"caller": "jwt"}, "account": {"claim": "/team/account"}, "client_secret": {"env": "F"}},
-                    "expect": {"/account": {"claim": "sub"}, "/token_type": "Bearer"}, "expires_in": "/expires_in",
-                }},
-                {"http": {
-                    "url": "https://sts.example/token", "method": "PUT", "subject": "data_plane", "value": "/t", "max_age": "1m",
-                    "json": {"a": [1, true, null, "b", {"env": "G"}], "c": {"d": {}}},
-                }},
-                {"env": "E"},
-            ],
-        },
+        "credentials": credentials(),
         "providers": {
             "openai": {"credentials": {"openai": 3, "second": 1}, "cooldown": "60s", "bindings": {
                 "teams": {"x": "second"}, "owners": {"a@b.c": "openai"}, "people": {"p@b.c": "second"},
@@ -226,6 +205,32 @@ fn whole() -> Value {
         "status": {"allow": ["loopback", "tokens"]},
         "answers": {"pass": ["limits", "account"]},
         "slots": ["authorization", "query:key"],
+    })
+}
+
+/// Returns credentials with all fields of their sources.
+fn credentials() -> Value {
+    json!({
+        "openai": [{"env": "A"}, {"http": {
+            "url": "http://agent/credential?for=x", "plaintext": "trusted_network", "cluster": "agent", "headers": {"metadata-flavor": "Google"},
+            "credential": {"env": "T"}, "auth": "bearer", "timeout": "2s", "value": "/v", "expires_in": "/e",
+            "max_age": "1h", "refresh_before": "10m",
+        }}],
+        "second": [{"file": "/run/secrets/second"}, {"request_header": "x-vercel-oidc-token"}],
+        "own": [{"inject_by": "host"}],
+        "cf": [{"env": "D"}],
+        "azure": [
+            {"http": {
+                "url": "https://sts.example/token", "method": "POST", "subject": "caller", "value": "/access_token",
+                "form": {"subject_token": {"caller": "jwt"}, "account": {"claim": "/team/account"}, "client_secret": {"env": "F"}},
+                "expect": {"/account": {"claim": "sub"}, "/token_type": "Bearer"}, "expires_in": "/expires_in",
+            }},
+            {"http": {
+                "url": "https://sts.example/token", "method": "PUT", "subject": "data_plane", "value": "/t", "max_age": "1m",
+                "json": {"a": [1, true, null, "b", {"env": "G"}], "c": {"d": {}}},
+            }},
+            {"env": "E"},
+        ],
     })
 }
 

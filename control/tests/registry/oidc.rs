@@ -49,13 +49,15 @@ struct Says {
     token_status: u16,
 }
 
+/// The head and the form of an exchange.
+type Exchanged = (HeaderMap, BTreeMap<String, String>);
+
 /// An `OpenID` provider.
 #[derive(Clone)]
 struct Issuer {
     url: String,
     says: Arc<Mutex<Says>>,
-    /// The heads and forms of exchanges.
-    exchanges: Arc<Mutex<Vec<(HeaderMap, BTreeMap<String, String>)>>>,
+    exchanges: Arc<Mutex<Vec<Exchanged>>>,
     /// The number of fetches of keys.
     fetches: Arc<Mutex<usize>>,
 }
@@ -137,9 +139,9 @@ impl Setup {
 
     fn start_with(database: &Database, issuer: &Issuer, roles: &str) -> Self {
         let files = tempfile::tempdir().unwrap();
-        let [secret, rules] = ["secret", "roles.yaml"].map(|name| files.path().join(name));
+        let [secret, file] = ["secret", "roles.yaml"].map(|name| files.path().join(name));
         std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
-        std::fs::write(&rules, roles).unwrap();
+        std::fs::write(&file, roles).unwrap();
         let arguments = [
             "--oidc-issuer",
             &issuer.url,
@@ -148,7 +150,7 @@ impl Setup {
             "--oidc-client-secret-file",
             secret.to_str().unwrap(),
             "--oidc-roles",
-            rules.to_str().unwrap(),
+            file.to_str().unwrap(),
             "--oidc-scope",
             "email,groups",
             "--public-url",

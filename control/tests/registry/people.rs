@@ -280,11 +280,11 @@ fn to_api(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/api/tokens/import") => (Named::Nothing, json(json!({"tokens": []}))),
         ("PATCH", "/admin/api/tokens/{sha256}") => (Named::Subject, json(json!({"status": "disabled"}))),
         ("POST", "/admin/api/tokens/{sha256}/rotate") => (Named::Subject, json(json!({}))),
-        ("DELETE", "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}") => (Named::Subject, Body::None),
+        ("DELETE", "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}")
+        | ("POST", "/admin/api/owners/{email}/offboard") => (Named::Subject, Body::None),
         ("POST", "/admin/api/users") => {
             (Named::New, json(json!({"email": email, "providers": ["openai"], "team": things.team})))
         }
-        ("POST", "/admin/api/owners/{email}/offboard") => (Named::Subject, Body::None),
         ("PATCH", "/admin/api/users/{email}") => (Named::Subject, json(json!({"label": name}))),
         ("PUT", "/admin/api/budgets/{subject}") => (Named::Subject, json(json!({"usd": "1", "per": "day"}))),
         ("DELETE", "/admin/api/budgets/{subject}" | "/admin/api/objects/{sha256}") => {
@@ -331,12 +331,13 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
             ];
             (Named::New, form(&fields))
         }
-        ("POST", "/admin/tokens/{sha256}/status") => (Named::Subject, form(&[("status", "disabled")])),
+        ("POST", "/admin/tokens/{sha256}/status" | "/admin/users/{email}/status") => {
+            (Named::Subject, form(&[("status", "disabled")]))
+        }
         ("POST", "/admin/tokens/{sha256}") => {
             let fields = [("label", name.as_str()), ("provider", "openai"), ("team", things.team)];
             (Named::Subject, form(&fields))
         }
-        ("POST", "/admin/tokens/{sha256}/new") => (Named::Subject, form(&[])),
         ("POST", "/admin/tokens/{sha256}/undo") => {
             (Named::Subject, form(&[("entry", &things.entries[0].to_string())]))
         }
@@ -348,16 +349,16 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
             (Named::Subject, form(&[("clear", "yes")]))
         }
         ("POST", "/admin/tokens/{sha256}/rotate") => (Named::Subject, form(&[("grace", "1h")])),
-        ("POST", "/admin/tokens/{sha256}/delete" | "/admin/users/{email}/delete") => {
-            (Named::Subject, form(&[]))
-        }
+        (
+            "POST",
+            "/admin/tokens/{sha256}/delete" | "/admin/tokens/{sha256}/new" | "/admin/users/{email}/delete",
+        ) => (Named::Subject, form(&[])),
         ("POST", "/admin/users") => {
             (Named::New, form(&[("email", &email), ("provider", "openai"), ("team", things.team)]))
         }
         ("POST", "/admin/users/{email}") => {
             (Named::Subject, form(&[("provider", "openai"), ("team", things.team)]))
         }
-        ("POST", "/admin/users/{email}/status") => (Named::Subject, form(&[("status", "disabled")])),
         ("POST", "/admin/usage/{subject}/budget") => {
             let fields = [("amount", "1"), ("unit", "usd"), ("per", "day"), ("timezone", "UTC")];
             (Named::Subject, form(&fields))

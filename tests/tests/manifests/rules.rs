@@ -1,4 +1,4 @@
-//! The rules of a CustomResourceDefinition (`x-kubernetes-validations`) in the Common Expression Language, as Kubernetes
+//! The rules of a `CustomResourceDefinition` (`x-kubernetes-validations`) in the Common Expression Language, as Kubernetes
 //! evaluates them when an object is made: after the defaults of the schema, at every place that has a rule. A rule that cannot
 //! be evaluated is broken.
 

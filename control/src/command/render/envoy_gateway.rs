@@ -10,7 +10,7 @@ use super::common::{Common, File};
 use super::kubernetes::{Code, Kubernetes, spread};
 use super::parts::{self, COUNTERS_AS_NAMED, PRIVATE_HEADERS, STATS_TAGS};
 use super::plan::{Callout, Plan};
-use super::registry::{InMesh, Registry};
+use super::registry::{InMesh, RegistryOptions};
 use super::site::Named;
 use super::text::{self, fill, quoted, scalar};
 use crate::command::terminal::exit::{self, Exit};
@@ -220,7 +220,7 @@ fn labels() -> String {
 }
 
 /// Returns the secrets by whose names Envoy verifies the registry and shows itself to it, each with its annotation.
-fn secrets(registry: &Registry) -> &'static [(&'static str, &'static str)] {
+fn secrets(registry: &RegistryOptions) -> &'static [(&'static str, &'static str)] {
     const AUTHORITY: (&str, &str) = ("authority", include_str!("templates/gateway_authority.yaml"));
     const CERTIFICATE: (&str, &str) = ("certificate", include_str!("templates/gateway_certificate.yaml"));
     match (registry.ca_secret(), registry.has_client_certificates()) {
@@ -232,7 +232,7 @@ fn secrets(registry: &Registry) -> &'static [(&'static str, &'static str)] {
 
 /// Returns the annotations of the pods, of which Envoy's secrets are made. (A `ConfigMap` would be in the namespace of the proxies, which
 /// is not that of all objects.)
-fn annotations(registry: &Registry) -> String {
+fn annotations(registry: &RegistryOptions) -> String {
     let annotations: String = secrets(registry).iter().map(|(_, annotation)| *annotation).collect();
     if annotations.is_empty() {
         return annotations;

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::common::{File, Image, Remote, label};
 use super::plan::Plan;
-use super::registry::{InMesh, Registry};
+use super::registry::{InMesh, RegistryOptions};
 use super::text::{fill, scalar};
 
 /// The arguments that the renderings for Istio and for Envoy Gateway share.
@@ -42,7 +42,7 @@ pub(super) struct Kubernetes {
     #[arg(long = "pull-secret", value_name = "NAME", value_parser = label)]
     pull_secrets: Vec<String>,
     #[command(flatten)]
-    pub(super) registry: Registry,
+    pub(super) registry: RegistryOptions,
 }
 
 /// The source of the filter's code: an image or a URL, pinned by a digest.

@@ -12,7 +12,7 @@ use crate::server::ProxyUrl;
 
 /// The options of the registry, and of the calls to it.
 #[derive(Args)]
-pub(super) struct Registry {
+pub(super) struct RegistryOptions {
     /// Image of the registry to deploy as well, pinned by its digest
     #[arg(long, value_name = "IMAGE")]
     registry_image: Option<Image>,
@@ -52,7 +52,7 @@ pub(super) struct InMesh<'m> {
     pub(super) objects: &'m str,
 }
 
-impl Registry {
+impl RegistryOptions {
     /// Returns the namespace of the registry, `None` if it is that of all objects.
     pub(super) fn namespace(&self) -> Option<&str> {
         self.registry_namespace.as_deref()

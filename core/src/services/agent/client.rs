@@ -136,17 +136,14 @@ impl Agent {
         let Ok(mut values) = self.values.try_borrow_mut() else {
             return Accepted::failed();
         };
-        let of_data_plane;
         let expected = match subject {
-            Subject::CallerCredential(_, expected) => expected.as_slice(),
-            _ => {
-                of_data_plane = self.calls.expected(None).unwrap_or_default();
-                &of_data_plane
-            }
+            Subject::CallerCredential(_, expected) => Some(expected.clone()),
+            _ => self.calls.expected(None),
         };
+        let expected = expected.unwrap_or_default();
         let read = match answer {
             FetchAnswer::Response { status: 200 | 201, body } => {
-                answer::read(body, &self.calls.source, expected, as_of.at, now)
+                answer::read(body, &self.calls.source, &expected, as_of.at, now)
                     .map_err(|fault| (FetchOutcome::Malformed, Some(fault.to_string())))
             }
             FetchAnswer::Response { status, .. } => {

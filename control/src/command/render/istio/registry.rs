@@ -62,13 +62,12 @@ impl RenderIstio {
         let Trust::Mounted { has_client_certificate } = trust else {
             return fill(include_str!("../templates/istio_system_trust.yaml"), &[("host", &site.host)]);
         };
-        let files = match (&self.selector, self.kubernetes.registry.ca_secret()) {
-            (Some(_), Some(secret)) => format!("credentialName: {}\n", scalar(secret)),
-            _ => {
-                let shown = include_str!("../templates/istio_mounted_certificate.yaml");
-                let authority = include_str!("../templates/istio_mounted_files.yaml");
-                authority.to_owned() + if has_client_certificate { shown } else { "" }
-            }
+        let files = if let (Some(_), Some(secret)) = (&self.selector, self.kubernetes.registry.ca_secret()) {
+            format!("credentialName: {}\n", scalar(secret))
+        } else {
+            let shown = include_str!("../templates/istio_mounted_certificate.yaml");
+            let authority = include_str!("../templates/istio_mounted_files.yaml");
+            authority.to_owned() + if has_client_certificate { shown } else { "" }
         };
         let mode = if has_client_certificate { "MUTUAL" } else { "SIMPLE" };
         let values = [("host", site.host.as_str()), ("mode", mode), ("files", &files)];

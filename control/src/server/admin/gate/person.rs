@@ -20,7 +20,7 @@ pub(in crate::server::admin) enum Means {
     Password,
     /// A JWT of Cloudflare Access.
     Access,
-    /// An OpenID provider.
+    /// An `OpenID` provider.
     Provider,
     /// An API key.
     Key,

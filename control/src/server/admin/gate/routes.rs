@@ -70,7 +70,7 @@ impl Routes {
     pub(in crate::server::admin) fn get<T: Judged + 'static>(
         self,
         path: &'static str,
-        handler: impl Handler<T, AdminState> + Sync,
+        handler: impl Handler<T, AdminState>,
     ) -> Self {
         self.add(Method::GET, MethodFilter::GET, path, None, handler)
     }
@@ -78,7 +78,7 @@ impl Routes {
     pub(in crate::server::admin) fn post<T: Judged + 'static>(
         self,
         path: &'static str,
-        handler: impl Handler<T, AdminState> + Sync,
+        handler: impl Handler<T, AdminState>,
     ) -> Self {
         self.add(Method::POST, MethodFilter::POST, path, None, handler)
     }
@@ -88,7 +88,7 @@ impl Routes {
         self,
         limit: usize,
         path: &'static str,
-        handler: impl Handler<T, AdminState> + Sync,
+        handler: impl Handler<T, AdminState>,
     ) -> Self {
         self.add(Method::POST, MethodFilter::POST, path, Some(limit), handler)
     }
@@ -96,7 +96,7 @@ impl Routes {
     pub(in crate::server::admin) fn put<T: Judged + 'static>(
         self,
         path: &'static str,
-        handler: impl Handler<T, AdminState> + Sync,
+        handler: impl Handler<T, AdminState>,
     ) -> Self {
         self.add(Method::PUT, MethodFilter::PUT, path, None, handler)
     }
@@ -106,7 +106,7 @@ impl Routes {
         self,
         limit: usize,
         path: &'static str,
-        handler: impl Handler<T, AdminState> + Sync,
+        handler: impl Handler<T, AdminState>,
     ) -> Self {
         self.add(Method::PUT, MethodFilter::PUT, path, Some(limit), handler)
     }
@@ -114,7 +114,7 @@ impl Routes {
     pub(in crate::server::admin) fn patch<T: Judged + 'static>(
         self,
         path: &'static str,
-        handler: impl Handler<T, AdminState> + Sync,
+        handler: impl Handler<T, AdminState>,
     ) -> Self {
         self.add(Method::PATCH, MethodFilter::PATCH, path, None, handler)
     }
@@ -122,7 +122,7 @@ impl Routes {
     pub(in crate::server::admin) fn delete<T: Judged + 'static>(
         self,
         path: &'static str,
-        handler: impl Handler<T, AdminState> + Sync,
+        handler: impl Handler<T, AdminState>,
     ) -> Self {
         self.add(Method::DELETE, MethodFilter::DELETE, path, None, handler)
     }
@@ -133,7 +133,7 @@ impl Routes {
         filter: MethodFilter,
         path: &'static str,
         limit: Option<usize>,
-        handler: impl Handler<T, AdminState> + Sync,
+        handler: impl Handler<T, AdminState>,
     ) -> Self {
         let manner = self.manner;
         let guarded = move |Extract(state): Extract<AdminState>, request: Request| {
