@@ -351,7 +351,10 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/tokens/{sha256}/rotate") => (Named::Subject, form(&[("grace", "1h")])),
         (
             "POST",
-            "/admin/tokens/{sha256}/delete" | "/admin/tokens/{sha256}/new" | "/admin/users/{email}/delete",
+            "/admin/tokens/{sha256}/delete"
+            | "/admin/tokens/{sha256}/new"
+            | "/admin/users/{email}/delete"
+            | "/admin/objects/{sha256}/forget",
         ) => (Named::Subject, form(&[])),
         ("POST", "/admin/users") => {
             (Named::New, form(&[("email", &email), ("provider", "openai"), ("team", things.team)]))
@@ -372,7 +375,6 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/objects/{sha256}/transfer") => {
             (Named::Subject, form(&[("to", &format!("person:{email}"))]))
         }
-        ("POST", "/admin/objects/{sha256}/forget") => (Named::Subject, form(&[])),
         ("POST", "/admin/sign-out") => (Named::Nothing, form(&[])),
         (method, path) => panic!("{method} {path} is not in the matrix"),
     }
