@@ -205,6 +205,7 @@ impl RegistryError {
 }
 
 impl fmt::Display for RegistryError {
+    // Long: one row for each error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LabelRequired => f.write_str("label is required"),
