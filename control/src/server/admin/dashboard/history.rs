@@ -16,11 +16,15 @@ pub(super) const SHOWN: u32 = 8;
 /// undo. A person undoes no change of rights.
 pub(super) fn history(entries: &[AuditEntry], subject: &str, page: &str, change: Operation) -> Markup {
     let is_offered = may(change) && !is_self_service();
+    if entries.is_empty() {
+        return Markup::default();
+    }
+    let title = if may(Operation::ReadAudit) { "History" } else { "Your changes" };
     let rows: Vec<Markup> = entries.iter().map(|entry| row(entry, page, is_offered)).collect();
     let all = serde_urlencoded::to_string([("subject", subject)]).unwrap_or_default();
     html! {
-        section .history aria-label="History" {
-            h2 { @if may(Operation::ReadAudit) { "History" } @else { "Your changes" } }
+        section .history aria-label=(title) {
+            h2 { (title) }
             (table(&["Time (UTC)", "Actor", "Action", "Detail", "Undo"], &rows))
             @if may(Operation::ReadAudit) {
                 p .more { a href={ "/admin/audit?" (all) } { "All entries of the audit log" } }
