@@ -113,14 +113,14 @@ impl Registry {
 
     /// Applies a patch, all of it or nothing. A patch without a difference makes no entry in the audit log.
     pub async fn update_token(&self, digest: &Digest, patch: TokenPatch, actor: &Actor) -> Result<Token> {
+        let team = patch.team.as_ref().map(|team| check_team(team.as_deref())).transpose()?;
+        let expiry = patch.expires_at.as_ref().map(|expiry| check_expiry(expiry.as_deref())).transpose()?;
         let mut write = self.0.write().await?;
         let before = write.token_of(digest, actor).await?;
         check_patch(&patch, actor)?;
         if patch.version.is_some_and(|version| version != before.version) {
             return Err(RegistryError::ChangedMeanwhile);
         }
-        let team = patch.team.as_ref().map(|team| check_team(team.as_deref())).transpose()?;
-        let expiry = patch.expires_at.as_ref().map(|expiry| check_expiry(expiry.as_deref())).transpose()?;
         let mut token = patched(&before, patch)?;
         token.team = team.unwrap_or(token.team);
         token.own_expiry = expiry.unwrap_or(token.own_expiry);
