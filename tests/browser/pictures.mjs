@@ -18,6 +18,7 @@ async function take(name, heading) {
   await page.screenshot({ path: `${folder}/dashboard-${name}.png` });
 }
 
+await page.getByRole("link", { name: "Tokens", exact: true }).click();
 await take("tokens", "Tokens");
 await page.getByRole("link", { name: "carol-notebook" }).click();
 await take("token", "carol-notebook");

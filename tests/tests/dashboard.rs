@@ -26,7 +26,8 @@ fn the_dashboard_works_in_a_browser() -> Result<()> {
     let driver = driver()?;
     let screenshots = project_root().join("target/screenshots");
     fs::create_dir_all(&screenshots)?;
-    let registry = Registry::setup().arguments(&["--proxy-url", PROXY]).start()?;
+    let registry =
+        Registry::setup().arguments(&["--proxy-url", PROXY, "--environment", "staging"]).start()?;
     publish(&registry, "error%20at%20%60credentials%60%3A%20%3Cb%3Enot%20bold")?;
     run(
         Command::new("node")

@@ -50,7 +50,8 @@ fn the_printed_commands_work_and_ctrl_c_ends_everything() -> Result<()> {
         cookies.path().display()
     );
     shell(&format!("{browser} --data-urlencode 'password={password}' http://{dashboard}/sign-in"))?;
-    let created = shell(&format!("{browser} --data 'label=ci&provider=openai' http://{dashboard}/tokens"))?;
+    let created =
+        shell(&format!("{browser} --location --data 'label=ci&provider=openai' http://{dashboard}/tokens"))?;
     assert!(created.contains(&format!("curl http://{proxy}/v1/models")), "{created}");
     // Its token works at the proxy.
     let begin = created.find("ptk_").context("no token was created")?;

@@ -9,7 +9,7 @@ use super::connection::target::Target;
 use super::terminal::exit::Exit;
 use super::terminal::output::{self, Format};
 use super::terminal::table::Table;
-use crate::registry::{Listing, Page, Status};
+use crate::registry::{Attention, Listing, Page, Status};
 
 /// The arguments of a listing: filters, length, registry.
 #[derive(Args)]
@@ -46,15 +46,16 @@ impl From<StatusName> for Status {
 }
 
 impl Arguments {
-    /// Prints the entries that `page` returns, as a table or as `{"items", "total"}`.
+    /// Prints the entries that `page` returns, as a table or as `{"items", "total"}`. Only tokens need attention.
     pub(super) fn run<T: Serialize>(
         self,
+        attention: Option<Attention>,
         page: impl Fn(&dyn Operations, &Listing) -> anyhow::Result<Page<T>>,
         table: impl Fn(&[T]) -> Table,
     ) -> anyhow::Result<Exit> {
         let registry = self.target.open()?;
         let status = self.status.map(Status::from);
-        let listing = Listing { search: self.search, status, ..Listing::default() };
+        let listing = Listing { search: self.search, status, attention, ..Listing::default() };
         let most = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let all = collect(listing, most, |listing| page(&*registry, listing))?;
         match self.target.format {

@@ -2,6 +2,7 @@
 
 mod terminal;
 
+mod environment;
 mod policy_file;
 mod rate;
 mod secret_variable;
@@ -10,6 +11,7 @@ mod connection;
 mod list;
 
 mod api_key;
+mod apply;
 mod budget;
 mod completions;
 mod credential;

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::serve_oidc::OidcArgs;
 use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
-use super::{rate, secret_variable};
+use super::{environment, rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
 use crate::server::{
     self, Access, AccessSettings, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls, TlsFiles,
@@ -54,6 +54,9 @@ pub(crate) struct Serve {
     /// URL at which callers reach the proxy, for the dashboard's examples
     #[arg(long, env = "KEYSWAP_PROXY_URL", value_name = "URL", default_value = "http://127.0.0.1:10000")]
     proxy_url: ProxyUrl,
+    /// Name of the environment in the head of the dashboard, such as `production`
+    #[arg(long, env = "KEYSWAP_ENVIRONMENT", value_name = "NAME", value_parser = environment::parse)]
+    environment: Option<String>,
     /// Time limit for a client to send the head of a request, then its body, and then to read the answer
     ///
     /// A connection on which no request arrives for this time is closed.
@@ -122,8 +125,8 @@ impl Serve {
             total: self.max_connections,
             per_address: Some(self.max_connections_per_address).filter(|limit| *limit > 0),
         };
-        let (proxy_url, patience, usage_retention) =
-            (self.proxy_url, self.client_timeout, self.usage_retention);
+        let (proxy_url, environment) = (self.proxy_url, self.environment);
+        let (patience, usage_retention) = (self.client_timeout, self.usage_retention);
         let runtime = tokio::runtime::Runtime::new().context("cannot start")?;
         runtime.block_on(async {
             let stop = stop()?;
@@ -138,7 +141,16 @@ impl Serve {
             let tls = self.tls.files().map(Tls::new).transpose().context("cannot use TLS")?;
             tell_addresses(&listeners, tls.is_some())?;
             let state = tls.as_ref().map(Tls::state);
-            let options = Options { proxy_url, patience, connections, tls: state, usage_retention, access, oidc };
+            let options = Options {
+                proxy_url,
+                environment,
+                patience,
+                connections,
+                tls: state,
+                usage_retention,
+                access,
+                oidc,
+            };
             let state = State::new(registry, registry_token, admin_password, records_key, options);
             if let Some(password) = server::first_password(&state).await? {
                 output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;

@@ -4,8 +4,8 @@ use clap::Subcommand;
 
 use super::terminal::exit::Exit;
 use super::{
-    api_key, budget, completions, credential, object, policy, prices, render, serve, token, up, usage, user,
-    version,
+    api_key, apply, budget, completions, credential, object, policy, prices, render, serve, token, up, usage,
+    user, version,
 };
 
 /// A subcommand.
@@ -17,6 +17,7 @@ pub(crate) enum Command {
     Prices(prices::Command),
     #[command(subcommand)]
     Token(token::Command),
+    Apply(apply::Apply),
     #[command(subcommand)]
     User(user::Command),
     #[command(subcommand)]
@@ -44,6 +45,7 @@ impl Command {
             Self::Policy(command) => command.run(),
             Self::Prices(command) => command.run(),
             Self::Token(command) => command.run(),
+            Self::Apply(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Budget(command) => command.run(),
             Self::Usage(command) => command.run(),

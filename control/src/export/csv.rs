@@ -1,5 +1,9 @@
 //! CSV (RFC 4180, with the line ends of Unix). Names come from callers and identity providers, so no cell may be read as a formula.
 
+/// The characters with which a formula begins, and those that a spreadsheet skips before it. East Asian versions read the
+/// full-width forms, too.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
 /// Rows of cells, the first with the names of the columns.
 pub(super) struct Csv(String);
 
@@ -8,6 +12,11 @@ impl Csv {
         let mut csv = Self(String::new());
         csv.row(columns);
         csv
+    }
+
+    /// Returns rows that follow others.
+    pub(super) fn rest() -> Self {
+        Self(String::new())
     }
 
     /// Adds a row.
@@ -26,7 +35,7 @@ impl Csv {
     }
 
     fn cell(&mut self, cell: &str) {
-        let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let is_formula = cell.starts_with(FORMULA);
         let needs_quotes = is_formula || cell.contains([',', '"', '\n', '\r']);
         if !needs_quotes {
             self.0.push_str(cell);
@@ -52,7 +61,8 @@ mod tests {
         csv.row(&["1,5", "say \"no\""]);
         csv.row(&["=HYPERLINK(\"x\")", "-1"]);
         csv.row(&["two\nlines", ""]);
-        let expect = "a,b\n\"1,5\",\"say \"\"no\"\"\"\n\"'=HYPERLINK(\"\"x\"\")\",\"'-1\"\n\"two\nlines\",\n";
+        csv.row(&["＝1", "\n=1"]);
+        let expect = "a,b\n\"1,5\",\"say \"\"no\"\"\"\n\"'=HYPERLINK(\"\"x\"\")\",\"'-1\"\n\"two\nlines\",\n\"'＝1\",\"'\n=1\"\n";
         assert_eq!(csv.into_text(), expect);
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::record::actor::Actor;
 use super::record::error::RegistryError;
-use super::record::model::{AuditEntry, Listing, Page};
+use super::record::model::{AuditEntry, Page};
+use super::record::selection::AuditQuery;
 use super::store::database::Store;
 use super::store::url::DatabaseUrl;
 
@@ -35,8 +36,18 @@ impl Registry {
     }
 
     /// Returns entries of the audit log, newest first.
-    pub async fn audit(&self, listing: &Listing) -> Result<Page<AuditEntry>> {
-        self.0.audit_page(listing).await
+    pub async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditEntry>> {
+        self.0.audit_page(query).await
+    }
+
+    /// Returns the number of entries of the audit log that a question is about.
+    pub async fn count_audit(&self, query: &AuditQuery) -> Result<i64> {
+        self.0.count_audit(query).await
+    }
+
+    /// Returns at most `count` entries of the audit log, newest first. The limit of the question does not apply.
+    pub async fn audit_entries(&self, query: &AuditQuery, count: u32) -> Result<Vec<AuditEntry>> {
+        self.0.audit_entries(query, count).await
     }
 
     /// Adds an entry to the audit log that is not part of a change, such as a sign-in.

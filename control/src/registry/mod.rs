@@ -28,12 +28,16 @@ mod tokens;
 mod usage;
 mod users;
 
+mod offboard;
+mod undo;
+
 mod objects;
 
 mod api_keys;
 
 pub use handle::{Registry, Result};
 pub use limits::Taken;
+pub use offboard::Offboarded;
 pub use record::actor::Actor;
 pub use record::admin_role::{AdminRole, RoleName};
 pub(crate) use record::amount;
@@ -61,6 +65,7 @@ pub(crate) use record::rate_limit::seconds;
 pub use record::reach::Reach;
 pub(crate) use record::secret_text::API_KEY;
 pub use record::secret_text::SecretText;
+pub use record::selection::{Attention, AuditQuery, Order};
 pub use record::signers::{SIGNERS_TYPE, SignerKeys, Signers, SignersChange};
 pub use record::usage::{
     CallerKind, Counts, UsageBy, UsageDetail, UsageLine, UsageQuery, UsageReport, UsageRow, UsageSummary,

@@ -94,6 +94,11 @@ pub(super) fn check_patch(patch: &TokenPatch, actor: &Actor) -> Result<()> {
         | (
             Reach::Person(_),
             TokenPatch {
+                version: _,
+                label: None,
+                owner: None,
+                providers: None,
+                models: None,
                 team: None,
                 status: None | Some(Status::Disabled),
                 expires_at: None,

@@ -9,6 +9,8 @@ use super::handle::{Registry, Result};
 use super::record::actor::Actor;
 use super::record::admin_role::AdminRole;
 use super::record::clock::{now, since_1970};
+use super::record::error::RegistryError;
+use super::record::secret_text::SecretText;
 
 /// The largest number of a client's sign-in attempts in any period of [`WINDOW_MILLISECONDS`].
 const MAX_TRIES: i64 = 10;
@@ -37,6 +39,17 @@ impl Registry {
         write.replace_password_hash(hash).await?;
         write.audit(actor, "admin.set_password", "admin", &json!({})).await?;
         write.commit().await
+    }
+
+    /// Returns the key that seals new tokens for the browser that shows them, 256 random bits as text. The first call
+    /// makes the key.
+    pub async fn seal_key(&self) -> Result<SecretText> {
+        if let Some(key) = self.0.seal_key().await? {
+            return Ok(key);
+        }
+        self.0.insert_seal_key(&SecretText::random()?).await?;
+        // Another replica may have made the first key.
+        self.0.seal_key().await?.ok_or(RegistryError::Corrupt("key of new tokens"))
     }
 
     /// Starts a session of `seconds`. `id` is the digest of its secret.

@@ -80,7 +80,7 @@ impl Registry {
 
     /// Returns a part of the list of tokens.
     pub async fn tokens(&self, listing: &Listing) -> Result<Page<Token>> {
-        self.0.token_page(listing).await
+        self.0.token_page(listing, now()).await
     }
 
     /// Returns the number of tokens that expire within `seconds`. Disabled tokens and those with a successor do not count.
@@ -113,18 +113,17 @@ impl Registry {
 
     /// Applies a patch, all of it or nothing. A patch without a difference makes no entry in the audit log.
     pub async fn update_token(&self, digest: &Digest, patch: TokenPatch, actor: &Actor) -> Result<Token> {
+        let team = patch.team.as_ref().map(|team| check_team(team.as_deref())).transpose()?;
+        let expiry = patch.expires_at.as_ref().map(|expiry| check_expiry(expiry.as_deref())).transpose()?;
         let mut write = self.0.write().await?;
         let before = write.token_of(digest, actor).await?;
         check_patch(&patch, actor)?;
-        let expiry = patch.expires_at.map(|text| check_expiry(text.as_deref())).transpose()?;
-        let team = patch.team.map(|text| check_team(text.as_deref())).transpose()?;
-        let mut token = Token {
-            team: team.unwrap_or_else(|| before.team.clone()),
-            status: patch.status.unwrap_or(before.status),
-            own_expiry: expiry.unwrap_or(before.own_expiry),
-            rate_limit: patch.rate_limit.unwrap_or(before.rate_limit),
-            ..before.clone()
-        };
+        if patch.version.is_some_and(|version| version != before.version) {
+            return Err(RegistryError::ChangedMeanwhile);
+        }
+        let mut token = patched(&before, patch)?;
+        token.team = team.unwrap_or(token.team);
+        token.own_expiry = expiry.unwrap_or(token.own_expiry);
         if token == before {
             return Ok(token);
         }
@@ -190,6 +189,27 @@ impl Registry {
     }
 }
 
+/// Returns the patched token, without a new team or expiry. Only fields of the patch are validated, so that a token can be disabled whatever its other
+/// fields are.
+fn patched(before: &Token, patch: TokenPatch) -> Result<Token> {
+    let mut token = before.clone();
+    if patch.label.is_some() || patch.owner.is_some() || patch.providers.is_some() || patch.models.is_some() {
+        let valid = NewToken {
+            label: patch.label.unwrap_or_else(|| before.label.clone()),
+            owner: patch.owner.unwrap_or_else(|| before.owner.clone()),
+            providers: patch.providers.unwrap_or_else(|| before.providers.clone()),
+            models: patch.models.unwrap_or_else(|| before.models.clone()),
+            ..NewToken::default()
+        }
+        .check()?;
+        (token.label, token.owner) = (valid.label, valid.owner);
+        (token.providers, token.models) = (valid.providers, valid.models);
+    }
+    token.status = patch.status.unwrap_or(before.status);
+    token.rate_limit = patch.rate_limit.unwrap_or(before.rate_limit);
+    Ok(token)
+}
+
 async fn insert(
     write: &mut Write,
     digest: Digest,
@@ -228,26 +248,49 @@ async fn update(write: &mut Write, token: &mut Token) -> Result<()> {
 /// Returns the audit log's entries for a change: action and details, one entry for each changed field.
 fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
     let mut lines = Vec::new();
-    if before.team != after.team {
-        let (from, to) = (&before.team, &after.team);
-        lines.push(("token.set_team", json!({"label": after.label, "from": from, "to": to})));
-    }
-    if before.own_expiry != after.own_expiry {
-        let (from, to) = (shown(before.own_expiry), shown(after.own_expiry));
-        lines.push(("token.set_expiry", json!({"label": after.label, "from": from, "to": to})));
-    }
-    if before.rate_limit != after.rate_limit {
-        let (from, to) = (before.rate_limit, after.rate_limit);
-        lines.push(("token.set_rate_limit", json!({"label": after.label, "from": from, "to": to})));
+    for action in SET_ACTIONS {
+        let (from, to) = (field(before, action), field(after, action));
+        if from != to {
+            lines.push((action, json!({"label": after.label, "from": from, "to": to})));
+        }
     }
     if before.status != after.status {
-        let action = match after.status {
-            Status::Active => "token.enable",
-            Status::Disabled => "token.disable",
-        };
-        lines.push((action, json!({"label": after.label})));
+        lines.push((status_action(after.status), json!({"label": after.label})));
     }
     lines
+}
+
+/// Returns the action that gives a token a status.
+pub(super) fn status_action(status: Status) -> &'static str {
+    match status {
+        Status::Active => "token.enable",
+        Status::Disabled => "token.disable",
+    }
+}
+
+/// The actions that set one field of a token.
+const SET_ACTIONS: [&str; 7] = [
+    "token.set_label",
+    "token.set_owner",
+    "token.set_team",
+    "token.set_providers",
+    "token.set_models",
+    "token.set_expiry",
+    "token.set_rate_limit",
+];
+
+/// Returns the field that an action sets, in the form of the audit log. `Null` for other actions.
+pub(super) fn field(token: &Token, action: &str) -> Value {
+    match action {
+        "token.set_label" => json!(token.label),
+        "token.set_owner" => json!(token.owner),
+        "token.set_team" => json!(token.team),
+        "token.set_providers" => json!(token.providers),
+        "token.set_models" => json!(token.models),
+        "token.set_expiry" => json!(shown(token.own_expiry)),
+        "token.set_rate_limit" => json!(token.rate_limit),
+        _ => Value::Null,
+    }
 }
 
 /// Checks that a token may be rotated. A disabled or expired token gets no successor, which would be accepted.

@@ -7,6 +7,7 @@ use super::record::actor::Actor;
 use super::record::change::Subject;
 use super::record::clock::now;
 use super::record::draft::{NewUser, UserPatch};
+use super::record::error::RegistryError;
 use super::record::model::{Listing, Page, Status, User};
 use super::rights::{check_move, user_by};
 
@@ -47,13 +48,16 @@ impl Registry {
         let mut write = self.0.write().await?;
         let before = write.user_of(&normal(email), actor).await?;
         check_move(patch.team.as_ref(), actor)?;
+        if patch.version.is_some_and(|version| version != before.version) {
+            return Err(RegistryError::ChangedMeanwhile);
+        }
         let mut user = patched(&before, patch)?;
         if user == before {
             return Ok(user);
         }
         user.version = write.change(Subject::User, &user.email).await?;
         write.update_user(&user).await?;
-        write.audit(actor, "user.update", &user.email, &described(&user)).await?;
+        write.audit(actor, "user.update", &user.email, &difference(&before, &user)).await?;
         write.commit().await?;
         Ok(user)
     }
@@ -93,11 +97,28 @@ fn patched(before: &User, patch: UserPatch) -> Result<User> {
     })
 }
 
-fn normal(email: &str) -> String {
+pub(super) fn normal(email: &str) -> String {
     email.trim().to_lowercase()
 }
 
-fn described(user: &User) -> Value {
+/// Returns the changed fields of a user, before and after the change.
+pub(super) fn difference(before: &User, after: &User) -> Value {
+    let (mut from, mut to) = (described(before), described(after));
+    if let (Some(old), Some(new)) = (from.as_object_mut(), to.as_object_mut()) {
+        let same: Vec<String> = old
+            .iter()
+            .filter(|(name, value)| new.get(*name) == Some(value))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in same {
+            old.remove(&name);
+            new.remove(&name);
+        }
+    }
+    json!({"from": from, "to": to})
+}
+
+pub(super) fn described(user: &User) -> Value {
     json!({
         "label": user.label,
         "team": user.team,

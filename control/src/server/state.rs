@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::access::Access;
 use super::connections::{ConnectionLimits, TlsState};
@@ -25,13 +25,19 @@ struct Shared {
     options: Options,
     stopping: watch::Sender<bool>,
     counters: Counters,
+    exports: Arc<Semaphore>,
 }
+
+/// The exports of the audit log at a time, each of which reads much of the database.
+const MAX_EXPORTS: usize = 2;
 
 /// The settings of a server, without secrets.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The URL of the proxy in the dashboard's examples.
     pub proxy_url: ProxyUrl,
+    /// The name of the environment in the head of the dashboard, `None` for no name.
+    pub environment: Option<String>,
     /// The time limit for a client to send the head of a request, then its body, and then to read the answer.
     pub patience: Duration,
     /// The largest numbers of open connections.
@@ -64,6 +70,7 @@ impl State {
             options,
             stopping: watch::Sender::new(false),
             counters: Counters::default(),
+            exports: Arc::new(Semaphore::new(MAX_EXPORTS)),
         }))
     }
 
@@ -89,6 +96,11 @@ impl State {
 
     pub(super) fn counters(&self) -> &Counters {
         &self.0.counters
+    }
+
+    /// Returns the permits of exports.
+    pub(super) fn exports(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.exports)
     }
 
     pub(super) fn options(&self) -> &Options {

@@ -1,6 +1,7 @@
 //! Tests of the `keyswap` binary by its output, errors and exit codes.
 
 mod api_keys;
+mod apply;
 mod bindings;
 mod budgets;
 mod confirm;

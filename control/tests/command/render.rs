@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{Folder, keyswap, policy};
 
 #[test]
-fn the_time_for_which_the_registry_keeps_usage_is_rendered_where_it_is_asked_for() {
+fn settings_of_the_registry_are_rendered_where_they_are_asked_for() {
     let folder = Folder::new();
     let output = folder.path("out");
     let digest = "0".repeat(64);
@@ -27,19 +27,27 @@ fn the_time_for_which_the_registry_keeps_usage_is_rendered_where_it_is_asked_for
         ];
         keyswap(&[&args[..], &["--cluster", cluster], more].concat())
     };
-    let line = r#"- {name: KEYSWAP_USAGE_RETENTION, value: "90d"}"#;
     for host in ["istio", "envoy-gateway"] {
-        for (more, expect) in [(&[][..], false), (&["--usage-retention", "90d"], true)] {
-            let run = render(host, &[&["--registry-image", &server], more].concat());
-            assert_eq!(run.code, 0, "{}", run.all());
-            let manifest = fs::read_to_string(output.join("registry.yaml")).unwrap();
-            assert_eq!(manifest.lines().any(|found| found.trim() == line), expect, "{manifest}");
-            assert_eq!(manifest.contains("USAGE_RETENTION"), expect, "{manifest}");
+        for (option, value, name) in [
+            ("--usage-retention", "90d", "KEYSWAP_USAGE_RETENTION"),
+            ("--proxy-url", "https://llm.acme.example", "KEYSWAP_PROXY_URL"),
+            ("--environment", "production", "KEYSWAP_ENVIRONMENT"),
+        ] {
+            for (more, expect) in [(&[][..], false), (&[option, value], true)] {
+                let run = render(host, &[&["--registry-image", &server], more].concat());
+                assert_eq!(run.code, 0, "{}", run.all());
+                let manifest = fs::read_to_string(output.join("registry.yaml")).unwrap();
+                let line = format!("- {{name: {name}, value: \"{value}\"}}");
+                assert_eq!(manifest.lines().any(|found| found.trim() == line), expect, "{manifest}");
+                assert_eq!(manifest.contains(name), expect, "{manifest}");
+            }
         }
         for (more, words) in [
             (&["--registry-image", &server, "--usage-retention", "5h"][..], "from `1d` to `4000d`"),
             (&["--registry-image", &server, "--usage-retention", "1d\", x: \""], "from `1d` to `4000d`"),
             (&["--usage-retention", "90d"], "--registry-image"),
+            (&["--registry-image", &server, "--proxy-url", "https://a/\", x: \""], "expected an address"),
+            (&["--registry-image", &server, "--environment", "a\"b"], "expected 1 to 32 letters"),
         ] {
             let run = render(host, more);
             assert!(run.code == 1 && run.stderr.contains(words), "{more:?}: {}", run.all());

@@ -302,3 +302,55 @@ fn a_wrong_registry_is_told_and_made_only_by_what_adds_to_it() {
     }
     assert!(!folder.path("absent.db").exists());
 }
+
+#[test]
+fn update_changes_what_is_named_and_nothing_else() {
+    let home = Home::new();
+    let before = home.create("ci");
+    let run = home.run(&["token", "update", "ci"]);
+    assert_eq!(run.code, 1, "an update without a field is a mistake: {}", run.stdout);
+    let after = home.json(&[
+        "token",
+        "update",
+        "ci",
+        "--label",
+        "build",
+        "--owner",
+        "b@acme.example",
+        "--provider",
+        "anthropic,gemini",
+        "--model",
+        "claude-*",
+        "--expires-at",
+        "2036-01-01T00:00:00Z",
+        "--rate-limit",
+        "5/1m",
+    ]);
+    for (field, expect) in [
+        ("sha256", before["record"]["sha256"].clone()),
+        ("label", json!("build")),
+        ("owner", json!("b@acme.example")),
+        ("team", Value::Null),
+        ("providers", json!(["anthropic", "gemini"])),
+        ("models", json!(["claude-*"])),
+        ("expires_at", json!("2036-01-01T00:00:00Z")),
+        ("rate_limit", json!({"requests": 5, "per": "60s"})),
+    ] {
+        assert_eq!(after[field], expect, "{field}");
+    }
+    let cleared = home.json(&[
+        "token",
+        "update",
+        "build",
+        "--owner",
+        "",
+        "--model",
+        "*",
+        "--no-expiry",
+        "--no-rate-limit",
+    ]);
+    for field in ["owner", "expires_at", "rate_limit"] {
+        assert_eq!(cleared[field], Value::Null, "{field}");
+    }
+    assert_eq!((&cleared["label"], &cleared["models"]), (&json!("build"), &json!(["*"])));
+}

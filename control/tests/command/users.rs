@@ -53,3 +53,24 @@ fn what_is_wrong_with_a_user_is_told() {
         assert!(run.stderr.contains(words), "{args:?}: {}", run.stderr);
     }
 }
+
+#[test]
+fn a_leaver_is_shown_and_disabled() {
+    let home = Home::new();
+    for (label, owner) in
+        [("a", "alice@acme.example"), ("b", "ALICE@acme.example"), ("c", "bob@acme.example")]
+    {
+        home.json(&["token", "create", "--label", label, "--provider", "openai", "--owner", owner]);
+    }
+    home.json(&["user", "create", "alice@acme.example", "--provider", "openai"]);
+    let asked = home.run(&["user", "offboard", "alice@acme.example"]);
+    assert_eq!(asked.code, 1);
+    assert!(asked.stderr.starts_with("user   alice@acme.example\ntoken  "), "{}", asked.stderr);
+    assert_eq!(home.json(&["token", "list", "--status", "disabled"])["total"], 0);
+    let done = home.run(&["user", "offboard", "alice@acme.example", "--yes"]);
+    assert_eq!((done.code, done.stdout.as_str()), (0, "disabled: 2 tokens, 1 user\n"), "{}", done.stderr);
+    assert_eq!(home.json(&["token", "list", "--status", "disabled"])["total"], 2);
+    assert_eq!(home.json(&["user", "show", "alice@acme.example"])["status"], "disabled");
+    assert_eq!(home.json(&["user", "offboard", "alice@acme.example"])["tokens"], serde_json::json!([]));
+    assert_eq!(home.json(&["token", "list", "--attention", "unowned"])["total"], 0);
+}

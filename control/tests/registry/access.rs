@@ -2,7 +2,7 @@
 
 use jwt_simple::claims::JWTClaims;
 use jwt_simple::prelude::Duration;
-use keyswap::registry::Listing;
+use keyswap::registry::AuditQuery;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -70,7 +70,7 @@ async fn an_administrator_comes_in_by_access_and_stands_in_the_audit_log(databas
         let bye = ask(Method::POST, "/sign-out").send().await.unwrap().text().await.unwrap();
         assert!(bye.contains(r#"href="/cdn-cgi/access/logout""#), "{bye}");
     }
-    let audit = database.open().await.audit(&Listing::default()).await.unwrap();
+    let audit = database.open().await.audit(&AuditQuery::default()).await.unwrap();
     let by = |actor: &str| {
         let entries = audit.items.iter().filter(|entry| entry.actor.as_deref() == Some(actor));
         entries.map(|entry| entry.action.as_str()).collect::<Vec<_>>()

@@ -1,6 +1,6 @@
 //! API keys of programs: what they open, what they do not, and how they end.
 
-use keyswap::registry::{AdminRole, Listing, Registry, RoleName};
+use keyswap::registry::{AdminRole, AuditQuery, Registry, RoleName};
 use keyswap_core::base::{Digest, UnixTime};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ async fn a_key_opens_the_api_for_its_role_until_it_ends(database: &Database) {
     let foreign = json!({"label": "ci", "providers": ["openai"], "team": "blue"});
     let refused = code(ask(&server, secret, Method::POST, "/api/tokens", &foreign).await).await;
     assert_eq!(refused, (403, "beyond_role".to_owned()));
-    let audit = registry.audit(&Listing::default()).await.unwrap();
+    let audit = registry.audit(&AuditQuery::default()).await.unwrap();
     assert_eq!(
         (audit.items[0].action.as_str(), audit.items[0].actor.as_deref()),
         ("token.create", Some("api-key:terraform"))
@@ -97,7 +97,7 @@ async fn an_unknown_key_is_a_failed_try(database: &Database) {
     assert_eq!(ask(&server, &good, Method::GET, "/api/tokens", &Value::Null).await.status(), 200);
     server.sign_in().await;
     let tries = registry
-        .audit(&Listing { search: Some("127.0.0.1".to_owned()), ..Listing::default() })
+        .audit(&AuditQuery { subject: Some("127.0.0.1".to_owned()), ..AuditQuery::default() })
         .await
         .unwrap();
     let refused: Vec<_> = tries.items.iter().filter(|entry| entry.action == "api_key.refused").collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use keyswap::registry::{Day, Listing, Payer, UsageBy, UsageQuery};
+use keyswap::registry::{AuditQuery, Day, Listing, Payer, UsageBy, UsageQuery};
 use keyswap_core::base::{Digest, UnixTime};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ async fn every_acknowledged_token_survives_a_kill(database: &Database) {
     let tokens = registry.tokens(&Listing::default()).await.unwrap().total;
     let feed = registry.changes(0, None, Duration::ZERO).await.unwrap();
     let audit =
-        async |after| registry.audit(&Listing { after, limit: Some(200), ..Listing::default() }).await;
+        async |after| registry.audit(&AuditQuery { after, limit: Some(200), ..AuditQuery::default() }).await;
     let (mut lines, mut after) = (0, None);
     loop {
         let page = audit(after).await.unwrap();

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use keyswap::registry::{Credential, Kind, Listing, NewToken, Registry, RegistryError, Role, Source, Status};
+use keyswap::registry::{
+    AuditQuery, Credential, Kind, NewToken, Registry, RegistryError, Role, Source, Status,
+};
 use keyswap_core::base::UnixTime;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -92,7 +94,7 @@ async fn a_revoked_credential_is_refused_at_once_and_its_successor_is_not(databa
     assert_eq!(status(&server, &new, Method::GET, "/v1/changes").await, 200);
     let again = registry.revoke_credential(&record.digest, &admin()).await.unwrap_err();
     assert!(matches!(again, RegistryError::UnknownCredential));
-    let audit = registry.audit(&Listing::default()).await.unwrap();
+    let audit = registry.audit(&AuditQuery::default()).await.unwrap();
     let actions: Vec<&str> = audit
         .items
         .iter()

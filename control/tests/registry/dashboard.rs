@@ -44,7 +44,7 @@ async fn forms_do_what_they_say(database: &Database) {
     let token = create(&registry, "<script>alert(1)</script>").await;
     let hex = token.record.digest.to_hex();
     let path = format!("/tokens/{hex}");
-    for page in [get("").await.1, get(&path).await.1] {
+    for page in [get("/tokens").await.1, get(&path).await.1] {
         assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page}");
         assert!(!page.contains("<script>alert") && !page.contains(token.token.as_ref().unwrap().expose()));
     }
@@ -82,14 +82,14 @@ async fn forms_do_what_they_say(database: &Database) {
     for (action, form, status, said) in [
         ("expiry", [("expires_at", "soon")], 422, "invalid expiry"),
         ("rotate", [("grace", "long")], 422, "invalid grace"),
-        ("rotate", [("grace", "1h")], 200, "Token rotated"),
+        ("rotate", [("grace", "1h")], 303, ""),
         ("rotate", [("grace", "1h")], 409, "the token has a successor already"),
     ] {
         let response = post(&format!("{path}/{action}"), &form).await;
         assert_eq!(response.status(), status);
         assert!(response.text().await.unwrap().contains(said), "{said}");
     }
-    assert_eq!(location(&post(&format!("{path}/delete"), &[]).await), "/admin");
+    assert_eq!(location(&post(&format!("{path}/delete"), &[]).await), "/admin/tokens");
     let (status, text) = get(&path).await;
     assert!(status == 404 && text.contains("no such token") && text.contains("<h1>"), "{text}");
     for (form, said) in [
@@ -111,11 +111,11 @@ async fn forms_do_what_they_say(database: &Database) {
         ("rate_per", "1m"),
     ];
     let response = post("/tokens", &new).await;
-    assert_eq!(response.status(), 201);
+    let page = url(location(&response).strip_prefix("/admin").unwrap());
+    let both = format!("{cookie}; {}", response.headers()["set-cookie"].to_str().unwrap());
     // The examples can be pasted unchanged.
-    let shown = response.text().await.unwrap();
-    assert!(shown.contains("curl https://llm.acme.example/v1/models"), "{shown}");
-    assert!(!shown.contains("127.0.0.1"), "{shown}");
+    let shown = client.get(page).header("cookie", both).send().await.unwrap().text().await.unwrap();
+    assert!(shown.contains("curl https://llm.acme.example/v1") && !shown.contains("127.0.0.1"), "{shown}");
     let list = registry.tokens(&keyswap::registry::Listing::default()).await.unwrap();
     assert_eq!(list.items[0].providers, ["openai", "gemini", "acme", "b"]);
     assert_eq!(list.items[0].rate_limit, Some(RateLimit::new(60, 60).unwrap()));
@@ -159,7 +159,17 @@ fn pages_are_protected_and_not_kept() {
             create(&registry, "a").await;
             let server = Server::start(&database.url());
             let cookie = server.sign_in().await;
-            for path in ["", "/sign-in", "/users", "/audit", "/style.css", "/script.js", "/tokens/abc"] {
+            for path in [
+                "",
+                "/tokens",
+                "/sign-in",
+                "/users",
+                "/offboard",
+                "/audit",
+                "/style.css",
+                "/script.js",
+                "/tokens/abc",
+            ] {
                 let response = server.admin(&cookie, Method::GET, path).send().await.unwrap();
                 let headers = response.headers();
                 for (name, value) in [

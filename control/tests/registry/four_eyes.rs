@@ -1,6 +1,6 @@
 //! Names that require several signatures: proposals, the signatures that complete them, and who changes the number.
 
-use keyswap::registry::{Listing, Registry, SIGNERS_TYPE, SignerKeys};
+use keyswap::registry::{AuditQuery, Registry, SIGNERS_TYPE, SignerKeys};
 use keyswap_core::identity::jwt::JwsSignatures;
 use keyswap_core::services::MAX_BUNDLE_BYTES;
 use keyswap_tests::SigningKey;
@@ -107,7 +107,7 @@ async fn a_revision_is_served_once_enough_keys_have_signed_it(database: &Databas
     assert_eq!(registry.newest_revision("prod").await.unwrap(), 1);
     assert_eq!(publish(&registry, &joined(&[&second_by_b, &second_by_a]), &team).await.unwrap().0.len(), 2);
     assert_eq!(registry.newest_revision("prod").await.unwrap(), 2);
-    let audit = registry.audit(&Listing::default()).await.unwrap().items;
+    let audit = registry.audit(&AuditQuery::default()).await.unwrap().items;
     let told: Vec<&Value> =
         audit.iter().filter(|it| it.action == "policy.publish").map(|it| &it.detail["signed_by"]).collect();
     assert_eq!(told, [&json!(["a", "b"]); 2], "the proposal has the signature of a");
@@ -128,7 +128,7 @@ async fn a_new_proposal_replaces_an_unfinished_one_and_signatures_are_gathered(d
     publish(&registry, &sign(&c, &new), &team).await.unwrap();
     assert_eq!(proposed_by(&registry).await, Some(vec!["c".to_owned(), "b".to_owned()]));
     assert_eq!(add(&registry, &sign(&a, &new)).await, Ok(true));
-    let audit = registry.audit(&Listing::default()).await.unwrap().items;
+    let audit = registry.audit(&AuditQuery::default()).await.unwrap().items;
     assert_eq!(audit.iter().filter(|it| it.action == "policy.propose").count(), 5);
 }
 

@@ -2,9 +2,10 @@
 
 use keyswap::registry::{SecretText, Source};
 use reqwest::Method;
+use reqwest::redirect::Policy;
 use serde_json::json;
 
-use crate::server::{CREDENTIAL, PASSWORD, Server};
+use crate::server::{CREDENTIAL, PASSWORD, Server, builder};
 use crate::support::{Database, admin, create, new_token, on_both_databases};
 
 on_both_databases!(no_secret_is_in_the_database_or_the_logs);
@@ -76,7 +77,14 @@ async fn no_secret_is_in_the_database_or_the_logs(database: &Database) {
         answers.push_str(&format!("{response:?}").replace(response.url().as_str(), ""));
         answers.push_str(&response.text().await.unwrap());
     }
-    let shown = ask("/tokens").form(&[("label", "shown"), ("provider", "openai")]).send().await.unwrap();
+    // The page of a new token, with the cookie that has it sealed.
+    let form =
+        builder().redirect(Policy::none()).build().unwrap().post(format!("{}/admin/tokens", server.url));
+    let form = form.header("cookie", &cookie).header("sec-fetch-site", "same-origin");
+    let made = form.form(&[("label", "shown"), ("provider", "openai")]).send().await.unwrap();
+    let sealed = made.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let page = made.headers()["location"].to_str().unwrap().strip_prefix("/admin").unwrap();
+    let shown = server.admin(&format!("{cookie}; {sealed}"), Method::GET, page).send().await.unwrap();
     let shown = shown.text().await.unwrap();
     let shown = shown.split("ptk_").nth(1).unwrap().get(..32).unwrap();
     server.terminate();
@@ -85,9 +93,8 @@ async fn no_secret_is_in_the_database_or_the_logs(database: &Database) {
     assert!(log.contains("/introspect"), "there is no log");
     let dump = database.dump();
     assert!(String::from_utf8_lossy(&dump).contains("minted"), "there is no dump");
-    for secret in
-        [minted.expose(), "SENTINEL", CREDENTIAL, PASSWORD, shown, cookie.split_once('=').unwrap().1]
-    {
+    let (session, sealed) = (cookie.split_once('=').unwrap().1, sealed.split_once('=').unwrap().1);
+    for secret in [minted.expose(), "SENTINEL", CREDENTIAL, PASSWORD, shown, session, sealed] {
         assert!(!log.contains(secret), "in the log");
         assert!(!answers.contains(secret), "in an answer");
         assert!(!dump.windows(secret.len()).any(|window| window == secret.as_bytes()), "in the database");

@@ -234,7 +234,7 @@ async fn the_registrys_own_budget_goes_first(database: &Database) {
     registry.delete_budget(&team(), &admin()).await.unwrap();
     assert_eq!(registry.delete_budget(&team(), &admin()).await.unwrap_err().code(), "unknown_budget");
     assert_eq!(numbers(&lease(&registry, request(None, 0, 1, &policys), NOON).await).0, 1000);
-    let audit = registry.audit(&keyswap::registry::Listing::default()).await.unwrap();
+    let audit = registry.audit(&keyswap::registry::AuditQuery::default()).await.unwrap();
     let actions: Vec<&str> = audit.items.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(actions, ["budget.delete", "budget.set"]);
     assert_eq!(audit.items[1].detail["to"]["tokens"], 40);

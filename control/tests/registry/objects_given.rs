@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use keyswap::registry::{
-    Holder, HolderState, KeptObject, Listing, NewToken, NewUser, ObjectClaim, ObjectListing, RegistryError,
-    Source, Status, Subject,
+    AuditQuery, Holder, HolderState, KeptObject, NewToken, NewUser, ObjectClaim, ObjectListing,
+    RegistryError, Source, Status, Subject,
 };
 use keyswap_core::base::{Digest, UnixTime};
 use keyswap_core::identity::person_digest;
@@ -166,8 +166,8 @@ async fn each_change_of_a_holder_is_in_the_feed_and_the_audit_log(database: &Dat
     assert_eq!((feed.changes.len(), newest.kind, newest.sequence), (1, Subject::Object, 4));
     assert_eq!(newest.key, digest.to_hex());
     let audit = async |subject: &str| {
-        let listing = Listing { search: Some(subject.to_owned()), ..Listing::default() };
-        let page = registry.audit(&listing).await.unwrap();
+        let query = AuditQuery { subject: Some(subject.to_owned()), ..AuditQuery::default() };
+        let page = registry.audit(&query).await.unwrap();
         page.items.into_iter().map(|entry| (entry.action, entry.detail)).collect::<Vec<_>>()
     };
     let of_object = audit("openai/file-1").await;

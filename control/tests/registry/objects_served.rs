@@ -214,7 +214,7 @@ async fn pages_show_objects_and_give_them_to_others(database: &Database) {
     assert_eq!(post("/objects", &adopt).await.0, 200);
     assert!(get(&of_token).await.1.contains("4 objects"));
     let bob = "person:bob@acme.example";
-    assert_eq!(post("/objects/transfer", &[("from", &holder), ("to", bob)]).await.0, 200);
+    assert_eq!(post("/objects/transfer", &[("from", &holder), ("to", bob), ("sure", "yes")]).await.0, 200);
     assert!(get("/objects?left=yes").await.1.contains("4 objects"));
     assert!(get(&page).await.1.contains("knows no active token"));
     let (status, text) = post(&format!("{page}/transfer"), &[("to", &holder)]).await;
@@ -227,7 +227,8 @@ async fn pages_show_objects_and_give_them_to_others(database: &Database) {
         ("/objects", &[("provider", "openai"), ("ids", " ,"), ("holder", bob)][..], "invalid ids"),
         ("/objects", &[("provider", "a b"), ("ids", "file-9"), ("holder", bob)], "invalid provider"),
         ("/objects", &[("provider", "openai"), ("ids", "file-9"), ("holder", "bob")], "invalid holder"),
-        ("/objects/transfer", &[("from", bob), ("to", bob)], "invalid holder"),
+        ("/objects/transfer", &[("from", bob), ("to", bob), ("sure", "yes")], "invalid holder"),
+        ("/objects/transfer", &[("from", bob), ("to", &holder)], "invalid confirmation"),
         (&other, &[("to", "team:red")], "invalid holder"),
     ] {
         let (status, text) = post(path, form).await;

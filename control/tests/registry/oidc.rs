@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use jwt_simple::claims::{Claims, JWTClaims};
 use jwt_simple::prelude::Duration;
-use keyswap::registry::Listing;
+use keyswap::registry::AuditQuery;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde_json::{Value, json};
@@ -270,7 +270,7 @@ async fn a_person_signs_in_with_a_role_and_out_again(database: &Database) {
 
     assert_eq!(ask(Method::DELETE, "/session").await.status(), 204);
     assert_eq!(ask(Method::GET, "/api/me").await.status(), 401);
-    let audit = database.open().await.audit(&Listing::default()).await.unwrap();
+    let audit = database.open().await.audit(&AuditQuery::default()).await.unwrap();
     let by_alice: Vec<_> = audit.items.iter().filter(|entry| entry.actor.as_deref() == Some(ALICE)).collect();
     let actions: Vec<&str> = by_alice.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(actions, ["admin.sign_out", "admin.sign_in"]);
@@ -374,7 +374,7 @@ fn a_token_that_lies_signs_no_one_in() {
             let audit = database
                 .open()
                 .await
-                .audit(&Listing { limit: Some(200), ..Listing::default() })
+                .audit(&AuditQuery { limit: Some(200), ..AuditQuery::default() })
                 .await
                 .unwrap();
             let failed = audit.items.iter().filter(|entry| entry.action == "admin.sign_in_failed");

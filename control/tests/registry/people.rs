@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use keyswap::registry::{
-    AdminRole, Budget, KeptObject, NewUser, ObjectClaim, ObjectKey, Payer, Per, Registry, RoleName, Source,
-    Token, Zone,
+    Actor, AdminRole, AuditQuery, Budget, KeptObject, NewToken, NewUser, ObjectClaim, ObjectKey, Payer, Per,
+    Reach, Registry, RegistryError, RoleName, Source, Status, Token, TokenPatch, UserPatch, Zone,
 };
 use keyswap::server::{AdminRoute, admin_routes};
 use keyswap_core::base::Digest;
@@ -16,7 +16,11 @@ use tempfile::TempDir;
 use crate::server::{Server, builder};
 use crate::support::{Database, admin, new_token, on_both_databases, run};
 
-on_both_databases!(lists_have_what_a_role_may_see_and_no_more, a_person_has_no_more_rights_than_its_user);
+on_both_databases!(
+    lists_have_what_a_role_may_see_and_no_more,
+    a_person_has_no_more_rights_than_its_user,
+    an_undo_does_no_more_than_its_author_could_by_hand,
+);
 
 const ALICE: &str = "alice@acme.example";
 const BOB: &str = "bob@acme.example";
@@ -27,7 +31,7 @@ const ROLES: &str = "roles: [{role: self_service}]";
 const NAMES: [RoleName; 4] = [RoleName::Admin, RoleName::Auditor, RoleName::TeamOwner, RoleName::SelfService];
 
 /// The rights, in the order of the roles: on all, on own things, none.
-const RIGHTS: [(&str, &str); 35] = [
+const RIGHTS: [(&str, &str); 37] = [
     ("list tokens", "all all own own"),
     ("show a token", "all all own own"),
     ("create a token", "all no own own"),
@@ -40,6 +44,8 @@ const RIGHTS: [(&str, &str); 35] = [
     ("create a user", "all no own no"),
     ("change a user", "all no own no"),
     ("delete a user", "all no own no"),
+    ("show what an owner has", "all all own own"),
+    ("disable all of an owner", "all no no no"),
     ("list budgets", "all all own own"),
     ("show a budget", "all all own own"),
     ("set a budget", "all no own no"),
@@ -66,8 +72,12 @@ const RIGHTS: [(&str, &str); 35] = [
 ];
 
 /// The forms with which a person changes nothing of its own tokens: only an administrator or a team owner gives rights.
-const NOT_BY_A_PERSON: [&str; 3] =
-    ["/admin/tokens/{sha256}/team", "/admin/tokens/{sha256}/expiry", "/admin/tokens/{sha256}/rate-limit"];
+const NOT_BY_A_PERSON: [&str; 4] = [
+    "/admin/tokens/{sha256}",
+    "/admin/tokens/{sha256}/expiry",
+    "/admin/tokens/{sha256}/rate-limit",
+    "/admin/tokens/{sha256}/undo",
+];
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -154,6 +164,8 @@ struct Things {
     object: KeptObject,
     /// A user of the team beside the person.
     user: String,
+    /// The newest entries of the audit log about the token and the user: changes that can be undone.
+    entries: [i64; 2],
 }
 
 impl Things {
@@ -183,7 +195,17 @@ impl Things {
             expires_at: None,
         };
         let object = registry.claim_objects(vec![claim]).await.unwrap().remove(0);
-        Self { team, email, token, object, user: other }
+        let label = Some("renamed".to_owned());
+        let patch =
+            TokenPatch { expires_at: Some(Some("2030-01-01T00:00:00Z".to_owned())), ..TokenPatch::default() };
+        let token = registry.update_token(&token.digest, patch, &admin()).await.unwrap();
+        registry.update_user(&other, UserPatch { label, ..UserPatch::default() }, &admin()).await.unwrap();
+        let newest = async |subject: &str| {
+            let query = AuditQuery { subject: Some(subject.to_owned()), ..AuditQuery::default() };
+            registry.audit(&query).await.unwrap().items[0].id
+        };
+        let entries = [newest(&token.digest.to_hex()).await, newest(&other).await];
+        Self { team, email, token, object, user: other, entries }
     }
 }
 
@@ -218,7 +240,10 @@ enum Named {
 fn request(route: &AdminRoute, things: &Things) -> (Named, String, Body) {
     let (method, path) = (route.method.as_str(), route.path);
     let (named, body) = match method {
-        "GET" if path.contains('{') && !path.contains("/policies/") => (Named::Subject, Body::None),
+        // An address has what is in reach of the role, which may be nothing.
+        "GET" if path.contains('{') && !path.contains("/policies/") && !path.contains("/owners/") => {
+            (Named::Subject, Body::None)
+        }
         "GET" => (Named::Nothing, Body::None),
         _ if path.starts_with("/admin/api/") || path == "/admin/session" => to_api(method, path, things),
         _ => to_page(method, path, things),
@@ -232,7 +257,12 @@ fn request(route: &AdminRoute, things: &Things) -> (Named, String, Body) {
         .replace("{subject}", &format!("token:{}", things.token.digest.to_hex()))
         .replace("{name}", "prod")
         .replace("{revision}", "1");
-    let query = if path == "/admin/usage/find" { "?subject=team:red" } else { "" };
+    let query = match path {
+        "/admin/usage/find" => "?subject=team:red",
+        "/admin/api/audit/export" => "?format=csv",
+        "/admin/offboard" => "?email=bob%40acme.example",
+        _ => "",
+    };
     (named, format!("{filled}{query}"), body)
 }
 
@@ -250,7 +280,8 @@ fn to_api(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/api/tokens/import") => (Named::Nothing, json(json!({"tokens": []}))),
         ("PATCH", "/admin/api/tokens/{sha256}") => (Named::Subject, json(json!({"status": "disabled"}))),
         ("POST", "/admin/api/tokens/{sha256}/rotate") => (Named::Subject, json(json!({}))),
-        ("DELETE", "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}") => (Named::Subject, Body::None),
+        ("DELETE", "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}")
+        | ("POST", "/admin/api/owners/{email}/offboard") => (Named::Subject, Body::None),
         ("POST", "/admin/api/users") => {
             (Named::New, json(json!({"email": email, "providers": ["openai"], "team": things.team})))
         }
@@ -303,14 +334,28 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/tokens/{sha256}/status" | "/admin/users/{email}/status") => {
             (Named::Subject, form(&[("status", "disabled")]))
         }
-        ("POST", "/admin/tokens/{sha256}/team") => (Named::Subject, form(&[("team", things.team)])),
+        ("POST", "/admin/tokens/{sha256}") => {
+            let fields = [("label", name.as_str()), ("provider", "openai"), ("team", things.team)];
+            (Named::Subject, form(&fields))
+        }
+        ("POST", "/admin/tokens/{sha256}/undo") => {
+            (Named::Subject, form(&[("entry", &things.entries[0].to_string())]))
+        }
+        ("POST", "/admin/users/{email}/undo") => {
+            (Named::Subject, form(&[("entry", &things.entries[1].to_string())]))
+        }
+        ("POST", "/admin/offboard") => (Named::Subject, form(&[("email", things.email)])),
         ("POST", "/admin/tokens/{sha256}/expiry" | "/admin/tokens/{sha256}/rate-limit") => {
             (Named::Subject, form(&[("clear", "yes")]))
         }
         ("POST", "/admin/tokens/{sha256}/rotate") => (Named::Subject, form(&[("grace", "1h")])),
-        ("POST", "/admin/tokens/{sha256}/delete" | "/admin/users/{email}/delete") => {
-            (Named::Subject, form(&[]))
-        }
+        (
+            "POST",
+            "/admin/tokens/{sha256}/delete"
+            | "/admin/tokens/{sha256}/new"
+            | "/admin/users/{email}/delete"
+            | "/admin/objects/{sha256}/forget",
+        ) => (Named::Subject, form(&[])),
         ("POST", "/admin/users") => {
             (Named::New, form(&[("email", &email), ("provider", "openai"), ("team", things.team)]))
         }
@@ -325,12 +370,11 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
             (Named::Nothing, form(&[("provider", "openai"), ("ids", &name), ("holder", &subject)]))
         }
         ("POST", "/admin/objects/transfer") => {
-            (Named::Nothing, form(&[("from", &subject), ("to", &format!("person:{email}"))]))
+            (Named::Nothing, form(&[("from", &subject), ("to", &format!("person:{email}")), ("sure", "yes")]))
         }
         ("POST", "/admin/objects/{sha256}/transfer") => {
             (Named::Subject, form(&[("to", &format!("person:{email}"))]))
         }
-        ("POST", "/admin/objects/{sha256}/forget") => (Named::Subject, form(&[])),
         ("POST", "/admin/sign-out") => (Named::Nothing, form(&[])),
         (method, path) => panic!("{method} {path} is not in the matrix"),
     }
@@ -355,7 +399,9 @@ fn each_role_does_on_each_route_what_the_table_says() {
                         let own = things[place].as_ref().unwrap();
                         let is_foreign = place == 1;
                         let (named, path, body) = request(&route, own);
-                        let is_given = name == RoleName::SelfService && NOT_BY_A_PERSON.contains(&route.path);
+                        let is_given = name == RoleName::SelfService
+                            && route.method != Method::GET
+                            && NOT_BY_A_PERSON.contains(&route.path);
                         let expect = match (right, named) {
                             ("no", _) => "403",
                             ("own", Named::Subject) if is_foreign => "404",
@@ -367,7 +413,8 @@ fn each_role_does_on_each_route_what_the_table_says() {
                         let (status, text) = setup.ask(&role(name), &route.method, &path, &body).await;
                         let fits = match expect {
                             "passes" => ![401, 403].contains(&status) && status < 500,
-                            "done" => status < 400,
+                            // The page of a new token says that it cannot be shown any more.
+                            "done" => status < 400 || status == 410,
                             code => status.to_string() == code,
                         };
                         if !fits {
@@ -401,7 +448,9 @@ async fn lists_have_what_a_role_may_see_and_no_more(database: &Database) {
         registry.create_token(Source::Mint, new, &admin()).await.unwrap();
     }
     let (own, foreign) = (red.token.label.as_str(), blue.token.label.as_str());
-    let all = vec!["case", "elsewhere", "longer", "none", own, foreign, "wild"];
+    let unowned = NewToken { owner: None, ..new_token("unowned") };
+    registry.create_token(Source::Mint, unowned, &admin()).await.unwrap();
+    let all = vec!["case", "elsewhere", "longer", "none", own, foreign, "unowned", "wild"];
     for (name, tokens) in [
         (RoleName::Admin, all.clone()),
         (RoleName::Auditor, all),
@@ -426,10 +475,17 @@ async fn lists_have_what_a_role_may_see_and_no_more(database: &Database) {
         assert_eq!(setup.get(&role, "/objects").await["total"], json!(objects), "{name:?}");
         let found = setup.get(&role, "/budgets").await["items"].as_array().unwrap().len();
         assert_eq!(found, budgets, "{name:?}");
+        // An address has no more than the lists, and a count for attention neither.
+        let owned = setup.get(&role, &format!("/owners/{BOB}")).await;
+        let sees_all = matches!(name, RoleName::Admin | RoleName::Auditor);
+        let found = (owned["tokens"].as_array().unwrap().len(), owned["user"].is_object());
+        assert_eq!(found, (usize::from(sees_all), sees_all), "{name:?}");
+        let unowned = setup.get(&role, "/tokens?attention=unowned").await["total"].as_i64().unwrap();
+        assert_eq!(unowned, i64::from(sees_all), "{name:?}");
         // A filter does not widen the part.
         let searched =
             setup.get(&role, &format!("/tokens?search={foreign}")).await["total"].as_i64().unwrap();
-        assert_eq!(searched, i64::from(matches!(name, RoleName::Admin | RoleName::Auditor)), "{name:?}");
+        assert_eq!(searched, i64::from(sees_all), "{name:?}");
         let me = setup.get(&role, "/me").await;
         assert_eq!(me["role"], json!(name), "{me}");
     }
@@ -480,6 +536,11 @@ async fn a_person_has_no_more_rights_than_its_user(database: &Database) {
         (json!({"status": "disabled"}), 200),
         (json!({"status": "active"}), 403),
         (json!({"team": "blue"}), 403),
+        (json!({"label": "b"}), 403),
+        (json!({"owner": BOB}), 403),
+        (json!({"owner": null}), 403),
+        (json!({"providers": ["anthropic"]}), 403),
+        (json!({"models": []}), 403),
         (json!({"expires_at": null}), 403),
         (json!({"rate_limit": null}), 403),
     ] {
@@ -500,36 +561,112 @@ async fn a_person_has_no_more_rights_than_its_user(database: &Database) {
     assert_eq!(actors, [&json!("self_service@people.example")]);
 }
 
+async fn an_undo_does_no_more_than_its_author_could_by_hand(database: &Database) {
+    let setup = Setup::start(database).await;
+    let red = Things::make(&setup.registry, "red", ALICE).await;
+    let blue = Things::make(&setup.registry, "blue", BOB).await;
+    let (of_red, of_blue) = (red.token.digest, blue.token.digest);
+    let change = async |digest: &Digest, patch: TokenPatch| {
+        setup.registry.update_token(digest, patch, &admin()).await.unwrap();
+        let query = AuditQuery { subject: Some(digest.to_hex()), ..AuditQuery::default() };
+        setup.registry.audit(&query).await.unwrap().items[0].id
+    };
+    let status = |status| TokenPatch { status: Some(status), ..TokenPatch::default() };
+    let team = |team: &str| TokenPatch { team: Some(Some(team.to_owned())), ..TokenPatch::default() };
+    let undo = async |name: RoleName, digest: &Digest, entry: i64| {
+        let form = Body::Form(vec![("entry", entry.to_string())]);
+        let path = format!("/admin/tokens/{}/undo", digest.to_hex());
+        setup.ask(&role(name), &Method::POST, &path, &form).await.0
+    };
+    let disabled = change(&of_red, status(Status::Disabled)).await;
+    assert_eq!(undo(RoleName::SelfService, &of_red, disabled).await, 403, "a person enables nothing");
+    assert_eq!(undo(RoleName::Auditor, &of_red, disabled).await, 403);
+    assert_eq!(undo(RoleName::TeamOwner, &of_red, disabled).await, 303);
+    // The entry of a foreign token undoes nothing, by neither token.
+    let foreign = change(&of_blue, status(Status::Disabled)).await;
+    assert_eq!(undo(RoleName::TeamOwner, &of_red, foreign).await, 409);
+    assert_eq!(undo(RoleName::TeamOwner, &of_blue, foreign).await, 404);
+    // The token came from another team, where the team owner cannot put it.
+    let moved = change(&of_blue, team("red")).await;
+    assert_eq!(undo(RoleName::TeamOwner, &of_blue, moved).await, 403);
+    assert_eq!(undo(RoleName::Admin, &of_blue, moved).await, 303);
+    assert_eq!(setup.registry.token(&of_blue).await.unwrap().team.as_deref(), Some("blue"));
+}
+
+#[test]
+fn all_of_an_owner_is_disabled_by_actors_with_all_in_reach_only() {
+    run(
+        async |database| {
+            let registry = database.open().await;
+            let things = Things::make(&registry, "red", ALICE).await;
+            for reach in [Reach::Teams(["red".to_owned()].into()), Reach::Person(ALICE.to_owned())] {
+                let refused = registry.offboard(ALICE, &Actor::within("x", reach)).await;
+                assert!(matches!(refused, Err(RegistryError::BeyondRole(_))), "{refused:?}");
+            }
+            assert_eq!(registry.token(&things.token.digest).await.unwrap().status, Status::Active);
+        },
+        &Database::sqlite(),
+    );
+}
+
 #[test]
 fn a_page_shows_the_name_and_offers_what_the_role_may() {
     run(
         async |database| {
             let setup = Setup::start(database).await;
-            Things::make(&setup.registry, "red", ALICE).await;
-            for (name, word, offered, hidden) in [
-                (RoleName::Admin, "administrator", vec!["New token", "Audit log", "Disable"], vec![]),
-                (RoleName::Auditor, "auditor", vec!["Audit log"], vec!["New token", "Disable"]),
+            let things = Things::make(&setup.registry, "red", ALICE).await;
+            Things::make(&setup.registry, "blue", BOB).await;
+            let token = format!("/admin/tokens/{}", things.token.digest.to_hex());
+            let form = Body::Form(vec![("clear", "yes".to_owned())]);
+            let (status, _) =
+                setup.ask(&role(RoleName::TeamOwner), &Method::POST, &format!("{token}/expiry"), &form).await;
+            assert_eq!(status, 303);
+            let changing = "New token, Disable, Rotate this token";
+            for (name, word, tokens, offered, hidden) in [
+                (
+                    RoleName::Admin,
+                    "administrator",
+                    2,
+                    format!(
+                        "{changing}, Never expire, Newest changes, Audit log, History, /undo, Offboard a leaver"
+                    ),
+                    "",
+                ),
+                (
+                    RoleName::Auditor,
+                    "auditor",
+                    2,
+                    "Audit log, Newest changes, History".to_owned(),
+                    "New token, Disable, Rotate this token, /undo, Offboard a leaver",
+                ),
                 (
                     RoleName::TeamOwner,
                     "team owner",
-                    vec!["New token", "Disable"],
-                    vec!["Audit log", "Credentials"],
+                    1,
+                    format!("{changing}, Never expire, Your changes, /undo"),
+                    "Audit log, Credentials, Newest changes, History, Offboard a leaver",
                 ),
                 (
                     RoleName::SelfService,
                     "self-service",
-                    vec!["New token", "Disable"],
-                    vec!["Audit log", "Policies"],
+                    1,
+                    changing.to_owned(),
+                    "Audit log, Policies, Newest changes, Never expire, Save, History, Your changes",
                 ),
             ] {
-                let (status, page) = setup.ask(&role(name), &Method::GET, "/admin", &Body::None).await;
-                assert_eq!(status, 200);
-                assert!(page.contains(&format!("{}@people.example · {word}", name.name())), "{page}");
-                for text in offered {
-                    assert!(page.contains(text), "{name:?} {text}");
+                let mut pages = String::new();
+                for path in ["/admin", "/admin/tokens", "/admin/users", &token] {
+                    let (status, page) = setup.ask(&role(name), &Method::GET, path, &Body::None).await;
+                    assert_eq!(status, 200, "{path}");
+                    pages.push_str(&page);
                 }
-                for text in hidden {
-                    assert!(!page.contains(text), "{name:?} {text}");
+                assert!(pages.contains(&format!("{}@people.example · {word}", name.name())), "{pages}");
+                assert!(pages.contains(&format!("Active tokens</a></dt><dd>{tokens}</dd>")), "{name:?}");
+                for text in offered.split(", ") {
+                    assert!(pages.contains(text), "{name:?} {text}");
+                }
+                for text in hidden.split(", ").filter(|text| !text.is_empty()) {
+                    assert!(!pages.contains(text), "{name:?} {text}");
                 }
             }
             // A page of an operation that the role lacks says so.

@@ -80,7 +80,7 @@ async fn every_revision_is_newer_than_the_one_before(database: &Database) {
     assert_eq!(registry.bundle("prod", None).await.unwrap(), (7, text));
     assert_eq!(registry.bundle("prod", Some(1)).await.unwrap().0, 1);
     assert!(matches!(registry.bundle("prod", Some(2)).await, Err(RegistryError::UnknownPolicy)));
-    let audit = registry.audit(&keyswap::registry::Listing::default()).await.unwrap();
+    let audit = registry.audit(&keyswap::registry::AuditQuery::default()).await.unwrap();
     assert_eq!(audit.items.iter().filter(|entry| entry.action == "policy.publish").count(), 3);
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keyswap::registry::{Listing, Registry, RegistryError, SecretText, Source, Status, Token};
+use keyswap::registry::{AuditQuery, Listing, Registry, RegistryError, SecretText, Source, Status, Token};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -54,7 +54,7 @@ async fn one_of_many_gets_a_digest(database: &Database) {
     assert_eq!(kept, [winners.into_iter().next().unwrap().unwrap().record]);
     // The losing replica has written nothing: no number, no entry in the log.
     assert_eq!(replicas[1].changes(0, None, Duration::ZERO).await.unwrap().sequence, 1);
-    assert_eq!(replicas[1].audit(&Listing::default()).await.unwrap().total, 1);
+    assert_eq!(replicas[1].audit(&AuditQuery::default()).await.unwrap().total, 1);
 }
 
 async fn one_of_many_rotations_wins(database: &Database) {

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
 use std::process::Stdio;
 
-use keyswap::registry::Listing;
+use keyswap::registry::AuditQuery;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -58,7 +58,7 @@ async fn a_session_is_opened_kept_and_closed(database: &Database) {
     assert!(response.headers()["set-cookie"].to_str().unwrap().starts_with("keyswap_session=; "));
     assert_eq!(status(&server, pair).await, 401);
 
-    let audit = database.open().await.audit(&Listing::default()).await.unwrap();
+    let audit = database.open().await.audit(&AuditQuery::default()).await.unwrap();
     let actions: Vec<&str> = audit.items.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(
         actions,

@@ -145,7 +145,7 @@ async fn what_another_writer_put_into_the_database_bricks_no_name(database: &Dat
     let third = registry.bundle("prod", Some(3)).await.unwrap().1;
     assert_eq!(publish(&registry, &upon(4, 3, &third), &own).await, Ok(4));
     assert_eq!(registry.newest_revision("prod").await.unwrap(), 4);
-    let audit = registry.audit(&keyswap::registry::Listing::default()).await.unwrap().items;
+    let audit = registry.audit(&keyswap::registry::AuditQuery::default()).await.unwrap().items;
     let discarded = audit.iter().filter(|entry| entry.action == "policy.discard");
     let told: Vec<&Value> = discarded.map(|entry| &entry.detail["revisions"]).collect();
     assert_eq!(told, [&json!([i64::MAX]), &json!([3, 4, 5, 1_i64 << 62, i64::MAX])]);
@@ -200,7 +200,7 @@ async fn only_a_registered_key_or_the_database_changes_the_keys(database: &Datab
     // What another key signed before is in force until it is followed.
     assert_eq!(publish(&registry, &sign(&two, &second), &keys(&[&two])).await, Ok(2));
     assert_eq!(registry.trust("prod", &keys(&[&one]), &admin()).await.unwrap().version, 4);
-    let audit = registry.audit(&keyswap::registry::Listing::default()).await.unwrap().items;
+    let audit = registry.audit(&keyswap::registry::AuditQuery::default()).await.unwrap().items;
     assert_eq!(audit.iter().filter(|entry| entry.action == "policy.trust").count(), 4);
 }
 

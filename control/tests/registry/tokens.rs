@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use keyswap::registry::{Listing, NewToken, RateLimit, RegistryError, SecretText, Source, Status};
+use keyswap::registry::{
+    AuditQuery, Listing, NewToken, RateLimit, RegistryError, SecretText, Source, Status,
+};
 use keyswap_core::base::{Digest, UnixTime};
 
 use crate::support::{Database, admin, create, new_token, on_both_databases};
@@ -195,7 +197,7 @@ async fn a_token_moves_between_teams(database: &Database) {
         let error = registry.set_token_team(&before.digest, odd, &admin()).await.unwrap_err();
         assert_eq!(error.code(), "invalid_field", "{odd}");
     }
-    let audit = registry.audit(&Listing::default()).await.unwrap().items;
+    let audit = registry.audit(&AuditQuery::default()).await.unwrap().items;
     let moves = audit.iter().filter(|entry| entry.action == "token.set_team");
     let moves: Vec<_> =
         moves.map(|entry| (entry.detail["from"].clone(), entry.detail["to"].clone())).collect();
@@ -269,7 +271,7 @@ async fn every_change_is_in_the_audit_log(database: &Database) {
     registry.rotate_token(&token.digest, Source::Mint, Duration::ZERO, &admin()).await.unwrap();
     registry.delete_token(&token.digest, &admin()).await.unwrap();
     registry.note(&admin(), "admin.sign_in", "admin").await.unwrap();
-    let all = registry.audit(&Listing::default()).await.unwrap();
+    let all = registry.audit(&AuditQuery::default()).await.unwrap();
     let actions: Vec<_> = all.items.iter().rev().map(|entry| entry.action.as_str()).collect();
     assert_eq!(
         actions,
@@ -284,12 +286,13 @@ async fn every_change_is_in_the_audit_log(database: &Database) {
         ]
     );
     assert!(all.items.iter().all(|entry| entry.actor.as_deref() == Some("admin")));
-    let of_token = Listing { search: Some(token.digest.to_hex()), limit: Some(4), ..Listing::default() };
+    let of_token =
+        AuditQuery { subject: Some(token.digest.to_hex()), limit: Some(4), ..AuditQuery::default() };
     let page = registry.audit(&of_token).await.unwrap();
     assert_eq!((page.items.len(), page.total, page.next.is_some()), (4, 6, true));
     // The failed change is not in the log.
     assert!(registry.delete_token(&token.digest, &admin()).await.is_err());
-    assert_eq!(registry.audit(&Listing::default()).await.unwrap().total, 7);
+    assert_eq!(registry.audit(&AuditQuery::default()).await.unwrap().total, 7);
 }
 
 async fn hostile_labels_are_only_text(database: &Database) {

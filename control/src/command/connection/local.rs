@@ -10,9 +10,9 @@ use super::operations::Operations;
 use crate::registry::{
     self, Actor, AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder,
     KeptObject, KnownToken, Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey,
-    ObjectListing, Page, Payer, PolicyStatus, Progress, Reach, Registry, Revision, Role, Rotation,
-    SignerKeys, Signers, Source, Status, Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User,
-    UserPatch, now,
+    ObjectListing, Offboarded, Page, Payer, PolicyStatus, Progress, Reach, Registry, Revision, Role,
+    Rotation, SignerKeys, Signers, Source, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary,
+    User, UserPatch, now,
 };
 
 /// The budgets of policies in one answer.
@@ -55,12 +55,8 @@ impl Operations for Local {
         self.wait(self.registry.tokens(listing))
     }
 
-    fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token> {
-        self.wait(self.registry.set_token_status(digest, status, &self.actor))
-    }
-
-    fn set_token_team(&self, digest: &Digest, team: &str) -> anyhow::Result<Token> {
-        self.wait(self.registry.set_token_team(digest, team, &self.actor))
+    fn update_token(&self, digest: &Digest, patch: TokenPatch) -> anyhow::Result<Token> {
+        self.wait(self.registry.update_token(digest, patch, &self.actor))
     }
 
     fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation> {
@@ -69,6 +65,14 @@ impl Operations for Local {
 
     fn delete_token(&self, digest: &Digest) -> anyhow::Result<()> {
         self.wait(self.registry.delete_token(digest, &self.actor))
+    }
+
+    fn owned_by(&self, email: &str) -> anyhow::Result<Offboarded> {
+        self.wait(self.registry.owned_by(email))
+    }
+
+    fn offboard(&self, email: &str) -> anyhow::Result<Offboarded> {
+        self.wait(self.registry.offboard(email, &self.actor))
     }
 
     fn create_user(&self, new: NewUser) -> anyhow::Result<User> {

@@ -6,9 +6,9 @@ use keyswap_core::base::{Digest, UnixTime};
 
 use crate::registry::{
     AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
-    Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer,
-    PolicyStatus, Progress, Revision, Role, Rotation, SignerKeys, Signers, Source, Status, Token, UsageBy,
-    UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
+    Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SignerKeys, Signers, Source, Token, TokenPatch,
+    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.
@@ -18,10 +18,14 @@ pub(in crate::command) trait Operations {
     fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>>;
     fn token(&self, digest: &Digest) -> anyhow::Result<Token>;
     fn tokens(&self, listing: &Listing) -> anyhow::Result<Page<Token>>;
-    fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token>;
-    fn set_token_team(&self, digest: &Digest, team: &str) -> anyhow::Result<Token>;
+    fn update_token(&self, digest: &Digest, patch: TokenPatch) -> anyhow::Result<Token>;
     fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation>;
     fn delete_token(&self, digest: &Digest) -> anyhow::Result<()>;
+
+    /// Returns the user and the tokens of an address.
+    fn owned_by(&self, email: &str) -> anyhow::Result<Offboarded>;
+    /// Disables the user and the tokens of an address. Returns what was active until now.
+    fn offboard(&self, email: &str) -> anyhow::Result<Offboarded>;
 
     fn create_user(&self, new: NewUser) -> anyhow::Result<User>;
     fn user(&self, email: &str) -> anyhow::Result<User>;

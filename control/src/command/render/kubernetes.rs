@@ -101,7 +101,7 @@ impl Kubernetes {
                 ("tunnel", mesh.tunnel),
                 ("image", &image.pinned()),
                 ("labels", mesh.labels),
-                ("retention", &registry.retention()),
+                ("settings", &registry.settings()),
                 ("peer", peer),
                 ("scheme", scheme),
                 ("probe_scheme", &scheme.to_ascii_uppercase()),

@@ -7,7 +7,8 @@ use super::common::{Image, label};
 use super::parts::Trust;
 use super::plan::{Callout, Plan};
 use super::text::{fill, quoted};
-use crate::command::rate;
+use crate::command::{environment, rate};
+use crate::server::ProxyUrl;
 
 /// The options of the registry, and of the calls to it.
 #[derive(Args)]
@@ -22,6 +23,12 @@ pub(super) struct RegistryOptions {
     /// Time for which the registry keeps hourly usage, from `1d` to `4000d`; `400d` if absent
     #[arg(long, value_name = "TIME", requires = "registry_image", value_parser = retention)]
     usage_retention: Option<String>,
+    /// URL at which callers reach the gateway, such as `https://llm.example.com`: the registry's dashboard has examples with it
+    #[arg(long, value_name = "URL", requires = "registry_image")]
+    proxy_url: Option<ProxyUrl>,
+    /// Name of the environment in the head of the registry's dashboard, such as `production`
+    #[arg(long, value_name = "NAME", requires = "registry_image", value_parser = environment::parse)]
+    environment: Option<String>,
     /// Secret with the registry's certificate (`tls.crt`, `tls.key`): the registry then speaks TLS
     #[arg(long, value_name = "NAME", requires = "registry_image", value_parser = label)]
     registry_tls_secret: Option<String>,
@@ -56,11 +63,18 @@ impl RegistryOptions {
         self.registry_image.as_ref()
     }
 
-    /// Returns the variable with the time for which usage is kept, where it is set.
-    pub(super) fn retention(&self) -> String {
-        let time = self.usage_retention.as_ref();
-        let line = time.map(|time| format!("- {{name: KEYSWAP_USAGE_RETENTION, value: {}}}\n", quoted(time)));
-        line.unwrap_or_default()
+    /// Returns the variables of the settings that are given, as elements of a YAML list.
+    pub(super) fn settings(&self) -> String {
+        let proxy_url = self.proxy_url.as_ref().map(ToString::to_string);
+        let settings = [
+            ("KEYSWAP_USAGE_RETENTION", &self.usage_retention),
+            ("KEYSWAP_PROXY_URL", &proxy_url),
+            ("KEYSWAP_ENVIRONMENT", &self.environment),
+        ];
+        let line = |(name, value): (&str, &Option<String>)| {
+            Some(format!("- {{name: {name}, value: {}}}\n", quoted(value.as_ref()?)))
+        };
+        settings.into_iter().filter_map(line).collect()
     }
 
     /// Returns true if the registry is deployed and speaks TLS.

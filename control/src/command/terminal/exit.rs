@@ -11,8 +11,8 @@ pub(crate) enum Exit {
     Failure,
     /// `policy explain`: the request is refused.
     Refused,
-    /// `policy test`, `policy diff`, `policy lint`, `version --check`: a case differs, policies differ, there is a finding, or
-    /// a change between releases concerns the policy.
+    /// `policy test`, `policy diff`, `policy lint`, `version --check`, `apply --dry-run`: a case differs, policies differ, there
+    /// is a finding, a change between releases concerns the policy, or the registry differs from the file.
     Differs,
     /// The policy, or a file with its cases, is invalid.
     Invalid,
@@ -23,7 +23,8 @@ Exit codes:
   0  success; `policy explain`: the request is forwarded
   1  failure: wrong usage, an unreadable file, a malformed request
   2  `policy explain`: the request is refused; `policy test`: a case differs; `policy diff`: something changes;
-     `policy lint --deny-warnings`: there is a finding; `version --check`: a change concerns the policy
+     `policy lint --deny-warnings`: there is a finding; `version --check`: a change concerns the policy;
+     `apply --dry-run`: the registry differs from the file
   3  the policy, or a file with its cases, is invalid";
 
 /// Returns the end of a command's help: examples and exit codes.

@@ -1,10 +1,11 @@
 //! `keyswap token list`: the tokens of a registry.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::view;
 use crate::command::list;
 use crate::command::terminal::exit::{self, Exit};
+use crate::registry::Attention;
 
 /// List tokens, newest first
 #[derive(Args)]
@@ -15,10 +16,35 @@ use crate::command::terminal::exit::{self, Exit};
 pub(crate) struct List {
     #[command(flatten)]
     list: list::Arguments,
+    /// Show only active tokens that need attention
+    #[arg(long, value_enum)]
+    attention: Option<AttentionName>,
+}
+
+/// The attention that tokens need.
+#[derive(Clone, Copy, ValueEnum)]
+enum AttentionName {
+    /// Tokens that expire within 7 days, and have no successor
+    Expiring,
+    /// Tokens older than 30 days, without a request in the last 30 days
+    Unused,
+    /// Tokens without an owner
+    Unowned,
+}
+
+impl From<AttentionName> for Attention {
+    fn from(name: AttentionName) -> Self {
+        match name {
+            AttentionName::Expiring => Self::Expiring,
+            AttentionName::Unused => Self::Unused,
+            AttentionName::Unowned => Self::Unowned,
+        }
+    }
 }
 
 impl List {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        self.list.run(|registry, listing| registry.tokens(listing), view::table)
+        let attention = self.attention.map(Attention::from);
+        self.list.run(attention, |registry, listing| registry.tokens(listing), view::table)
     }
 }

@@ -6,7 +6,7 @@ use super::selector::Selector;
 use super::view;
 use crate::command::connection::target::Target;
 use crate::command::terminal::exit::Exit;
-use crate::registry::Status;
+use crate::registry::{Status, TokenPatch};
 
 /// The arguments of `token disable` and `token enable`.
 #[derive(Args)]
@@ -21,7 +21,8 @@ impl SetStatus {
     pub(super) fn run(self, status: Status) -> anyhow::Result<Exit> {
         let registry = self.target.open()?;
         let token = self.selector.find(&*registry)?;
-        view::print(&registry.set_token_status(&token.digest, status)?, self.target.format)?;
+        let patch = TokenPatch { status: Some(status), ..TokenPatch::default() };
+        view::print(&registry.update_token(&token.digest, patch)?, self.target.format)?;
         Ok(Exit::Ok)
     }
 }

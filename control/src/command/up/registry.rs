@@ -122,6 +122,7 @@ impl Beside {
         let Self { registry, listener, address, credential, dashboard } = self;
         let options = Options {
             proxy_url,
+            environment: None,
             patience: CLIENT_TIMEOUT,
             connections: ConnectionLimits { total: MAX_CONNECTIONS, per_address: None },
             tls: None,

@@ -19,6 +19,6 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        self.list.run(|registry, listing| registry.users(listing), view::table)
+        self.list.run(None, |registry, listing| registry.users(listing), view::table)
     }
 }

@@ -2,6 +2,7 @@
 mod create;
 mod delete;
 mod list;
+mod offboard;
 mod show;
 mod update;
 mod view;

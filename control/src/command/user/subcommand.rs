@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{create, delete, list, show, update};
+use super::{create, delete, list, offboard, show, update};
 use crate::command::terminal::exit::{self, Exit};
 
 /// Manage the users of a registry
@@ -15,6 +15,7 @@ pub(in crate::command) enum Command {
     List(list::List),
     Show(show::Show),
     Update(update::Update),
+    Offboard(offboard::Offboard),
     Delete(delete::Delete),
 }
 
@@ -25,6 +26,7 @@ impl Command {
             Self::List(command) => command.run(),
             Self::Show(command) => command.run(),
             Self::Update(command) => command.run(),
+            Self::Offboard(command) => command.run(),
             Self::Delete(command) => command.run(),
         }
     }

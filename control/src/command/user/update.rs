@@ -52,6 +52,7 @@ impl Update {
             models: self.models,
             status: self.status.map(Status::from),
             rate_limit: if self.no_rate_limit { Some(None) } else { self.rate_limit.map(Some) },
+            version: None,
         };
         view::print(&self.target.open()?.update_user(&self.email, patch)?, self.target.format)?;
         Ok(Exit::Ok)

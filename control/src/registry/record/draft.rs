@@ -64,15 +64,34 @@ pub struct KnownToken {
 }
 
 /// A change of a token. `None` leaves a field unchanged.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct TokenPatch {
+    /// The version of the token that the change is based on. Another version is an error; `None` permits any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// The label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The email address of the owner. `Some(None)` or an empty text removes the owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Option<String>>,
+    /// The scope, in place of the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub providers: Option<Vec<String>>,
+    /// The models that the token may use, in place of the present ones. An empty list permits all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
     /// The team. `Some(None)` or an empty text removes the token from its team.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<Option<String>>,
     /// The status.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
     /// The expiry: a time with an offset (RFC 3339). `Some(None)` removes the expiry.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Option<String>>,
     /// The rate limit. `Some(None)` removes the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<Option<RateLimit>>,
 }
 
@@ -97,6 +116,8 @@ pub struct NewUser {
 /// A change of a user. `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct UserPatch {
+    /// The version of the user that the change is based on. Another version is an error; `None` permits any.
+    pub version: Option<i64>,
     /// The label. An empty text removes the label.
     pub label: Option<String>,
     /// The team. `Some(None)` or an empty text removes the user from its team.
@@ -155,6 +176,20 @@ impl NewToken {
     /// Checks that the token is acceptable for a registry.
     pub fn validate(&self) -> Result<(), RegistryError> {
         self.clone().check().map(drop)
+    }
+
+    /// Returns the token as a registry keeps it: without spaces around names, with times in UTC, and `*` for no models.
+    pub fn normal(self) -> Result<Self, RegistryError> {
+        let valid = self.check()?;
+        Ok(Self {
+            label: valid.label,
+            owner: valid.owner,
+            team: valid.team,
+            providers: valid.providers,
+            models: valid.models,
+            expires_at: valid.expires_at.map(|at| at.to_string()),
+            rate_limit: valid.rate_limit,
+        })
     }
 
     pub(in crate::registry) fn check(self) -> Result<ValidToken, RegistryError> {

@@ -51,6 +51,10 @@ pub enum RegistryError {
     TooManyObjects,
     /// More data planes that hold a lease of one budget than the registry keeps.
     TooManyLeases,
+    /// A change that is based on an older version of a token or a user than the present one.
+    ChangedMeanwhile,
+    /// An entry of the audit log that cannot be undone.
+    NotUndoable,
     /// A rotation of a token that has a successor already.
     AlreadyRotated,
     /// A rotation of a disabled token.
@@ -129,6 +133,8 @@ impl RegistryError {
             Self::UnknownObject => "unknown_object",
             Self::TooManyObjects => "too_many_objects",
             Self::TooManyCredentials => "too_many_credentials",
+            Self::ChangedMeanwhile => "changed_meanwhile",
+            Self::NotUndoable => "not_undoable",
             Self::AlreadyRotated => "already_rotated",
             Self::TokenDisabled => "token_disabled",
             Self::TokenExpired => "token_expired",
@@ -176,6 +182,8 @@ impl RegistryError {
             | Self::DuplicateUser
             | Self::DuplicateApiKey
             | Self::TooManyCredentials
+            | Self::ChangedMeanwhile
+            | Self::NotUndoable
             | Self::AlreadyRotated
             | Self::TokenDisabled
             | Self::StaleRevision
@@ -197,6 +205,7 @@ impl RegistryError {
 }
 
 impl fmt::Display for RegistryError {
+    // Long: one row for each error.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LabelRequired => f.write_str("label is required"),
@@ -222,6 +231,8 @@ impl fmt::Display for RegistryError {
             Self::TooManyCredentials => {
                 f.write_str("this name has two credentials already: revoke one first")
             }
+            Self::ChangedMeanwhile => f.write_str("it was changed meanwhile: look at it, then repeat the change"),
+            Self::NotUndoable => f.write_str("this entry of the audit log cannot be undone"),
             Self::AlreadyRotated => f.write_str("the token has a successor already"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::TokenExpired => f.write_str("the token has expired"),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::day::Day;
 use super::rate_limit::RateLimit;
 use super::reach::Reach;
+use super::selection::{Attention, Order};
 
 /// The status of a token or a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -255,16 +256,21 @@ pub struct AuditEntry {
     pub detail: serde_json::Value,
 }
 
-/// The requested part of a list. Lists are sorted newest first.
+/// The requested part of a list of tokens or users.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// A text that the label, owner, address, digest or last four characters must contain, ignoring case. In the audit
-    /// log the subject must equal the text.
+    /// A text that the label, owner, address, digest or last four characters must contain, ignoring case.
     pub search: Option<String>,
-    /// The status of the entries. The audit log ignores it.
+    /// The status of the entries.
     pub status: Option<Status>,
-    /// The [`Page::next`] of the previous page.
+    /// The attention that tokens need. Lists of users ignore it.
+    pub attention: Option<Attention>,
+    /// The order of tokens. Users are sorted newest first.
+    pub order: Order,
+    /// The [`Page::next`] of the previous page. It fits the order [`Order::Newest`] only.
     pub after: Option<i64>,
+    /// The number of entries to leave out before the page, in any order.
+    pub skip: u32,
     /// The largest number of entries, from 1 to 200; 50 by default.
     pub limit: Option<u32>,
     /// The part of the registry that entries must be in. The audit log is for all of it.

@@ -25,6 +25,7 @@ mod reach;
 mod sign_in;
 mod signers;
 mod sqlite;
+mod token_pages;
 mod tokens;
 mod usage;
 mod usage_sums;

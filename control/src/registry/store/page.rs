@@ -1,4 +1,4 @@
-//! Pages of tokens and users that match a search, newest first.
+//! Pages of users that match a search, newest first.
 
 use sqlx::FromRow;
 use sqlx::any::AnyRow;
@@ -22,8 +22,8 @@ macro_rules! pages {
                 "SELECT ", $($columns)+, " FROM ", $table,
                 " WHERE ($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2) AND ordinal < $3
                   AND ",
-                $crate::registry::store::reach::within!("$5", "$6", "team", $owner),
-                " ORDER BY ordinal DESC LIMIT $4"
+                $crate::registry::store::reach::within!("$6", "$7", "team", $owner),
+                " ORDER BY ordinal DESC LIMIT $4 OFFSET $5"
             ),
             count: concat!(
                 "SELECT count(*) FROM ", $table,
@@ -54,6 +54,7 @@ impl Store {
             .bind(status)
             .bind(listing.after.unwrap_or(i64::MAX))
             .bind(listing.size_and_one())
+            .bind(i64::from(listing.skip))
             .bind(listing.reach.teams())
             .bind(listing.reach.owner())
             .fetch_all(&self.reader)
@@ -70,7 +71,7 @@ impl Store {
 }
 
 /// Returns a pattern for `LIKE … ESCAPE '!'` that matches values with `text` in them, an empty pattern for no text.
-fn containing(text: Option<&str>) -> String {
+pub(super) fn containing(text: Option<&str>) -> String {
     let text = text.map(str::trim).unwrap_or_default().to_lowercase();
     if text.is_empty() {
         return String::new();

@@ -7,8 +7,10 @@ use super::database::Store;
 use super::write::Write;
 use crate::registry::record::admin_role::AdminRole;
 use crate::registry::record::error::RegistryError;
+use crate::registry::record::secret_text::SecretText;
 
 const PASSWORD_HASH: &str = "admin_password_hash";
+const SEAL_KEY: &str = "seal_key";
 
 impl Store {
     pub(in crate::registry) async fn password_hash(&self) -> Result<Option<String>, RegistryError> {
@@ -17,6 +19,24 @@ impl Store {
             .fetch_optional(&self.reader)
             .await?;
         Ok(hash)
+    }
+
+    pub(in crate::registry) async fn seal_key(&self) -> Result<Option<SecretText>, RegistryError> {
+        let key: Option<String> = sqlx::query_scalar("SELECT value FROM settings WHERE name = $1")
+            .bind(SEAL_KEY)
+            .fetch_optional(&self.writer)
+            .await?;
+        Ok(key.map(SecretText::new))
+    }
+
+    /// Stores the key unless there is one.
+    pub(in crate::registry) async fn insert_seal_key(&self, key: &SecretText) -> Result<(), RegistryError> {
+        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+            .bind(SEAL_KEY)
+            .bind(key.expose())
+            .execute(&self.writer)
+            .await?;
+        Ok(())
     }
 
     pub(in crate::registry) async fn insert_session(

@@ -5,12 +5,11 @@ use sqlx::Any;
 
 use super::database::Store;
 use super::names::{from_json, to_json};
-use super::page::{Pages, pages};
 use super::write::Write;
 use crate::registry::record::day::Day;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::mark::Mark;
-use crate::registry::record::model::{Listing, Page, Status, Token};
+use crate::registry::record::model::{Status, Token};
 use crate::registry::record::rate_limit::RateLimit;
 
 macro_rules! columns {
@@ -22,12 +21,12 @@ macro_rules! columns {
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM tokens WHERE digest = $1");
 
-const PAGES: Pages = pages!("tokens", "lower(owner)", columns!());
+pub(super) const COLUMNS: &str = columns!();
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     digest: String,
-    ordinal: i64,
+    pub(super) ordinal: i64,
     label: String,
     owner: Option<String>,
     team: Option<String>,
@@ -52,13 +51,6 @@ impl Store {
         let row: Option<Row> =
             sqlx::query_as(FIND).bind(digest.to_hex()).fetch_optional(&self.reader).await?;
         row.ok_or(RegistryError::UnknownToken)?.try_into()
-    }
-
-    pub(in crate::registry) async fn token_page(
-        &self,
-        listing: &Listing,
-    ) -> Result<Page<Token>, RegistryError> {
-        self.page(&PAGES, listing, |row: &Row| row.ordinal).await
     }
 
     /// Returns the number of active tokens without a successor that expire after `from` and not after `until`.
@@ -139,8 +131,8 @@ impl Write {
         let [requests, tokens, seconds] = split(token.rate_limit);
         let done = sqlx::query::<Any>(
             "UPDATE tokens SET status = $2, expires_at = $3, successor = $4, retires_at = $5, version = $6,
-                 rate_requests = $7, rate_per = $8, team = $9, search = $10,
-                 rate_tokens = $11
+                 rate_requests = $7, rate_per = $8, team = $9, search = $10, rate_tokens = $11, label = $12,
+                 owner = $13, providers = $14, models = $15
              WHERE digest = $1",
         )
         .bind(token.digest.to_hex())
@@ -154,6 +146,10 @@ impl Write {
         .bind(token.team.as_deref())
         .bind(searched(token))
         .bind(tokens)
+        .bind(&token.label)
+        .bind(token.owner.as_deref())
+        .bind(to_json(&token.providers))
+        .bind(to_json(&token.models))
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownToken)

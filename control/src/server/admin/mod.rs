@@ -2,6 +2,7 @@
 //!
 //! Everything except the sign-in goes through the [`gate`], and requests from other sites' pages are refused.
 
+mod audit;
 mod client;
 mod grace;
 mod objects;

@@ -15,7 +15,7 @@ pub(super) struct Asked {
     pub(super) team: String,
     /// `yes` for objects whose holder makes no requests any more.
     pub(super) left: String,
-    after: Option<i64>,
+    pub(super) after: Option<i64>,
     limit: Option<u32>,
 }
 

@@ -14,14 +14,14 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
                       connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 pub(in crate::server) fn router(state: &State) -> Router<State> {
+    let state = AdminState::new(state.clone());
     Router::new()
         .merge(api::router::routes().into_router())
-        .merge(dashboard::router::routes().into_router())
         .merge(api::router::open())
-        .merge(dashboard::router::open())
+        .merge(dashboard::router::router(&state))
         .route_layer(middleware::from_fn(origin::require_own))
         .route_layer(middleware::map_response(protect))
-        .with_state(AdminState::new(state.clone()))
+        .with_state(state)
 }
 
 /// A route of the administration for signed-in people and programs.

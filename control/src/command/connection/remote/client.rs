@@ -99,6 +99,7 @@ impl Remote {
         for (name, value) in [
             ("search", listing.search.clone()),
             ("status", listing.status.map(|status| status.name().to_owned())),
+            ("attention", listing.attention.map(|one| one.name().to_owned())),
             ("after", listing.after.map(|after| after.to_string())),
             ("limit", listing.limit.map(|limit| limit.to_string())),
         ] {

@@ -12,9 +12,9 @@ use super::response::NotKeyswapError;
 use crate::command::connection::operations::Operations;
 use crate::registry::{
     AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
-    Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Page, Payer,
-    PolicyStatus, Progress, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status, Token,
-    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
+    Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status,
+    Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// The body of a request for a new token.
@@ -109,12 +109,8 @@ impl Operations for Remote {
         self.list("tokens", listing)
     }
 
-    fn set_token_status(&self, digest: &Digest, status: Status) -> anyhow::Result<Token> {
-        self.ask(Method::PATCH, &["tokens", &digest.to_hex()], &json!({"status": status}))
-    }
-
-    fn set_token_team(&self, digest: &Digest, team: &str) -> anyhow::Result<Token> {
-        self.ask(Method::PATCH, &["tokens", &digest.to_hex()], &json!({"team": team}))
+    fn update_token(&self, digest: &Digest, patch: TokenPatch) -> anyhow::Result<Token> {
+        self.ask(Method::PATCH, &["tokens", &digest.to_hex()], &serde_json::to_value(patch)?)
     }
 
     fn rotate_token(&self, digest: &Digest, grace: Duration) -> anyhow::Result<Rotation> {
@@ -125,6 +121,14 @@ impl Operations for Remote {
 
     fn delete_token(&self, digest: &Digest) -> anyhow::Result<()> {
         self.delete(&["tokens", &digest.to_hex()])
+    }
+
+    fn owned_by(&self, email: &str) -> anyhow::Result<Offboarded> {
+        self.get(&["owners", email])
+    }
+
+    fn offboard(&self, email: &str) -> anyhow::Result<Offboarded> {
+        self.ask(Method::POST, &["owners", email, "offboard"], &Value::Null)
     }
 
     fn create_user(&self, new: NewUser) -> anyhow::Result<User> {
@@ -314,6 +318,8 @@ fn filters(listing: &ObjectListing) -> Vec<(&'static str, String)> {
 #[expect(clippy::option_option, reason = "there are three cases")]
 struct Patch {
     #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     team: Option<Option<String>>,
@@ -329,8 +335,8 @@ struct Patch {
 
 impl From<UserPatch> for Patch {
     fn from(patch: UserPatch) -> Self {
-        let UserPatch { label, team, providers, models, status, rate_limit } = patch;
-        Self { label, team, providers, models, status, rate_limit }
+        let UserPatch { version, label, team, providers, models, status, rate_limit } = patch;
+        Self { version, label, team, providers, models, status, rate_limit }
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod api_keys;
 mod audit;
+mod audit_export;
 mod budgets;
 mod credentials;
 mod objects;
+mod offboard;
 mod openapi;
 mod parameters;
 mod policies;

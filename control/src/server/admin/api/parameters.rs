@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::registry::{Listing, Status};
+use crate::registry::{Attention, Listing, RegistryError, Status};
 
 /// The query parameters that select a part of a list.
 #[derive(Deserialize)]
@@ -10,14 +10,31 @@ use crate::registry::{Listing, Status};
 pub(super) struct Wanted {
     search: Option<String>,
     status: Option<Status>,
+    /// The attention that tokens need, by its name.
+    attention: Option<String>,
     after: Option<i64>,
     limit: Option<u32>,
 }
 
-impl From<Wanted> for Listing {
-    fn from(wanted: Wanted) -> Self {
-        let Wanted { search, status, after, limit } = wanted;
-        Self { search, status, after, limit, ..Self::default() }
+impl TryFrom<Wanted> for Listing {
+    type Error = RegistryError;
+
+    fn try_from(wanted: Wanted) -> Result<Self, RegistryError> {
+        let Wanted { search, status, attention, after, limit } = wanted;
+        let read = |name: String| {
+            Attention::from_name(&name).ok_or_else(|| RegistryError::Invalid {
+                field: "attention",
+                expected: "expected expiring, unused or unowned".to_owned(),
+            })
+        };
+        Ok(Self {
+            search,
+            status,
+            attention: attention.map(read).transpose()?,
+            after,
+            limit,
+            ..Self::default()
+        })
     }
 }
 

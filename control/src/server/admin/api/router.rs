@@ -8,7 +8,8 @@ use keyswap_core::identity::jwt::MAX_SET_BYTES;
 use keyswap_core::services::MAX_BUNDLE_BYTES;
 
 use super::{
-    api_keys, audit, budgets, credentials, objects, openapi, policies, session, tokens, usage, users,
+    api_keys, audit, audit_export, budgets, credentials, objects, offboard, openapi, policies, session,
+    tokens, usage, users,
 };
 use crate::server::admin::gate::{AdminState, Manner, Routes};
 use crate::server::problem::Problem;
@@ -72,6 +73,9 @@ pub(in crate::server::admin) fn routes() -> Routes {
         .get("/admin/api/usage", usage::summary)
         .get("/admin/api/usage/details", usage::details)
         .get("/admin/api/audit", audit::list)
+        .get("/admin/api/audit/export", audit_export::export)
+        .get("/admin/api/owners/{email}", offboard::show)
+        .post("/admin/api/owners/{email}/offboard", offboard::offboard)
         .get("/admin/api/me", api_keys::me)
         .delete("/admin/session", session::sign_out)
 }

@@ -37,6 +37,13 @@ pub(super) struct New {
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) struct Change {
+    /// The version that the change is based on.
+    version: Option<i64>,
+    label: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
+    owner: Option<Option<String>>,
+    providers: Option<Vec<String>>,
+    models: Option<Vec<String>>,
     #[serde(default, deserialize_with = "nullable")]
     team: Option<Option<String>>,
     status: Option<Status>,
@@ -78,7 +85,7 @@ pub(super) async fn list(
     permit: Permit<op::ListTokens>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Answer<Page<Token>>, Problem> {
-    Ok(Answer(permit.tokens(&wanted.into()).await?))
+    Ok(Answer(permit.tokens(&wanted.try_into()?).await?))
 }
 
 pub(super) async fn create(
@@ -113,8 +120,8 @@ pub(super) async fn change(
     DigestSegment(digest): DigestSegment,
     Json(change): Json<Change>,
 ) -> Result<Answer<Token>, Problem> {
-    let Change { team, status, expires_at, rate_limit } = change;
-    let patch = TokenPatch { team, status, expires_at, rate_limit };
+    let Change { version, label, owner, providers, models, team, status, expires_at, rate_limit } = change;
+    let patch = TokenPatch { version, label, owner, providers, models, team, status, expires_at, rate_limit };
     Ok(Answer(permit.update_token(&digest, patch).await?))
 }
 

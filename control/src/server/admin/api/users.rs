@@ -15,6 +15,8 @@ use crate::server::problem::Problem;
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) struct Change {
+    /// The version that the change is based on.
+    version: Option<i64>,
     label: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
     team: Option<Option<String>>,
@@ -29,7 +31,7 @@ pub(super) async fn list(
     permit: Permit<op::ListUsers>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Answer<Page<User>>, Problem> {
-    Ok(Answer(permit.users(&wanted.into()).await?))
+    Ok(Answer(permit.users(&wanted.try_into()?).await?))
 }
 
 pub(super) async fn create(
@@ -52,8 +54,8 @@ pub(super) async fn change(
     Segment(email): Segment,
     Json(change): Json<Change>,
 ) -> Result<Answer<User>, Problem> {
-    let Change { label, team, providers, models, status, rate_limit } = change;
-    let patch = UserPatch { label, team, providers, models, status, rate_limit };
+    let Change { version, label, team, providers, models, status, rate_limit } = change;
+    let patch = UserPatch { version, label, team, providers, models, status, rate_limit };
     Ok(Answer(permit.update_user(&email, patch).await?))
 }
 

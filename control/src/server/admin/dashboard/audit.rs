@@ -3,52 +3,83 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::layout::{PageError, Place, page};
-use super::list::List;
+use super::list::{List, Pages, skip};
 use super::time;
-use crate::registry::{AuditEntry, Listing};
+use crate::registry::{AuditEntry, AuditQuery};
+use crate::server::admin::audit::Asked;
 use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::Parameters;
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Wanted {
-    subject: String,
-    after: Option<i64>,
-}
+pub(super) const COLUMNS: [&str; 5] = ["Time (UTC)", "Actor", "Action", "Subject", "Detail"];
+
+/// The groups of actions.
+const ACTIONS: [&str; 8] = ["admin", "audit", "budget", "credential", "object", "policy", "token", "user"];
 
 pub(super) async fn list(
     permit: Permit<op::ReadAudit>,
-    Parameters(wanted): Parameters<Wanted>,
+    Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, PageError> {
-    let search = Some(wanted.subject.clone()).filter(|text| !text.is_empty());
-    let listing = Listing { search, after: wanted.after, ..Listing::default() };
-    let audit = permit.audit(&listing).await?;
+    let asked_query = asked.query()?;
+    let audit = permit.audit(&AuditQuery { skip: skip(asked.page), ..asked_query }).await?;
+    let query: [(&str, &str); 5] = [
+        ("subject", asked.subject.as_str()),
+        ("actor", &asked.actor),
+        ("action", &asked.action),
+        ("since", &asked.since),
+        ("until", &asked.until),
+    ];
     let list = List {
         names: ("entry", "entries"),
-        columns: &["Time (UTC)", "Actor", "Action", "Subject", "Detail"],
+        columns: &COLUMNS,
         rows: audit.items.iter().map(row).collect(),
-        total: None,
-        address: "/admin/audit",
-        query: &[("subject", &wanted.subject)],
-        next: audit.next,
+        total: Some(audit.total),
+        pages: Pages::numbered("/admin/audit", query.to_vec(), asked.page, audit.next.is_some()),
+        first_steps: None,
         live: true,
     };
     let content = html! {
-        form .filter method="get" action="/admin/audit" role="search" {
-            label { "Subject" span .hint { "a digest, an email address or a policy" }
-                input type="search" name="subject" value=(wanted.subject); }
-            button { "Show" }
-        }
+        (filter(&asked))
         (list.markup())
+        (downloads(&query))
     };
     Ok(page(StatusCode::OK, Place::Audit, "Audit log", &content))
 }
 
-fn row(entry: &AuditEntry) -> Markup {
+fn filter(asked: &Asked) -> Markup {
+    html! {
+        form .filter method="get" action="/admin/audit" role="search" {
+            label { "Subject" span .hint { "a digest, an email address or a policy" }
+                input type="search" name="subject" value=(asked.subject); }
+            label { "Actor" span .hint { "the whole name" } input name="actor" autocomplete="off" value=(asked.actor); }
+            label { "Action" span .hint { "such as user.update, or user for all" }
+                input name="action" autocomplete="off" list="actions" value=(asked.action); }
+            datalist #actions { @for action in ACTIONS { option value=(action) {} } }
+            label { "From" span .hint { "such as 2026-11-01 or 7d" } input name="since" autocomplete="off" value=(asked.since); }
+            label { "Before" input name="until" autocomplete="off" value=(asked.until); }
+            button { "Show" }
+        }
+    }
+}
+
+/// Returns the links to the files with all entries that the filters permit.
+fn downloads(query: &[(&str, &str)]) -> Markup {
+    let link = |format| {
+        let given = query.iter().copied().filter(|(_, value)| !value.is_empty()).chain([("format", format)]);
+        let query = serde_urlencoded::to_string(given.collect::<Vec<_>>()).unwrap_or_default();
+        format!("/admin/api/audit/export?{query}")
+    };
+    html! {
+        p .links {
+            a href=(link("csv")) download { "Download as CSV" }
+            a href=(link("ndjson")) download { "Download as NDJSON" }
+        }
+    }
+}
+
+pub(super) fn row(entry: &AuditEntry) -> Markup {
     html! {
         tr {
             th scope="row" { (time::shown(entry.at)) }
@@ -61,7 +92,7 @@ fn row(entry: &AuditEntry) -> Markup {
 }
 
 /// Returns the detail of an entry as text. Null members are left out.
-fn words(detail: &Value) -> String {
+pub(super) fn words(detail: &Value) -> String {
     match detail {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

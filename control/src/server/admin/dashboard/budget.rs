@@ -90,7 +90,15 @@ fn form(subject: &Payer, own: Option<&Budget>) -> Markup {
                 input name="timezone" autocomplete="off" required value=(own.map_or("UTC", |own| own.zone().name())); }
             div .actions {
                 button .primary { "Set budget" }
-                @if own.is_some() { button .quiet name="clear" value="yes" { "Use the policy's budget" } }
+            }
+        }
+        @if own.is_some() {
+            details {
+                summary { "Use the policy's budget…" }
+                p { "Deletes this budget. Until it is set again, only the policy of a data plane bounds what is spent." }
+                form method="post" action={ (address(subject)) "/budget" } {
+                    button .danger name="clear" value="yes" { "Delete the budget" }
+                }
             }
         }
     }

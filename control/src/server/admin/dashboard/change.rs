@@ -1,23 +1,29 @@
 //! Changes that administrators make with forms.
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::fields::Fields;
 use super::layout::PageError;
 use crate::registry::RegistryError;
+use crate::server::admin::client::Client;
 use crate::server::admin::gate::{AdminState, Judged, Op, Permit};
 use crate::server::problem::Problem;
 
 /// A submitted form, with the subject from the path.
 pub(super) struct Change<O, Subject> {
     pub(super) permit: Permit<O>,
-    pub(super) state: AdminState,
     pub(super) subject: Subject,
     pub(super) fields: Fields,
 }
 
 impl<M, O: Op, Subject> Judged for (M, Change<O, Subject>) {
+    type Operation = O;
+}
+
+// The browser, for a cookie of the answer.
+impl<M, O: Op, Subject> Judged for (M, Client, HeaderMap, Change<O, Subject>) {
     type Operation = O;
 }
 
@@ -32,7 +38,7 @@ where
         let permit = Permit::from_request_parts(&mut parts, state).await?;
         let subject = Subject::from_request_parts(&mut parts, state).await?;
         let fields = Fields::from_request(Request::from_parts(parts, body), state).await?;
-        Ok(Self { permit, state: state.clone(), subject, fields })
+        Ok(Self { permit, subject, fields })
     }
 }
 

@@ -6,7 +6,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::layout::{PageError, Place, page};
-use super::list::List;
+use super::list::{List, Pages};
 use super::time;
 use crate::registry::Credential;
 use crate::server::admin::gate::{AdminState, Permit, op};
@@ -21,9 +21,11 @@ pub(super) async fn list(
         columns: &["Name", "Id", "Role", "Created (UTC)", "Last seen (UTC)"],
         rows: credentials.iter().map(row).collect(),
         total: i64::try_from(credentials.len()).ok(),
-        address: "/admin/credentials",
-        query: &[],
-        next: None,
+        pages: Pages::none(),
+        first_steps: Some(html! {
+            p { "Create the first with " code { "keyswap credential create NAME" } ", and give it to the data plane in the variable that its \
+                 policy names under " code { "registry.credential" } "." }
+        }),
         live: true,
     };
     let content = html! {

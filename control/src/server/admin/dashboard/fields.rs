@@ -2,6 +2,8 @@
 
 use axum::extract::{FromRef, FromRequest, Request};
 
+use maud::{Markup, html};
+
 use super::layout::PageError;
 use super::rate_limit;
 use crate::registry::{RateLimit, RegistryError, Status};
@@ -55,8 +57,19 @@ impl Fields {
         RateLimit::parse(number(requests), number(tokens), per).map(Some)
     }
 
+    /// Returns the version that the form was filled from, `None` without one. A text that is no number is no version of
+    /// anything.
+    pub(super) fn version(&self) -> Option<i64> {
+        self.some("version").map(|text| text.parse().unwrap_or(-1))
+    }
+
     /// Returns the status that the pressed button sets.
     pub(super) fn status(&self) -> Status {
         if self.text("status") == "active" { Status::Active } else { Status::Disabled }
     }
+}
+
+/// Returns the input that names the version from which a form was filled.
+pub(super) fn version_input(version: i64) -> Markup {
+    html! { input type="hidden" name="version" value=(version); }
 }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
+use super::head;
 use crate::registry::{RegistryError, RoleName, Status};
 use crate::server::admin::gate::{Operation, Person, viewer};
 use crate::server::problem::Problem;
@@ -13,6 +14,7 @@ use crate::server::problem::Problem;
 /// The place of a page in the navigation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
+    Overview,
     Tokens,
     Users,
     Usage,
@@ -24,8 +26,9 @@ pub(super) enum Place {
     Outside,
 }
 
-const PLACES: [(Place, &str, &str, Operation); 7] = [
-    (Place::Tokens, "/admin", "Tokens", Operation::ListTokens),
+const PLACES: [(Place, &str, &str, Operation); 8] = [
+    (Place::Overview, "/admin", "Overview", Operation::ListTokens),
+    (Place::Tokens, "/admin/tokens", "Tokens", Operation::ListTokens),
     (Place::Users, "/admin/users", "Users", Operation::ListUsers),
     (Place::Usage, "/admin/usage", "Usage", Operation::ReadUsage),
     (Place::Objects, "/admin/objects", "Objects", Operation::ListObjects),
@@ -65,7 +68,7 @@ pub(super) fn page_with(
                 header .top {
                     div .bar {
                         span .brand { span .mark aria-hidden="true" { "⇄" } "Keyswap" }
-                        @if place != Place::Outside { (navigation(place)) }
+                        @if place != Place::Outside { (head::marks()) (navigation(place)) }
                     }
                 }
                 main #content tabindex="-1" { h1 { (title) } (content) }
@@ -94,6 +97,11 @@ pub(super) fn may(operation: Operation) -> bool {
     viewer().is_some_and(|person| person.may(operation))
 }
 
+/// Returns true if the page is for a person that administers its own tokens only, without changing their rights.
+pub(super) fn is_self_service() -> bool {
+    viewer().is_some_and(|person| person.role().name() == RoleName::SelfService)
+}
+
 fn role_word(person: &Person) -> &'static str {
     match person.role().name() {
         RoleName::Admin => "administrator",
@@ -120,8 +128,7 @@ pub(super) fn badge(word: &str) -> Markup {
 /// Returns the button that disables an active subject, or enables a disabled one. It is for people that may carry out the
 /// operation; a person's own tokens are only disabled.
 pub(super) fn toggle_for(operation: Operation, action: &str, status: Status, name: &str) -> Markup {
-    let is_own = viewer().is_some_and(|person| person.role().name() == RoleName::SelfService);
-    let is_offered = may(operation) && !(is_own && status == Status::Disabled);
+    let is_offered = may(operation) && !(is_self_service() && status == Status::Disabled);
     if is_offered { toggle(action, status, name) } else { Markup::default() }
 }
 
@@ -165,7 +172,7 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let content = html! {
             (alert(Some(self.0.detail())))
-            p { a href="/admin" { "Back to the tokens" } }
+            p { a href="/admin" { "Back to the overview" } }
         };
         page(self.0.status(), Place::Outside, "Request failed", &content)
     }

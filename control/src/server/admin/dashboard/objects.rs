@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::change::form_page;
 use super::fields::Fields;
 use super::layout::{PageError, Place, alert, badge, may, page};
-use super::list::List;
+use super::list::{List, Pages};
 use super::time;
 use crate::registry::{Holder, HolderState, KeptObject, ObjectKey, ObjectListing, RegistryError};
 use crate::server::admin::gate::{Operation, Permit, Reader, op};
@@ -54,6 +54,10 @@ pub(super) async fn transfer_all(
     let transfer = async || {
         let holder = |name: &str| Holder::parse(fields.text(name).trim());
         let (from, to) = (holder("from")?, holder("to")?);
+        if fields.text("sure") != "yes" {
+            let expected = "tick the box: a transfer of all objects cannot be undone".to_owned();
+            return Err(RegistryError::Invalid { field: "confirmation", expected });
+        }
         for _ in 0..MAX_TRANSFERS {
             if !permit.transfer_objects(&from, &to).await?.more {
                 return Ok(to);
@@ -83,21 +87,21 @@ async fn answer(
     fields: &Fields,
 ) -> Result<Response, PageError> {
     let objects = reader.objects(&ObjectListing::try_from(asked.clone())?).await?;
+    let query: [(&str, &str); 6] = [
+        ("provider", asked.provider.as_str()),
+        ("kind", &asked.kind),
+        ("holder", &asked.holder),
+        ("owner", &asked.owner),
+        ("team", &asked.team),
+        ("left", &asked.left),
+    ];
     let list = List {
         names: ("object", "objects"),
         columns: &COLUMNS,
         rows: objects.items.iter().map(row).collect(),
         total: Some(objects.total),
-        address: "/admin/objects",
-        query: &[
-            ("provider", &asked.provider),
-            ("kind", &asked.kind),
-            ("holder", &asked.holder),
-            ("owner", &asked.owner),
-            ("team", &asked.team),
-            ("left", &asked.left),
-        ],
-        next: objects.next,
+        pages: Pages::continued("/admin/objects", query.to_vec(), asked.after.is_none(), objects.next),
+        first_steps: None,
         live: status == StatusCode::OK,
     };
     let content = html! {
@@ -142,7 +146,9 @@ fn transfer_form(asked: &Asked, fields: &Fields) -> Markup {
         form .grid method="post" action="/admin/objects/transfer" {
             (holder_input("from", "From", from))
             (holder_input("to", "To", fields.text("to")))
-            div .actions { button { "Transfer all" } }
+            label .box { input type="checkbox" name="sure" value="yes" required;
+                "The objects of both holders cannot be told apart afterwards." }
+            div .actions { button .danger { "Transfer all" } }
         }
     }
 }

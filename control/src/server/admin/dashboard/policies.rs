@@ -7,7 +7,7 @@ use keyswap_core::base::UnixTime;
 use maud::{Markup, html};
 
 use super::layout::{PageError, Place, page};
-use super::list::{List, table};
+use super::list::{List, Pages, table};
 use super::time;
 use crate::registry::{self, Plane, PolicyStatus, Progress, Revision, SignerKeys, Signers};
 use crate::server::admin::gate::{Permit, op};
@@ -24,9 +24,11 @@ pub(super) async fn list(permit: Permit<op::ListPolicies>) -> Result<Response, P
         columns: &["Policy", "Revision", "Candidate", "Published (UTC)", "By"],
         rows: policies.iter().map(row).collect(),
         total: None,
-        address: "/admin/policies",
-        query: &[],
-        next: None,
+        pages: Pages::none(),
+        first_steps: Some(html! {
+            p { "Make a key with " code { "keyswap policy keygen policy.key" } ", then publish the first revision with "
+                code { "keyswap policy publish NAME policy.yaml --key policy.key" } "." }
+        }),
         live: true,
     };
     let content = html! {
@@ -50,9 +52,8 @@ pub(super) async fn show(
         columns: &["Data plane", "Runs", "Seen (UTC)", "Problem"],
         rows: planes.iter().map(|plane| plane_row(plane, newest, now)).collect(),
         total: None,
-        address: "/admin/policies",
-        query: &[],
-        next: None,
+        pages: Pages::none(),
+        first_steps: None,
         live: true,
     };
     let content = html! {

@@ -1,13 +1,13 @@
 //! The routes of the pages.
 
-use axum::Router;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
+use axum::{Router, middleware};
 
 use super::layout::PageError;
 use super::{
-    assets, audit, credentials, object, objects, payer, policies, provider_sign_in, sign_in, token, tokens,
-    usage, user, users,
+    assets, audit, credentials, head, object, objects, offboard, overview, payer, policies, provider_sign_in,
+    shown_once, sign_in, token, tokens, usage, user, users,
 };
 use crate::server::admin::gate::{AdminState, Manner, Routes};
 use crate::server::oidc::CALLBACK;
@@ -24,25 +24,37 @@ fn absent() -> Response {
     Redirect::to("/admin/sign-in").into_response()
 }
 
+/// Returns all pages.
+pub(in crate::server::admin) fn router(state: &AdminState) -> Router<AdminState> {
+    let pages = routes().into_router().merge(open());
+    pages.route_layer(middleware::from_fn_with_state(state.clone(), head::provide))
+}
+
 /// Returns the pages for signed-in people.
 pub(in crate::server::admin) fn routes() -> Routes {
     Routes::new(MANNER)
-        .get("/admin", tokens::list)
+        .get("/admin", overview::show)
         .get("/admin/tokens", tokens::list)
         .post("/admin/tokens", tokens::create)
         .get("/admin/tokens/{sha256}", token::show)
+        .post("/admin/tokens/{sha256}", token::set_rights)
+        .get("/admin/tokens/{sha256}/new", shown_once::show)
+        .post("/admin/tokens/{sha256}/new", shown_once::forget)
         .post("/admin/tokens/{sha256}/status", token::set_status)
-        .post("/admin/tokens/{sha256}/team", token::set_team)
         .post("/admin/tokens/{sha256}/expiry", token::set_expiry)
         .post("/admin/tokens/{sha256}/rate-limit", token::set_rate_limit)
         .post("/admin/tokens/{sha256}/rotate", token::rotate)
+        .post("/admin/tokens/{sha256}/undo", token::undo)
         .post("/admin/tokens/{sha256}/delete", token::delete)
         .get("/admin/users", users::list)
         .post("/admin/users", users::create)
         .get("/admin/users/{email}", user::show)
         .post("/admin/users/{email}", user::change)
         .post("/admin/users/{email}/status", user::set_status)
+        .post("/admin/users/{email}/undo", user::undo)
         .post("/admin/users/{email}/delete", user::delete)
+        .get("/admin/offboard", offboard::show)
+        .post("/admin/offboard", offboard::offboard)
         .get("/admin/usage", usage::overview)
         .get("/admin/usage.csv", usage::download)
         .get("/admin/usage/find", payer::find)
@@ -62,7 +74,7 @@ pub(in crate::server::admin) fn routes() -> Routes {
 }
 
 /// Returns the pages for all.
-pub(in crate::server::admin) fn open() -> Router<AdminState> {
+fn open() -> Router<AdminState> {
     Router::new()
         .route("/admin/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/admin/sign-in/provider", get(provider_sign_in::leave))

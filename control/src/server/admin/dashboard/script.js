@@ -1,5 +1,18 @@
-// The pages work without this script. It copies tokens and refreshes lists.
+// The pages work without this script. It copies tokens, refreshes lists, and sends a form once.
 "use strict";
+
+// A second click while the first is on its way would mint a second token.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+
+// The browser may show a kept page again, whose forms can be sent anew.
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
+});
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;

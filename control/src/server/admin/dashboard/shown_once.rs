@@ -1,86 +1,91 @@
-//! The page that shows a new token once, with examples of its use.
+//! The page that shows a new token, with examples of its use.
+//!
+//! The form that mints a token answers with a redirect to this page. A reload loads the page again and mints nothing.
 
-use axum::http::StatusCode;
-use axum::response::Response;
-use keyswap_core::identity::{Class, Scope};
+use axum::extract::State as Extract;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
-use super::layout::{Place, page};
-use crate::registry::Created;
-use crate::server::admin::gate::AdminState;
-use crate::server::proxy_url::ProxyUrl;
+use super::addresses::of_token;
+use super::layout::{PageError, Place, page};
+use super::sealed;
+use super::snippets::snippets;
+use crate::registry::{Created, RegistryError, SecretText, Token};
+use crate::server::admin::client::Client;
+use crate::server::admin::gate::{AdminState, Mints, Permit, op};
+use crate::server::digest::DigestSegment;
 
-pub(super) fn answer(state: &AdminState, status: StatusCode, title: &str, created: &Created) -> Response {
-    let address = &state.options().proxy_url;
-    let record = &created.record;
-    let content = html! {
-        div .card {
-            @if let Some(token) = &created.token {
-                p { strong { "Copy the token of “" (record.label) "” now. " } "It is not stored and cannot be shown again." }
-                div .secret {
-                    code #token tabindex="0" { (token.expose()) }
-                    button .primary type="button" data-copy="token" hidden { "Copy" }
-                }
-                p role="status" #copied {}
-            } @else {
-                p { "“" (record.label) "” is in the registry, which has only its digest." }
-            }
-            p { a .button href={ "/admin/tokens/" (record.digest.to_hex()) } { "To the token" } " "
-                a .button href="/admin" { "To the list" } }
-        }
-        @if let Some(token) = &created.token {
-            h2 { "Use it" }
-            p { "Keyswap is at " code { (address) } "." }
-            @for (name, text) in snippets(address, &record.providers, token.expose()) { (snippet(name, &text)) }
-        }
+/// Redirects to the page of a new token, which travels in a sealed cookie.
+pub(super) async fn redirect<O: Mints>(
+    permit: &Permit<O>,
+    client: &Client,
+    headers: &HeaderMap,
+    created: &Created,
+) -> Result<Response, RegistryError> {
+    let to = Redirect::to(&format!("{}/new", of_token(&created.record)));
+    let cookie = match &created.token {
+        Some(token) => sealed::seal(permit, client, headers, token).await?,
+        None => None,
     };
-    page(status, Place::Tokens, title, &content)
+    Ok(match cookie {
+        Some(cookie) => ([(header::SET_COOKIE, cookie)], to).into_response(),
+        None => to.into_response(),
+    })
 }
 
-fn snippet(name: &str, text: &str) -> Markup {
-    html! { section .card { h3 { (name) } pre tabindex="0" role="region" aria-label=(name) { code { (text) } } } }
+pub(super) async fn show(
+    permit: Permit<op::CreateToken>,
+    Extract(state): Extract<AdminState>,
+    DigestSegment(digest): DigestSegment,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let record = permit.token(&digest).await?;
+    Ok(match sealed::open(&permit, &headers, &digest).await? {
+        Some(token) => page(StatusCode::OK, Place::Tokens, "Token created", &shown(&state, &record, &token)),
+        None => page(StatusCode::GONE, Place::Tokens, "Token created", &gone(&record)),
+    })
 }
 
-fn snippets(address: &ProxyUrl, providers: &[String], token: &str) -> Vec<(&'static str, String)> {
-    let scope = Scope::read(providers);
-    let has = |name: &str| scope.classes(name).has(Class::Inference);
-    let mut all = Vec::new();
-    if has("openai") {
-        all.push((
-            "OpenAI, Python",
-            format!(
-                "from openai import OpenAI\n\nclient = OpenAI(\n    base_url=\"{address}/v1\",\n    api_key=\"{token}\",\n)"
-            ),
-        ));
-        all.push((
-            "OpenAI, Node",
-            format!(
-                "import OpenAI from \"openai\";\n\nconst client = new OpenAI({{\n  baseURL: \"{address}/v1\",\n  apiKey: \"{token}\",\n}});"
-            ),
-        ));
-        all.push(("curl", format!("curl {address}/v1/models \\\n  -H \"Authorization: Bearer {token}\"")));
+/// Removes the cookie, so that the page shows the token no more.
+pub(super) async fn forget(
+    permit: Permit<op::CreateToken>,
+    client: Client,
+    DigestSegment(digest): DigestSegment,
+) -> Result<Response, PageError> {
+    let record = permit.token(&digest).await?;
+    let cookie = sealed::forget(&digest, &client)?;
+    let to = Redirect::to(&of_token(&record));
+    Ok(([(header::SET_COOKIE, cookie)], to).into_response())
+}
+
+fn shown(state: &AdminState, record: &Token, token: &SecretText) -> Markup {
+    let minutes = sealed::LIFETIME_SECONDS / 60;
+    html! {
+        div .card {
+            p { strong { "Copy the token of “" (record.label) "” now. " }
+                "It is not stored. This browser can show it for " (minutes) " minutes, no other can." }
+            div .secret {
+                code #token tabindex="0" { (token.expose()) }
+                button .primary type="button" data-copy="token" hidden { "Copy" }
+            }
+            p role="status" #copied {}
+            form .actions method="post" action={ (of_token(record)) "/new" } {
+                button { "I have stored it" }
+                a .button href=(of_token(record)) { "To the token" }
+                a .button href="/admin/tokens" { "To the list" }
+            }
+        }
+        (snippets(&state.options().proxy_url, &record.providers, token.expose()))
     }
-    if has("anthropic") {
-        all.push((
-            "Anthropic, Python",
-            format!(
-                "from anthropic import Anthropic\n\nclient = Anthropic(\n    base_url=\"{address}\",\n    api_key=\"{token}\",\n)"
-            ),
-        ));
-        all.push((
-            "Anthropic, Node",
-            format!(
-                "import Anthropic from \"@anthropic-ai/sdk\";\n\nconst client = new Anthropic({{\n  baseURL: \"{address}\",\n  apiKey: \"{token}\",\n}});"
-            ),
-        ));
+}
+
+fn gone(record: &Token) -> Markup {
+    html! {
+        div .card {
+            p { "The token of “" (record.label) "” cannot be shown any more: the registry has only its digest. If nobody stored it, \
+                 rotate it, or delete it and create another." }
+            p { a .button href=(of_token(record)) { "To the token" } " " a .button href="/admin/tokens" { "To the list" } }
+        }
     }
-    if has("gemini") {
-        all.push((
-            "google-genai, Python",
-            format!(
-                "from google import genai\nfrom google.genai import types\n\nclient = genai.Client(\n    api_key=\"{token}\",\n    http_options=types.HttpOptions(base_url=\"{address}\"),\n)"
-            ),
-        ));
-    }
-    all
 }

@@ -1,15 +1,19 @@
 //! The page of one token, and its actions.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
+use super::addresses::{of_owner, of_token};
 use super::change::{Change, form_page};
-use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
+use super::history::{SHOWN, history};
+use super::layout::{PageError, Place, alert, badge, may, page};
 use super::objects::address_of;
+use super::token_forms::forms;
 use super::tokens::word;
-use super::{rate_limit, shown_once, team, time};
-use crate::registry::{Holder, RegistryError, Rotation, Source, Token, TokenPatch};
+use super::{provider, shown_once, time};
+use crate::registry::{Holder, RegistryError, Source, Token, TokenPatch};
+use crate::server::admin::client::Client;
 use crate::server::admin::gate::{Operation, Permit, op};
 use crate::server::admin::grace::grace;
 use crate::server::digest::DigestSegment;
@@ -20,63 +24,72 @@ pub(super) async fn show(
     DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
     let token = permit.token(&digest).await?;
-    Ok(answer(StatusCode::OK, &token, None))
+    answer(&permit, StatusCode::OK, &token, None).await
+}
+
+pub(super) async fn set_rights(
+    change: Change<op::ChangeToken, DigestSegment>,
+) -> Result<Response, PageError> {
+    let fields = &change.fields;
+    let patch = TokenPatch {
+        label: Some(fields.text("label").to_owned()),
+        owner: Some(fields.some("owner")),
+        team: Some(fields.some("team")),
+        providers: Some(provider::providers(fields)),
+        models: Some(fields.list("models")),
+        ..TokenPatch::default()
+    };
+    update(&change, Ok(patch)).await
 }
 
 pub(super) async fn set_status(
     change: Change<op::ChangeToken, DigestSegment>,
 ) -> Result<Response, PageError> {
-    let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
-    let updated = permit
-        .update_token(digest, TokenPatch { status: Some(change.fields.status()), ..TokenPatch::default() })
-        .await;
-    to_token(&change, updated).await
-}
-
-pub(super) async fn set_team(change: Change<op::ChangeToken, DigestSegment>) -> Result<Response, PageError> {
-    let (permit, DigestSegment(digest), fields) = (&change.permit, &change.subject, &change.fields);
-    let updated = permit
-        .update_token(digest, TokenPatch { team: Some(fields.some("team")), ..TokenPatch::default() })
-        .await;
-    to_token(&change, updated).await
+    let patch = TokenPatch { status: Some(change.fields.status()), ..TokenPatch::default() };
+    update(&change, Ok(patch)).await
 }
 
 pub(super) async fn set_expiry(
     change: Change<op::ChangeToken, DigestSegment>,
 ) -> Result<Response, PageError> {
-    let (permit, DigestSegment(digest), fields) = (&change.permit, &change.subject, &change.fields);
+    let fields = &change.fields;
     let text = if fields.text("clear").is_empty() { fields.some("expires_at") } else { None };
-    let expiry = text.map(|text| time::typed(&text));
-    let updated =
-        permit.update_token(digest, TokenPatch { expires_at: Some(expiry), ..TokenPatch::default() }).await;
-    to_token(&change, updated).await
+    let expires_at = Some(text.map(|text| time::typed(&text)));
+    update(&change, Ok(TokenPatch { expires_at, ..TokenPatch::default() })).await
 }
 
 pub(super) async fn set_rate_limit(
     change: Change<op::ChangeToken, DigestSegment>,
 ) -> Result<Response, PageError> {
-    let (permit, DigestSegment(digest), fields) = (&change.permit, &change.subject, &change.fields);
+    let fields = &change.fields;
     let limit = if fields.text("clear").is_empty() { fields.rate_limit() } else { Ok(None) };
-    let updated = match limit {
-        Ok(limit) => {
-            let patch = TokenPatch { rate_limit: Some(limit), ..TokenPatch::default() };
-            permit.update_token(digest, patch).await
-        }
-        Err(error) => Err(error),
-    };
-    to_token(&change, updated).await
+    let patch = limit.map(|limit| TokenPatch { rate_limit: Some(limit), ..TokenPatch::default() });
+    update(&change, patch).await
 }
 
-pub(super) async fn rotate(change: Change<op::RotateToken, DigestSegment>) -> Result<Response, PageError> {
+pub(super) async fn undo(change: Change<op::ChangeToken, DigestSegment>) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
+    let undone = match change.fields.text("entry").parse() {
+        Ok(entry) => permit.undo_token(digest, entry).await,
+        Err(_) => Err(RegistryError::NotUndoable),
+    };
+    to_token(&change, undone).await
+}
+
+pub(super) async fn rotate(
+    client: Client,
+    headers: HeaderMap,
+    change: Change<op::RotateToken, DigestSegment>,
+) -> Result<Response, PageError> {
     let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
     let rotated = match grace(change.fields.text("grace").trim()) {
         Ok(grace) => permit.rotate_token(digest, Source::Mint, grace).await,
         Err(error) => Err(error),
     };
-    let done = |rotation: Rotation| {
-        shown_once::answer(&change.state, StatusCode::OK, "Token rotated", &rotation.successor)
-    };
-    form_page(rotated, done, async |problem| page_again(&change, &problem).await).await
+    match rotated {
+        Ok(rotation) => Ok(shown_once::redirect(permit, &client, &headers, &rotation.successor).await?),
+        Err(error) => page_again(&change, &error.into()).await,
+    }
 }
 
 pub(super) async fn delete(
@@ -84,7 +97,23 @@ pub(super) async fn delete(
     DigestSegment(digest): DigestSegment,
 ) -> Result<Response, PageError> {
     permit.delete_token(&digest).await?;
-    Ok(Redirect::to("/admin").into_response())
+    Ok(Redirect::to("/admin/tokens").into_response())
+}
+
+/// Applies a patch. If the form names a version, a token that was changed since is left as it is.
+async fn update(
+    change: &Change<op::ChangeToken, DigestSegment>,
+    patch: Result<TokenPatch, RegistryError>,
+) -> Result<Response, PageError> {
+    let (permit, DigestSegment(digest)) = (&change.permit, &change.subject);
+    let updated = match patch {
+        Ok(patch) => {
+            let patch = TokenPatch { version: change.fields.version(), ..patch };
+            permit.update_token(digest, patch).await
+        }
+        Err(error) => Err(error),
+    };
+    to_token(change, updated).await
 }
 
 /// Redirects to the token's page, or answers with the page and the problem.
@@ -92,27 +121,30 @@ async fn to_token(
     change: &Change<op::ChangeToken, DigestSegment>,
     updated: Result<Token, RegistryError>,
 ) -> Result<Response, PageError> {
-    let done = |token: Token| Redirect::to(&address(&token)).into_response();
+    let done = |token: Token| Redirect::to(&of_token(&token)).into_response();
     form_page(updated, done, async |problem| page_again(change, &problem).await).await
 }
 
 async fn page_again<O>(change: &Change<O, DigestSegment>, problem: &Problem) -> Result<Response, PageError> {
     let token = change.permit.token(&change.subject.0).await?;
-    Ok(answer(problem.status(), &token, Some(problem.detail())))
+    answer(&change.permit, problem.status(), &token, Some(problem.detail())).await
 }
 
-fn address(token: &Token) -> String {
-    format!("/admin/tokens/{}", token.digest.to_hex())
-}
-
-fn answer(status: StatusCode, token: &Token, message: Option<&str>) -> Response {
+async fn answer<O>(
+    permit: &Permit<O>,
+    status: StatusCode,
+    token: &Token,
+    message: Option<&str>,
+) -> Result<Response, PageError> {
+    let changes = permit.changes_of_token(token, SHOWN).await?;
     let content = html! {
-        p { a href="/admin" { "← All tokens" } }
+        p { a href="/admin/tokens" { "← All tokens" } }
         (alert(message))
         (facts(token))
         @if may(Operation::ChangeToken) { (forms(token)) }
+        (history(&changes, &token.digest.to_hex(), &of_token(token), Operation::ChangeToken))
     };
-    page(status, Place::Tokens, &token.label, &content)
+    Ok(page(status, Place::Tokens, &token.label, &content))
 }
 
 fn facts(token: &Token) -> Markup {
@@ -121,7 +153,8 @@ fn facts(token: &Token) -> Markup {
             dt { "Status" } dd { (badge(word(token))) }
             dt { "SHA-256" } dd { code { (token.digest.to_hex()) } }
             dt { "Ends in" } dd { @if token.last4.is_empty() { "unknown" } @else { code { "…" (token.last4) } } }
-            dt { "Owner" } dd { (token.owner.as_deref().unwrap_or("none")) }
+            dt { "Owner" }
+            dd { @if let Some(owner) = &token.owner { a href=(of_owner(owner)) { (owner) } } @else { "none" } }
             dt { "Team" } dd { (token.team.as_deref().unwrap_or("none")) }
             dt { "Providers" } dd { (token.providers.join(", ")) }
             dt { "Models" } dd { (if token.models == ["*"] { "all".to_owned() } else { token.models.join(", ") }) }
@@ -134,67 +167,6 @@ fn facts(token: &Token) -> Markup {
             @if let Some(successor) = token.successor {
                 dt { "Successor" }
                 dd { a href={ "/admin/tokens/" (successor.to_hex()) } { code { (successor.to_hex()) } } }
-            }
-        }
-    }
-}
-
-fn forms(token: &Token) -> Markup {
-    let address = address(token);
-    let expiry = token.own_expiry.map(time::input).unwrap_or_default();
-    let rate_limit = rate_limit::texts(token.rate_limit);
-    html! {
-        div .columns {
-            section .card {
-                h2 { "Status" }
-                p { "Requests with a disabled token are refused until it is enabled." }
-                (toggle_for(Operation::ChangeToken, &format!("{address}/status"), token.status, &token.label))
-            }
-            section .card {
-                h2 { "Team" }
-                form method="post" action={ (address) "/team" } {
-                    (team::input(token.team.as_deref().unwrap_or_default()))
-                    div .actions { button { "Set team" } }
-                }
-            }
-            section .card {
-                h2 { "Expiry" }
-                form method="post" action={ (address) "/expiry" } {
-                    label { "Expires" span .hint { "in UTC" }
-                        input type="datetime-local" name="expires_at" value=(expiry); }
-                    div .actions {
-                        button { "Set expiry" }
-                        button .quiet name="clear" value="yes" { "Never expire" }
-                    }
-                }
-            }
-            section .card {
-                h2 { "Rate limit" }
-                form method="post" action={ (address) "/rate-limit" } {
-                    (rate_limit::inputs(rate_limit.each_ref().map(String::as_str)))
-                    div .actions {
-                        button { "Set rate limit" }
-                        button .quiet name="clear" value="yes" { "Use the policy's limit" }
-                    }
-                }
-            }
-            section .card {
-                h2 { "Rotation" }
-                p { "Creates a token with the same rights, which replaces this one." }
-                form method="post" action={ (address) "/rotate" } {
-                    label { "Both tokens work for" span .hint { "such as 0s, 30m, 24h, 7d" }
-                        input name="grace" value="24h" required autocomplete="off"; }
-                    div .actions { button { "Rotate" } }
-                }
-            }
-            section .card {
-                h2 { "Deletion" }
-                details {
-                    summary { "Delete this token…" }
-                    p { "Requests with the token are refused. Deletion cannot be undone. What the token holds at providers stays, and \
-                         can be transferred." }
-                    form method="post" action={ (address) "/delete" } { button .danger { "Delete permanently" } }
-                }
             }
         }
     }

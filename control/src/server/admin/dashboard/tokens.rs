@@ -1,19 +1,22 @@
 //! The page with the list of tokens and the form for a new token.
 
-use axum::extract::State as Extract;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::change::form_page;
+use super::addresses::of_token;
 use super::fields::Fields;
 use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
-use super::list::{List, Wanted, filter};
+use super::list::{List, Wanted, filter, select};
 use super::{provider, rate_limit, shown_once, team, time};
-use crate::registry::{Created, Listing, NewToken, SecretText, Source, Status, Token};
-use crate::server::admin::gate::{AdminState, Operation, Permit, Reader, op};
+use crate::registry::{Attention, NewToken, Order, SecretText, Source, Status, Token};
+use crate::server::admin::client::Client;
+use crate::server::admin::gate::{Operation, Permit, Reader, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
+
+/// The path of the list.
+const ADDRESS: &str = "/admin/tokens";
 
 const COLUMNS: [&str; 9] =
     ["Label", "Owner", "Team", "Ends in", "Providers", "Status", "Expires", "Last used", "Actions"];
@@ -27,7 +30,8 @@ pub(super) async fn list(
 
 pub(super) async fn create(
     permit: Permit<op::CreateToken>,
-    Extract(state): Extract<AdminState>,
+    client: Client,
+    headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, PageError> {
     let create = async || {
@@ -43,12 +47,14 @@ pub(super) async fn create(
         };
         permit.create_token(token.map_or(Source::Mint, Source::Custom), new).await
     };
-    let done = |created: Created| shown_once::answer(&state, StatusCode::CREATED, "Token created", &created);
-    // The form keeps the values of the failed attempt.
-    form_page(create().await, done, async |problem: Problem| {
-        answer(&permit, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
-    })
-    .await
+    match create().await {
+        Ok(created) => Ok(shown_once::redirect(&permit, &client, &headers, &created).await?),
+        // The form keeps the values of the failed attempt.
+        Err(error) => {
+            let problem = Problem::from(error);
+            answer(&permit, problem.status(), &Wanted::default(), Some(problem.detail()), &fields).await
+        }
+    }
 }
 
 async fn answer(
@@ -58,27 +64,14 @@ async fn answer(
     message: Option<&str>,
     fields: &Fields,
 ) -> Result<Response, PageError> {
-    let only = wanted.status();
-    let listing = Listing { status: only, ..wanted.listing() };
-    let tokens = reader.tokens(&listing).await?;
-    let statuses = html! {
-        label { "Status"
-            select name="status" {
-                option value="" { "All" }
-                @for status in [Status::Active, Status::Disabled] {
-                    option value=(status.name()) selected[only == Some(status)] { (status.name()) }
-                }
-            }
-        }
-    };
+    let tokens = reader.tokens(&wanted.listing()).await?;
     let list = List {
         names: ("token", "tokens"),
         columns: &COLUMNS,
         rows: tokens.items.iter().map(row).collect(),
         total: Some(tokens.total),
-        address: "/admin",
-        query: &[("search", &wanted.search), ("status", &wanted.status)],
-        next: tokens.next,
+        pages: wanted.pages(ADDRESS, tokens.next.is_some()),
+        first_steps: (!wanted.is_narrowed()).then(first_steps),
         live: status == StatusCode::OK,
     };
     let content = html! {
@@ -89,10 +82,56 @@ async fn answer(
                 (new_form(fields))
             }
         }
-        (filter("/admin", &wanted.search, &statuses))
+        (filter(ADDRESS, &wanted.search, &choices(wanted)))
         (list.markup())
     };
     Ok(page(status, Place::Tokens, "Tokens", &content))
+}
+
+/// Returns the choices of status, attention and order.
+fn choices(wanted: &Wanted) -> Markup {
+    let statuses = [("", "all"), ("active", "active"), ("disabled", "disabled")];
+    let mut attention = vec![("", "all")];
+    attention.extend(Attention::ALL.map(|one| (one.name(), words(one))));
+    let orders = Order::ALL.map(|order| (order.name(), order_words(order)));
+    html! {
+        (select("Status", "status", &wanted.status, &statuses))
+        (select("Attention", "attention", &wanted.attention, &attention))
+        (select("Sort by", "sort", wanted.order().name(), &orders))
+    }
+}
+
+/// Returns the words for tokens that need attention.
+pub(super) fn words(attention: Attention) -> &'static str {
+    match attention {
+        Attention::Expiring => "Expire within 7 days",
+        Attention::Unused => "Unused for 30 days",
+        Attention::Unowned => "Without an owner",
+    }
+}
+
+fn order_words(order: Order) -> &'static str {
+    match order {
+        Order::Newest => "newest",
+        Order::Label => "label",
+        Order::Owner => "owner",
+        Order::Expiry => "next to expire",
+        Order::LastUsed => "longest unused",
+    }
+}
+
+/// Returns what to do where there is no token.
+pub(super) fn first_steps() -> Markup {
+    html! {
+        ol {
+            li { "Name this registry in the policy of your data planes, under " code { "registry" } ", with a credential of "
+                code { "keyswap credential create" } "." }
+            li { a href="/admin/tokens" { "Create a token" } " for a person or a program. Name its owner, and the providers that it may call." }
+            li { "Put the token where the SDK expects the key: the page that shows it has examples to copy." }
+        }
+        p { "Tokens that stand in a policy come in with " code { "keyswap token import policy.yaml" } ", and those in a file with "
+            code { "keyswap apply -f tokens.yaml" } "." }
+    }
 }
 
 fn new_form(fields: &Fields) -> Markup {
@@ -115,7 +154,7 @@ fn new_form(fields: &Fields) -> Markup {
 
 fn row(token: &Token) -> Markup {
     let word = word(token);
-    let address = format!("/admin/tokens/{}", token.digest.to_hex());
+    let address = of_token(token);
     html! {
         tr class=[(word == "expired").then_some("over")] {
             th scope="row" { a href=(address) { (token.label) } }

@@ -3,9 +3,11 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::addresses::{of_owner, of_user};
 use super::change::{Change, form_page};
+use super::fields::version_input;
+use super::history::{SHOWN, history};
 use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::objects::address_of;
 use super::{payer_address, provider, rate_limit, team};
@@ -18,7 +20,8 @@ pub(super) async fn show(
     permit: Permit<op::ShowUser>,
     Segment(email): Segment,
 ) -> Result<Response, PageError> {
-    Ok(answer(StatusCode::OK, &permit.user(&email).await?, None))
+    let user = permit.user(&email).await?;
+    answer(&permit, StatusCode::OK, &user, None).await
 }
 
 pub(super) async fn change(change: Change<op::ChangeUser, Segment>) -> Result<Response, PageError> {
@@ -39,6 +42,15 @@ pub(super) async fn set_status(change: Change<op::ChangeUser, Segment>) -> Resul
     update(&change, Ok(patch)).await
 }
 
+pub(super) async fn undo(change: Change<op::ChangeUser, Segment>) -> Result<Response, PageError> {
+    let (permit, Segment(email)) = (&change.permit, &change.subject);
+    let undone = match change.fields.text("entry").parse() {
+        Ok(entry) => permit.undo_user(email, entry).await,
+        Err(_) => Err(RegistryError::NotUndoable),
+    };
+    to_user(&change, undone).await
+}
+
 pub(super) async fn delete(
     permit: Permit<op::DeleteUser>,
     Segment(email): Segment,
@@ -47,32 +59,44 @@ pub(super) async fn delete(
     Ok(Redirect::to("/admin/users").into_response())
 }
 
-/// Redirects to the user's page, or answers with the page and the problem.
+/// Applies a patch. If the form names a version, a user that was changed since is left as it is.
 async fn update(
     change: &Change<op::ChangeUser, Segment>,
     patch: Result<UserPatch, RegistryError>,
 ) -> Result<Response, PageError> {
     let (permit, Segment(email)) = (&change.permit, &change.subject);
     let updated = match patch {
-        Ok(patch) => permit.update_user(email, patch).await,
+        Ok(patch) => {
+            let patch = UserPatch { version: change.fields.version(), ..patch };
+            permit.update_user(email, patch).await
+        }
         Err(error) => Err(error),
     };
-    let done = |user: User| Redirect::to(&address(&user.email)).into_response();
+    to_user(change, updated).await
+}
+
+/// Redirects to the user's page, or answers with the page and the problem.
+async fn to_user(
+    change: &Change<op::ChangeUser, Segment>,
+    updated: Result<User, RegistryError>,
+) -> Result<Response, PageError> {
+    let done = |user: User| Redirect::to(&of_user(&user.email)).into_response();
     form_page(updated, done, async |problem: Problem| {
-        let user = permit.user(email).await?;
-        Ok(answer(problem.status(), &user, Some(problem.detail())))
+        let user = change.permit.user(&change.subject.0).await?;
+        answer(&change.permit, problem.status(), &user, Some(problem.detail())).await
     })
     .await
 }
 
-/// Returns the path of a user's page.
-pub(super) fn address(email: &str) -> String {
-    format!("/admin/users/{}", utf8_percent_encode(email, NON_ALPHANUMERIC))
-}
-
-fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
-    let address = address(&user.email);
+async fn answer<O>(
+    permit: &Permit<O>,
+    status: StatusCode,
+    user: &User,
+    message: Option<&str>,
+) -> Result<Response, PageError> {
+    let address = of_user(&user.email);
     let rate_limit = rate_limit::texts(user.rate_limit);
+    let changes = permit.changes_of_user(user, SHOWN).await?;
     let content = html! {
         p { a href="/admin/users" { "← All users" } }
         (alert(message))
@@ -81,11 +105,13 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
             (toggle_for(Operation::ChangeUser, &format!("{address}/status"), user.status, &user.email))
             p { a href=(payer_address::address(&Payer::Owner(user.email.clone()))) { "Usage and budget" } }
             p { a href=(address_of(&Holder::Person(user.email.clone()))) { "What the user holds at providers" } }
+            p { a href=(of_owner(&user.email)) { "Tokens of the user" @if may(Operation::Offboard) { ", and offboarding" } } }
         }
         @if may(Operation::ChangeUser) {
             section .card {
                 h2 { "Rights" }
                 form .grid method="post" action=(address) {
+                    (version_input(user.version))
                     label { "Name" input name="label" autocomplete="off" value=(user.label.as_deref().unwrap_or_default()); }
                     (team::input(user.team.as_deref().unwrap_or_default()))
                     (provider::inputs(&user.providers, &user.models))
@@ -99,11 +125,12 @@ fn answer(status: StatusCode, user: &User, message: Option<&str>) -> Response {
                 h2 { "Deletion" }
                 details {
                     summary { "Delete this user…" }
-                    p { "Requests of the user are refused. What the user holds at providers stays, and can be transferred." }
+                    p { "Requests of the user are refused. Deletion cannot be undone. What the user holds at providers stays, and can be transferred." }
                     form method="post" action={ (address) "/delete" } { button .danger { "Delete permanently" } }
                 }
             }
         }
+        (history(&changes, &user.email, &address, Operation::ChangeUser))
     };
-    page(status, Place::Users, &user.email, &content)
+    Ok(page(status, Place::Users, &user.email, &content))
 }

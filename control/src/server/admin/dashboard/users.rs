@@ -4,15 +4,18 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 
+use super::addresses::of_user;
 use super::change::form_page;
 use super::fields::Fields;
 use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
-use super::list::{List, Wanted, filter};
-use super::{provider, rate_limit, team, user};
+use super::list::{List, Wanted, filter, select};
+use super::{provider, rate_limit, team};
 use crate::registry::{NewUser, User};
 use crate::server::admin::gate::{Operation, Permit, Reader, op};
 use crate::server::extract::Parameters;
 use crate::server::problem::Problem;
+
+const STATUSES: [(&str, &str); 3] = [("", "all"), ("active", "active"), ("disabled", "disabled")];
 
 pub(super) async fn list(
     permit: Permit<op::ListUsers>,
@@ -53,13 +56,13 @@ async fn answer(
         columns: &["Email", "Name", "Team", "Providers", "Status", "Actions"],
         rows: users.items.iter().map(row).collect(),
         total: Some(users.total),
-        address: "/admin/users",
-        query: &[("search", &wanted.search)],
-        next: users.next,
+        pages: wanted.pages("/admin/users", users.next.is_some()),
+        first_steps: (!wanted.is_narrowed()).then(first_steps),
         live: status == StatusCode::OK,
     };
     let content = html! {
-        p { "Users sign in at an identity provider and are identified by their email address." }
+        p { "Users sign in at an identity provider and are identified by their email address. "
+            @if may(Operation::Offboard) { a href="/admin/offboard" { "Offboard a leaver" } } }
         (alert(message))
         @if may(Operation::CreateUser) {
             details .card open[message.is_some()] {
@@ -74,14 +77,22 @@ async fn answer(
                 }
             }
         }
-        (filter("/admin/users", &wanted.search, &html! {}))
+        (filter("/admin/users", &wanted.search, &select("Status", "status", &wanted.status, &STATUSES)))
         (list.markup())
     };
     Ok(page(status, Place::Users, "Users", &content))
 }
 
+/// Returns what to do where there is no user.
+fn first_steps() -> Markup {
+    html! {
+        p { "Users are needed only if people sign in at an issuer of your policy. With " code { "principals: known" }
+            " each of them needs an entry here; with " code { "principals: any" } " an entry narrows what a person may do." }
+    }
+}
+
 fn row(user: &User) -> Markup {
-    let address = user::address(&user.email);
+    let address = of_user(&user.email);
     html! {
         tr {
             th scope="row" { a href=(address) { (user.email) } }

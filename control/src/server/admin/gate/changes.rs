@@ -5,14 +5,14 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue};
 use keyswap_core::base::{Digest, UnixTime};
 
-use super::operation::op;
+use super::operation::{Op, op};
 use super::permit::Permit;
 use super::session;
 use crate::registry::{
-    AdminRole, Adopted, ApiKey, AuditEntry, Budget, Created, Credential, Holder, KeptObject, KnownToken,
-    Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, Page, Payer, PolicyStatus,
-    Progress, Result, Revision, Role, Rotation, SignerKeys, Signers, Source, Token, TokenPatch, User,
-    UserPatch,
+    AdminRole, Adopted, ApiKey, AuditEntry, AuditQuery, Budget, Created, Credential, Holder, KeptObject,
+    KnownToken, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, Offboarded, Page, Payer,
+    PolicyStatus, Progress, Result, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Token,
+    TokenPatch, User, UserPatch,
 };
 use crate::server::admin::client::Client;
 
@@ -39,6 +39,7 @@ operations! {
     }
     ChangeToken {
         async fn update_token(digest: &Digest, patch: TokenPatch) -> Token as actor;
+        async fn undo_token(digest: &Digest, entry: i64) -> Token as actor;
     }
     RotateToken {
         async fn rotate_token(digest: &Digest, source: Source, grace: Duration) -> Rotation as actor;
@@ -55,9 +56,13 @@ operations! {
     }
     ChangeUser {
         async fn update_user(email: &str, patch: UserPatch) -> User as actor;
+        async fn undo_user(email: &str, entry: i64) -> User as actor;
     }
     DeleteUser {
         async fn delete_user(email: &str) -> () as actor;
+    }
+    Offboard {
+        async fn offboard(email: &str) -> Offboarded as actor;
     }
 
     // The form for a budget sets and deletes: both are for the same roles.
@@ -117,7 +122,57 @@ operations! {
     }
 
     ReadAudit {
-        async fn audit(listing: &Listing) -> Page<AuditEntry>;
+        async fn audit(query: &AuditQuery) -> Page<AuditEntry>;
+        async fn audit_entries(query: &AuditQuery, count: u32) -> Vec<AuditEntry>;
+        async fn count_audit(query: &AuditQuery) -> i64;
+    }
+}
+
+impl Permit<op::ReadAudit> {
+    /// Notes an export of the audit log in the log itself.
+    pub(in crate::server::admin) async fn note_export(&self, format: &str) -> Result<()> {
+        self.registry().note(self.actor(), "audit.export", format).await
+    }
+}
+
+/// An operation that makes a token, which a page then shows.
+pub(in crate::server::admin) trait Mints: Op {}
+
+impl Mints for op::CreateToken {}
+impl Mints for op::RotateToken {}
+
+impl<O: Mints> Permit<O> {
+    /// Returns the key that seals new tokens.
+    pub(in crate::server::admin) async fn seal_key(&self) -> Result<SecretText> {
+        self.registry().seal_key().await
+    }
+}
+
+/// The changes of a thing, each with its entry in the audit log.
+impl<O> Permit<O> {
+    /// Returns the newest changes of a token. Without a right to the audit log these are the person's own ones.
+    pub(in crate::server::admin) async fn changes_of_token(
+        &self,
+        token: &Token,
+        count: u32,
+    ) -> Result<Vec<AuditEntry>> {
+        self.changes(token.digest.to_hex(), count).await
+    }
+
+    /// Returns the newest changes of a user. Without a right to the audit log these are the person's own ones.
+    pub(in crate::server::admin) async fn changes_of_user(
+        &self,
+        user: &User,
+        count: u32,
+    ) -> Result<Vec<AuditEntry>> {
+        self.changes(user.email.clone(), count).await
+    }
+
+    async fn changes(&self, subject: String, count: u32) -> Result<Vec<AuditEntry>> {
+        let reads_all = self.other::<op::ReadAudit>().is_some();
+        let actor = (!reads_all).then(|| self.actor().to_string());
+        let query = AuditQuery { subject: Some(subject), actor, ..AuditQuery::default() };
+        self.registry().audit_entries(&query, count).await
     }
 }
 

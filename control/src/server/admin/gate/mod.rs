@@ -18,10 +18,12 @@ mod changes;
 mod permit;
 mod routes;
 
+pub(super) use changes::Mints;
 pub(super) use operation::{Op, Operation, op};
 pub(super) use permit::{Permit, Reader};
 pub(super) use person::{Means, Person, viewer};
 pub(super) use provider::{begin, ended, finish};
 pub(super) use routes::{Judged, Manner, Routes, Row};
+pub(super) use session::{cookie, id as session_id, set_cookie};
 pub(super) use sign_in::{Try, attempt};
 pub(super) use state::AdminState;

@@ -70,6 +70,8 @@ operations! {
     CreateUser,       "create a user",              All    No       Own         No;
     ChangeUser,       "change a user",              All    No       Own         No;
     DeleteUser,       "delete a user",              All    No       Own         No;
+    ShowOwner,        "show what an owner has",     All    All      Own         Own;
+    Offboard,         "disable all of an owner",    All    No       No          No;
     ListBudgets,      "list budgets",               All    All      Own         Own;
     ShowBudget,       "show a budget",              All    All      Own         Own;
     SetBudget,        "set a budget",               All    No       Own         No;

@@ -13,8 +13,8 @@ use super::operation::Op;
 use super::person::Person;
 use super::state::AdminState;
 use crate::registry::{
-    Actor, BudgetState, KeptObject, Listing, ObjectListing, Page, Payer, Reach, Registry, RegistryError,
-    Result, Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User,
+    Actor, BudgetState, KeptObject, Listing, ObjectListing, Offboarded, Page, Payer, Reach, Registry,
+    RegistryError, Result, Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User,
 };
 use crate::server::problem::Problem;
 
@@ -47,16 +47,26 @@ impl<O: Op> Permit<O> {
             };
             return Err(Problem::new(StatusCode::FORBIDDEN, "not_permitted", detail));
         };
-        Ok(Self {
-            reader: Reader { registry: state.registry().clone(), reach: reach.clone() },
+        Ok(Self::within(state.registry(), person, reach))
+    }
+
+    fn within(registry: &Registry, person: &Arc<Person>, reach: Reach) -> Self {
+        Self {
+            reader: Reader { registry: registry.clone(), reach: reach.clone() },
             actor: person.actor(reach),
             person: Arc::clone(person),
             operation: PhantomData,
-        })
+        }
     }
 }
 
 impl<O> Permit<O> {
+    /// Returns the permit of the same person for another operation, `None` if its role has no right to it.
+    pub(in crate::server::admin) fn other<P: Op>(&self) -> Option<Permit<P>> {
+        let reach = self.person.reach(P::OPERATION)?;
+        Some(Permit::within(&self.reader.registry, &self.person, reach))
+    }
+
     /// Returns the sender of the request.
     pub(in crate::server::admin) fn person(&self) -> &Person {
         &self.person
@@ -120,6 +130,14 @@ impl Reader {
         let user = self.registry.user(email).await?;
         let is_there = self.reach.has(Some(&user.email), user.team.as_deref());
         is_there.then_some(user).ok_or(RegistryError::UnknownUser)
+    }
+
+    /// Returns what is in the part of the user and the tokens of an address.
+    pub(in crate::server::admin) async fn owned_by(&self, email: &str) -> Result<Offboarded> {
+        let Offboarded { user, mut tokens } = self.registry.owned_by(email).await?;
+        tokens.retain(|token| self.reach.has(token.owner.as_deref(), token.team.as_deref()));
+        let user = user.filter(|user| self.reach.has(Some(&user.email), user.team.as_deref()));
+        Ok(Offboarded { user, tokens })
     }
 
     pub(in crate::server::admin) async fn objects(

@@ -59,12 +59,13 @@ pub(super) async fn person(state: &AdminState, headers: &HeaderMap) -> Result<Op
     Ok(found.map(|(name, role)| Person::new(name, role, Means::Provider)))
 }
 
-fn id(headers: &HeaderMap) -> Option<Digest> {
+/// Returns the digest of a session's secret, `None` without a session. The session need not be open.
+pub(in crate::server::admin) fn id(headers: &HeaderMap) -> Option<Digest> {
     cookie(headers, COOKIE).map(|secret| Digest::of(secret.as_bytes()))
 }
 
 /// Returns the value of a cookie, `None` if it is absent or empty.
-pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(in crate::server::admin) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut pairs = headers
         .get_all(header::COOKIE)
         .iter()
@@ -75,7 +76,7 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
 }
 
 /// Returns the `Set-Cookie` of a cookie that scripts cannot read, and that goes in the clear only on this machine.
-pub(super) fn set_cookie(
+pub(in crate::server::admin) fn set_cookie(
     name: &str,
     value: &str,
     path: &str,

@@ -1,6 +1,9 @@
 //! The state of the administration's handlers. It hands out the registry to the gate alone.
 
+use std::sync::Arc;
+
 use axum::extract::FromRef;
+use tokio::sync::Semaphore;
 
 use crate::registry::Registry;
 use crate::server::extract::Patience;
@@ -22,6 +25,11 @@ impl AdminState {
     /// Returns the number of uses of the credential that all data planes share, `None` if there is none.
     pub(in crate::server::admin) fn shared_credential_uses(&self) -> Option<u64> {
         self.0.registry_token().map(|_| self.0.counters().shared_credential_uses.value())
+    }
+
+    /// Returns the permits of exports.
+    pub(in crate::server::admin) fn exports(&self) -> Arc<Semaphore> {
+        self.0.exports()
     }
 
     pub(super) fn registry(&self) -> &Registry {

@@ -1,0 +1,81 @@
+//! Disabling a leaver: the user, and all tokens that the user owns, in one transaction.
+
+use serde_json::json;
+
+use super::handle::{Registry, Result};
+use super::record::actor::Actor;
+use super::record::change::Subject;
+use super::record::error::RegistryError;
+use super::record::model::{Status, Token, User};
+use super::record::reach::Reach;
+use super::tokens::status_action;
+use super::users::{difference, normal};
+
+/// The user and the tokens of an address.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub struct Offboarded {
+    /// The user, `None` if the registry has no user with this address.
+    pub user: Option<User>,
+    /// The tokens whose owner has this address.
+    pub tokens: Vec<Token>,
+}
+
+impl Registry {
+    /// Returns the user and the tokens of an address, ignoring case.
+    pub async fn owned_by(&self, email: &str) -> Result<Offboarded> {
+        let email = check(email)?;
+        let user = known(self.0.user(&email).await)?;
+        Ok(Offboarded { user, tokens: self.0.tokens_of(&email).await? })
+    }
+
+    /// Disables the user and all tokens of an address, ignoring case. Returns what was active until now.
+    ///
+    /// The things of an address may be of any team, so an actor with a part of the registry is refused.
+    pub async fn offboard(&self, email: &str, actor: &Actor) -> Result<Offboarded> {
+        if *actor.reach() != Reach::All {
+            return Err(RegistryError::BeyondRole("administrators disable all of an owner"));
+        }
+        let email = check(email)?;
+        let mut write = self.0.write().await?;
+        let mut user = known(write.user(&email).await)?.filter(|user| user.status == Status::Active);
+        if let Some(user) = &mut user {
+            let before = user.clone();
+            user.status = Status::Disabled;
+            user.version = write.change(Subject::User, &user.email).await?;
+            write.update_user(user).await?;
+            write.audit(actor, "user.update", &user.email, &difference(&before, user)).await?;
+        }
+        let mut tokens = write.tokens_of(&email).await?;
+        tokens.retain(|token| token.status == Status::Active);
+        for token in &mut tokens {
+            token.status = Status::Disabled;
+            token.version = write.change(Subject::Token, &token.digest.to_hex()).await?;
+            write.update_token(token).await?;
+            let detail = json!({"label": token.label, "because": "offboard"});
+            write.audit(actor, status_action(Status::Disabled), &token.digest.to_hex(), &detail).await?;
+        }
+        if user.is_some() || !tokens.is_empty() {
+            let detail = json!({"tokens": tokens.len(), "user": user.is_some()});
+            write.audit(actor, "user.offboard", &email, &detail).await?;
+            write.commit().await?;
+        }
+        Ok(Offboarded { user, tokens })
+    }
+}
+
+/// Returns an address in lower case. A text that is no address is an error: it could be the beginning of many.
+fn check(email: &str) -> Result<String> {
+    let email = normal(email);
+    let expected = || "expected the whole address of a user or an owner".to_owned();
+    keyswap_core::syntax::is_email(&email)
+        .then_some(email)
+        .ok_or_else(|| RegistryError::Invalid { field: "email address", expected: expected() })
+}
+
+fn known(user: Result<User>) -> Result<Option<User>> {
+    match user {
+        Ok(user) => Ok(Some(user)),
+        Err(RegistryError::UnknownUser) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
