@@ -353,12 +353,12 @@ fn errors_of_both_policies_are_told_with_their_places() {
         (
             rollout(&bad, &bad, &json!({"percent": 101, "x": 1})),
             "error at `stable.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `objects`, `providers`, `slots`, \
-             `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
+             `second_credential`, `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
              `resource`, `status`, `answers`, `revoke`, `access_log`, \
              `broker`, `mode`, `shadow`, `hosts`, `model_groups`, `issuers`, \
              `principals`\n\
              error at `candidate.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `objects`, `providers`, \
-             `slots`, `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
+             `slots`, `second_credential`, `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
              `resource`, `status`, `answers`, `revoke`, `access_log`, \
              `broker`, `mode`, `shadow`, `hosts`, `model_groups`, `issuers`, \
              `principals`\n\

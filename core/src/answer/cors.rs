@@ -33,8 +33,10 @@ impl Origins {
     }
 }
 
-/// The headers that the SDKs of browsers need to see, Google's address for an upload among them.
-const EXPOSED: &str = "x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
+/// The headers that the SDKs of browsers need to see: the place of what was made, the ids of requests, Google's address for an
+/// upload, and limits.
+const EXPOSED: &str = "location, request-id, x-request-id, apim-request-id, dg-request-id, cf-aig-log-id, \
+                       x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
                        retry-after, ratelimit, ratelimit-policy, \
                        x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
 /// The headers by which an upstream grants access to pages. These headers are about the upstream's own host, so they
@@ -44,6 +46,7 @@ const UPSTREAMS: &[&str] = &[
     "access-control-allow-headers",
     "access-control-allow-methods",
     "access-control-allow-origin",
+    "access-control-allow-private-network",
     "access-control-expose-headers",
     "access-control-max-age",
 ];
@@ -134,9 +137,21 @@ pub(crate) fn preflight(origins: &Origins, head: &RequestHead<'_>) -> Option<Loc
         answer.push(("access-control-allow-methods", METHODS_OF_PAGES.into()));
         answer.push(("access-control-allow-headers", asked_headers(head)));
         answer.push(("access-control-max-age", MAX_AGE.into()));
+        answer.extend(private_network(origins, head));
     }
     answer.push(("vary", "Origin, Access-Control-Request-Headers".into()));
     Some(LocalReply { status: 204, headers: answer, body: String::new() })
+}
+
+/// Returns the header by which a page of the internet may call into a private network (Private Network Access). The header is
+/// for pages that the policy lists.
+fn private_network(origins: &Origins, head: &RequestHead<'_>) -> Option<ResponseHeader> {
+    const ASKS: &[u8] = b"access-control-request-private-network";
+    let Origins::These(_) = origins else { return None };
+    // Few names are as long.
+    let mut asks = head.headers.iter().filter(|header| header.name.len() == ASKS.len());
+    let is_asked = asks.any(|header| header.name.eq_ignore_ascii_case(ASKS) && header.value == b"true");
+    is_asked.then(|| ("access-control-allow-private-network", "true".into()))
 }
 
 /// Returns the header names that the browser asks for, where they are a plain list; else `*`.

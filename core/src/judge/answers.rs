@@ -2,14 +2,15 @@
 
 use super::admit::Grant;
 use super::engine::Engine;
+use super::forward::SUBPROTOCOL;
 use super::progress::{Check, Context, Progress};
 use super::tell::Verdict;
-use crate::answer::{CheckError, Hidden, LocalReply, Resource, cors};
+use crate::answer::{CheckError, Hidden, LocalReply, Resource, ResponseHeader, cors};
 use crate::body::Relink;
 use crate::limit::InForce;
 use crate::provider::Dialect;
 use crate::request::{HeaderNames, RequestHead};
-use crate::syntax::read;
+use crate::syntax::{read, subprotocol};
 use crate::upstream::{Minting, UploadAddress};
 
 /// Returns the change of the addresses below a collection, which `address` is of at this proxy.
@@ -18,6 +19,16 @@ fn relink((site, collection): (&str, &str), address: &str) -> Option<Box<Relink>
     let (place, _) = address.split_at_checked(at)?;
     let below = |place: &str| [place, collection, "/"].concat();
     Some(Box::new(Relink::new(&below(site), &below(place))))
+}
+
+/// Returns the choice of a subprotocol that a browser needs, where it offers nothing but a scheme and a token: an upstream to which
+/// none is offered chooses none (RFC 6455 section 4.1).
+#[cold]
+fn chosen_subprotocol(head: &RequestHead<'_>) -> Option<ResponseHeader> {
+    let offered = || head.values(SUBPROTOCOL);
+    let scheme =
+        subprotocol::scheme(offered()).filter(|_| subprotocol::without_reserved(offered()).is_none())?;
+    Some((SUBPROTOCOL, str::from_utf8(scheme).ok()?.to_owned().into()))
 }
 
 impl Engine {
@@ -96,6 +107,8 @@ impl Engine {
     pub(super) fn tell_page(&self, head: &RequestHead<'_>, names: &HeaderNames, progress: &mut Progress<'_>) {
         if names.has(read::ORIGIN) {
             cors::apply(&self.policy.origins, head, &mut progress.response);
+            let scheme = if names.is_upgrade { chosen_subprotocol(head) } else { None };
+            progress.response.set.extend(scheme);
         }
     }
 

@@ -186,11 +186,7 @@ impl Engine {
         }
         let path = match RequestPath::parse(head.path) {
             Ok(path) => path,
-            Err(error) => {
-                // The refusal needs a dialect, as far as headers tell one.
-                progress.route = Some(self.route(context, &RequestPath::ROOT).1);
-                return Err(CheckError::Path(error).into());
-            }
+            Err(error) => self.judge_odd_path(error, context, progress)?,
         };
         progress.checks.push(Check::PathAccepted);
 
@@ -212,6 +208,8 @@ impl Engine {
             return Err(Exit::Answer(me_reply(&self.policy, registry, &caller.record, context)));
         }
 
+        // A second credential may have told another route than the first.
+        let Some(route) = progress.route else { return Err(CheckError::Host.into()) };
         let traits = self.traits(context, &path, &caller);
         let scoped = Scoped::new(token, route, &self.upstreams, &traits);
         self.note_scope(&scoped, &caller, progress)?;
@@ -282,7 +280,10 @@ impl Engine {
         let scoped = match scoped {
             Ok(scoped) => scoped,
             Err(error) => {
-                progress.words = self.words_for(error, &caller.record);
+                progress.words = match (error, progress.route) {
+                    (CheckError::Endpoint, Some(route)) => self.words_for_endpoint(route),
+                    _ => self.words_for(error, &caller.record),
+                };
                 return Ok(());
             }
         };
@@ -357,15 +358,15 @@ impl Engine {
     }
 
     /// Finds the credential, and the route, for which the credential's slot may decide.
-    fn route<'a>(
+    pub(super) fn route<'a>(
         &'a self,
         context: &Context<'a, '_>,
         path: &RequestPath<'a>,
     ) -> (Result<Option<Credential<'a>>, Slot>, Route<'a>) {
         let Context { head, names, .. } = *context;
-        let found = credential::find(&self.policy.slots, head, names, path, &|token| {
-            self.authenticator.digest_of(token)
-        });
+        let known = |token: &[u8]| self.authenticator.digest_of(token);
+        let found =
+            credential::find(&self.policy.slots, &credential::Places { head, names, path, known: &known });
         let slot = found.as_ref().ok().and_then(Option::as_ref).map(|credential| credential.slot);
         let route = Route::find((&self.policy.providers, &self.segments), names, head, path, slot);
         (found, route)

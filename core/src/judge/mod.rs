@@ -6,6 +6,7 @@ mod body;
 mod engine;
 mod forward;
 mod held;
+mod odd_path;
 mod progress;
 mod replay;
 mod tell;

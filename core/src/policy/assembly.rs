@@ -31,7 +31,7 @@ use crate::limit::{Budget, BudgetRules, LimitStore, Rule};
 use crate::price::Prices;
 use crate::provider::objects::ObjectsMode;
 use crate::provider::{EndpointKind, Provider};
-use crate::request::{IdentitySlot, Slot};
+use crate::request::{IdentitySlot, Slot, Slots};
 use crate::syntax::json;
 
 /// The version of the document that this engine reads.
@@ -111,7 +111,7 @@ struct Members<'d> {
     credentials: Option<CredentialPolicy>,
     gateway: Result<Option<Gateway>, Noted>,
     providers: Vec<Provider>,
-    slots: Vec<Slot>,
+    slots: Slots,
     rate_limit: Option<Rule>,
     metering: Option<MeteringPolicy>,
     prices: Prices,
@@ -200,6 +200,7 @@ impl<'d> Members<'d> {
         let providers =
             providers::read(fields.optional("providers").as_ref(), &offer, gateway_credential, objects);
         let slots = fields.optional("slots").map_or_else(|| Slot::ALL.to_vec(), |node| read_slots(&node));
+        let second = fields.optional("second_credential").and_then(|node| node.choice(&SECOND_CREDENTIAL));
         let (tokens, registry) = (fields.optional("tokens"), fields.optional("registry"));
         let rate_limit = fields.optional("rate_limit").and_then(|node| rate_limit::read_rule(&node));
         let metering = fields.optional("metering").and_then(|node| MeteringPolicy::read(&node));
@@ -222,7 +223,7 @@ impl<'d> Members<'d> {
             credentials,
             gateway,
             providers,
-            slots,
+            slots: Slots::new(slots, second.unwrap_or(false)),
             rate_limit,
             metering,
             prices,
@@ -364,6 +365,9 @@ impl Policy {
         }
     }
 }
+
+/// Words for a second credential, each with whether it is refused.
+const SECOND_CREDENTIAL: [(&str, bool); 2] = [("remove", false), ("refuse", true)];
 
 fn read_slots(node: &Node<'_>) -> Vec<Slot> {
     let names = Slot::ALL.map(|slot| (slot.name(), slot));

@@ -21,10 +21,17 @@ fn read_origins(node: &Node<'_>) -> Origins {
     if names == ["*"] {
         return Origins::Any;
     }
+    // Pages of apps and of extensions have schemes of their own: `app://obsidian.md`, `tauri://localhost`.
+    let is_scheme = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_lowercase())
+            && text.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.')
+            })
+    };
     let is_origin = |text: &str| {
-        let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        host.is_some_and(|host| {
-            !host.is_empty()
+        text.split_once("://").is_some_and(|(scheme, host)| {
+            is_scheme(scheme)
+                && !host.is_empty()
                 && host.bytes().all(|byte| {
                     byte.is_ascii_graphic() && !matches!(byte, b'/' | b'*' | b'?' | b'#' | b'@' | b',')
                 })

@@ -22,7 +22,7 @@ use crate::limit::{BudgetRules, Rule};
 use crate::price::Prices;
 use crate::provider::model::is_named_by_models;
 use crate::provider::{Claim, EndpointKind, KeyPolicy, Provider};
-use crate::request::{RequestHead, Slot};
+use crate::request::{RequestHead, Slots};
 
 /// A checked policy. The secrets it names are not in it.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub struct Policy {
     pub(crate) credentials: CredentialPolicy,
     pub(crate) providers: Vec<Provider>,
     pub(crate) gateway: Option<Gateway>,
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) slots: Slots,
 }
 
 /// The reason why requests are not forwarded to a provider.

@@ -14,6 +14,7 @@ use super::status::StatusPolicy;
 use crate::base::UnixTime;
 use crate::identity::jwt::{Issuer, IssuerRule, Principals};
 use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::provider::facts::of_slot;
 use crate::provider::{EndpointKind, Endpoints, Provider, table};
 use crate::request::Slot;
 
@@ -223,8 +224,8 @@ impl Policy {
     fn lint_slots(&self, findings: &mut Findings) {
         for name in [table::ANTHROPIC, table::GEMINI, table::OPENAI] {
             let is_enabled = self.provider_names().any(|enabled| enabled == name);
-            let mut of_provider = Slot::ALL.into_iter().filter(|slot| table::of_slot(*slot) == name);
-            if is_enabled && !of_provider.any(|slot| self.slots.contains(&slot)) {
+            let mut of_provider = Slot::ALL.into_iter().filter(|slot| of_slot(*slot) == name);
+            if is_enabled && !of_provider.any(|slot| self.slots.has(slot)) {
                 findings.add_with(Lint::SlotLeftOut, "slots", &format!("`{name}`"));
             }
         }

@@ -63,7 +63,8 @@ impl Policy {
             "revoke": if self.ends_exchanges { "streams" } else { "requests" },
             "access_log": if self.tells_access_log { "values" } else { "none" },
             "broker": self.broker.as_ref().map(broker),
-            "slots": self.slots.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
+            "slots": self.slots.order.iter().map(|slot| slot.name()).collect::<Vec<_>>(),
+            "second_credential": if self.slots.refuses_second { "refuse" } else { "remove" },
         })
     }
 

@@ -8,8 +8,9 @@ use super::reader::{Fields, NAME_EXPECTED, Node, is_header_name, is_name};
 use super::status::StatusPolicy;
 use super::{bindings, endpoints};
 use crate::policy::duration::duration_within;
+use crate::provider::facts::endpoints_of;
 use crate::provider::objects::ObjectsMode;
-use crate::provider::table::{ADDED, ANTHROPIC, BUILT_IN, BuiltIn, endpoints_of};
+use crate::provider::table::{ADDED, ANTHROPIC, BUILT_IN, BuiltIn};
 use crate::provider::{AuthStyle, Dialect, EndpointKind, Endpoints, KeyPool, OPENAI, Provider};
 use crate::secret::{BEARER, TOKEN};
 use crate::syntax::{BaseUrl, RequestPath};
@@ -255,7 +256,7 @@ impl<'d> Entry<'d> {
             keys: self.keys.clone().unwrap_or_else(|| KeyPool::of(id)),
             via_gateway,
             stands_for: &[],
-            endpoints: self.endpoints.clone().unwrap_or_else(|| endpoints_of(dialect)),
+            endpoints: self.endpoints.clone().unwrap_or_else(|| endpoints_of(dialect, self.url.as_ref())),
             objects: self.objects.unwrap_or(objects),
             builtin: &ADDED,
         }

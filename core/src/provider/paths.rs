@@ -2,8 +2,8 @@
 
 use super::broker::Mint;
 use super::class::{Endpoint, Endpoints};
-use super::pattern::{Methods, without_version};
-use super::table::Provider;
+use super::pattern::{Methods, below_version, without_version};
+use super::table::{AZURE, Provider};
 use crate::syntax::RequestPath;
 
 /// The mapping of a client's path to the path at an upstream.
@@ -19,9 +19,19 @@ pub(crate) struct PathMapping {
     outside: usize,
     /// Set where a version stands in front of those paths.
     is_versioned: bool,
+    /// The version that stands in front of those paths, where a client may leave it out.
+    version: Option<&'static str>,
+    /// The mapping of the paths that stand below the root of the host, where only the host is pinned.
+    at_root: Option<Box<PathMapping>>,
     /// The realtime API, where it has a place of its own.
     realtime: Option<RealtimePath>,
 }
+
+/// The paths of Azure's newer API. The others stand below the deployments.
+const AT_ROOT: &str = "/openai/v1";
+
+/// The beginnings of paths that have no version in front, at APIs that have one.
+const UNVERSIONED: [&[u8]; 4] = [b"/ws/", b"/upload/", b"/download/", b"/xai_api."];
 
 /// A realtime API over WebSocket.
 #[derive(Debug)]
@@ -42,11 +52,21 @@ impl PathMapping {
     /// Makes the mapping to a path of the provider's own host.
     pub(crate) fn at_host(provider: &Provider, path: &str, realtime: Option<RealtimePath>) -> Self {
         let native = provider.native_prefix.as_str();
+        if path.is_empty() && !native.is_empty() {
+            // The address as a console shows it: the host alone.
+            let mut mapping = Self::at_host(provider, native, realtime);
+            if provider.builtin.id == AZURE {
+                mapping.redundant_prefixes.push(AT_ROOT.to_owned());
+                mapping.at_root = Some(Box::new(Self::new(provider, String::new(), 0, None)));
+            }
+            return mapping;
+        }
         let below = path.strip_prefix(native).filter(|below| below.is_empty() || below.starts_with('/'));
         let pinned = below.unwrap_or(path);
         // An address that ends inside of the API pins the beginning of its paths.
         let inside = provider.endpoints.length_inside(pinned);
-        Self::new(provider, path.to_owned(), inside, realtime)
+        let version = provider.builtin.version.filter(|_| path == native);
+        Self { version, ..Self::new(provider, path.to_owned(), inside, realtime) }
     }
 
     /// Makes the mapping to the provider's place at a gateway, and below it to the path that the policy pins.
@@ -75,16 +95,24 @@ impl PathMapping {
             prefix,
             redundant_prefixes,
             is_versioned,
+            version: None,
+            at_root: None,
             endpoints: provider.endpoints.clone(),
             realtime,
         }
     }
 
-    /// Returns the client's path without a redundant prefix.
-    pub(crate) fn without_redundant_prefix<'a>(&self, path: &'a [u8]) -> &'a [u8] {
+    /// Returns the mapping of a client's path, and the path without a redundant prefix.
+    #[inline]
+    pub(crate) fn place<'a>(&self, path: &'a [u8]) -> (&Self, &'a [u8]) {
         let below = RequestPath { path, query: None };
-        let redundant = self.redundant_prefixes.iter().find(|prefix| below.is_under(prefix));
-        redundant.and_then(|prefix| path.strip_prefix(prefix.as_bytes())).unwrap_or(path)
+        let Some(prefix) = self.redundant_prefixes.iter().find(|prefix| below.is_under(prefix)) else {
+            return (self, path);
+        };
+        match &self.at_root {
+            Some(at_root) if prefix == AT_ROOT => (at_root, path),
+            _ => (self, path.strip_prefix(prefix.as_bytes()).unwrap_or(path)),
+        }
     }
 
     /// Returns the client's paths that may have led to this path of an upstream; none where no path leads there.
@@ -96,15 +124,81 @@ impl PathMapping {
             return vec![(*first).to_owned()];
         }
         let is_below = |rest: &&str| rest.is_empty() || rest.starts_with('/');
+        if self.at_root.is_some() && path.strip_prefix(AT_ROOT).as_ref().is_some_and(is_below) {
+            return vec![path.to_owned()];
+        }
         let Some(rest) = path.strip_prefix(&self.prefix).filter(is_below) else { return Vec::new() };
-        let with_prefix = self.redundant_prefixes.iter().map(|prefix| format!("{prefix}{rest}"));
+        let of_root = |prefix: &&String| self.at_root.is_some() && *prefix == AT_ROOT;
+        let redundant = self.redundant_prefixes.iter().filter(|prefix| !of_root(prefix));
+        let with_prefix = redundant.map(|prefix| format!("{prefix}{rest}"));
         with_prefix.chain([rest.to_owned()]).collect()
     }
 
     /// Returns the path of the provider's API, without a version, at a path of the upstream, which begins with `prefix`.
+    /// `None` where the API has a version there and the path has none: see [`PathMapping::mend`].
+    #[inline]
     pub(crate) fn endpoint<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         let path = path.get(self.outside..)?;
+        if self.is_versioned {
+            return Some(path);
+        }
+        below_version(path).or(if self.version.is_some() { None } else { Some(path) })
+    }
+
+    /// Returns the same of a path that cannot be mended.
+    pub(crate) fn endpoint_as_it_is<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        let path = path.get(self.outside..)?;
         Some(if self.is_versioned { path } else { without_version(path) })
+    }
+
+    /// Mends a path of the upstream that leads to no endpoint: where the version of the API is missing it is added, and of two
+    /// versions behind each other the last one stays. Base URLs come with the version and without it, and SDKs add it.
+    ///
+    /// A path that leads to no endpoint either way is left as it is.
+    #[cold]
+    pub(crate) fn mend(&self, methods: Methods, path: &mut Vec<u8>) {
+        let Some((pinned, rest)) = path.split_at_checked(self.prefix.len()) else { return };
+        let mended = match (below_version(rest), self.version) {
+            (None, Some(version)) if rest.len() > 1 && !UNVERSIONED.iter().any(|it| rest.starts_with(it)) => {
+                [pinned, version.as_bytes(), rest].concat()
+            }
+            (Some(below), _) if self.is_versioned || below_version(below).is_some() => {
+                [pinned, below].concat()
+            }
+            _ => return,
+        };
+        let endpoint = self.endpoint_as_it_is(&mended);
+        if endpoint.is_some_and(|endpoint| self.find(methods, endpoint).is_some()) {
+            *path = mended;
+        }
+    }
+
+    /// Returns whether each encoded slash of a client's path stands in the id of a model. The path is read in both ways in which
+    /// servers read it, and may lead to endpoints of one class only. Of a built-in API the ids that have slashes are known.
+    #[cold]
+    pub(crate) fn takes_slashes(&self, methods: Methods, path: &[u8], is_added: bool) -> bool {
+        let (mapping, rest) = self.place(path);
+        let whole = [mapping.prefix.as_bytes(), rest].concat();
+        let Some(endpoint) = mapping.endpoint_as_it_is(&whole) else { return false };
+        let (decoded, slashes) = decode_slashes(endpoint);
+        let is_plain = decoded.ends_with(b"/") == endpoint.ends_with(b"/")
+            && slashes.len() == decode_slashes(path).1.len()
+            && RequestPath::parse(&decoded).is_ok();
+        let covers = |found: &Endpoint<'_>, text: &[u8], slashes: &[usize]| {
+            let Some(model) = found.model() else { return false };
+            let begin = model.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
+            let end = begin.saturating_add(model.len());
+            slashes.iter().all(|at| (begin..end).contains(at))
+        };
+        let places_in_raw: Vec<usize> = encoded_slashes(endpoint).collect();
+        is_plain
+            && match (mapping.find(methods, endpoint), mapping.find(methods, &decoded)) {
+                (raw, Some(read)) if raw.is_none_or(|raw| raw.class == read.class) => {
+                    covers(&read, &decoded, &slashes)
+                }
+                (Some(raw), None) => is_added && covers(&raw, endpoint, &places_in_raw),
+                _ => false,
+            }
     }
 
     /// Returns the path of the provider's API, without a version, at a path of the provider's own host.
@@ -134,6 +228,25 @@ impl PathMapping {
         };
         self.realtime.as_ref().filter(is_its)
     }
+}
+
+/// Returns the places of encoded slashes in a path.
+fn encoded_slashes(path: &[u8]) -> impl Iterator<Item = usize> {
+    let places = path.windows(3).enumerate();
+    places.filter(|(_, text)| text.eq_ignore_ascii_case(b"%2f")).map(|(at, _)| at)
+}
+
+/// Decodes the encoded slashes of a path. Returns the path, and their places in it.
+pub(crate) fn decode_slashes(path: &[u8]) -> (Vec<u8>, Vec<usize>) {
+    let (mut decoded, mut places, mut from) = (Vec::with_capacity(path.len()), Vec::new(), 0);
+    for at in encoded_slashes(path) {
+        decoded.extend_from_slice(path.get(from..at).unwrap_or_default());
+        places.push(decoded.len());
+        decoded.push(b'/');
+        from = at.saturating_add(3);
+    }
+    decoded.extend_from_slice(path.get(from..).unwrap_or_default());
+    (decoded, places)
 }
 
 /// Returns whether the last segment is `v` and a number.

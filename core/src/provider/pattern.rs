@@ -56,12 +56,15 @@ pub(super) fn without_slash(path: &[u8]) -> &[u8] {
 /// Returns the path without a version in front, such as `/v1` or `/v1beta2`. A base may have it already, some gateways
 /// leave it out, and in no API does it change the class of an endpoint.
 pub(super) fn without_version(path: &[u8]) -> &[u8] {
-    let Some(rest) = path.strip_prefix(b"/") else { return path };
+    below_version(path).unwrap_or(path)
+}
+
+/// Returns the path behind the version in front of it; `None` where there is none.
+#[inline]
+pub(super) fn below_version(path: &[u8]) -> Option<&[u8]> {
+    let rest = path.strip_prefix(b"/")?;
     let end = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
-    match rest.split_at_checked(end) {
-        Some((version, below)) if is_version(version) => below,
-        _ => path,
-    }
+    rest.split_at_checked(end).filter(|(version, _)| is_version(version)).map(|(_, below)| below)
 }
 
 /// Returns whether a segment is a version: `v`, a number, and behind it nothing, or `alpha` or `beta` and maybe a number.

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use super::facts::of_slot;
 use super::table;
 use super::table::{Dialect, EndpointKind, Provider};
 use crate::request::{HeaderNames, RequestHead, Slot};
@@ -52,15 +53,22 @@ pub(crate) struct Route<'a> {
     pub(crate) path: &'a [u8],
 }
 
-/// Paths that only one provider's API has. The first that matches wins.
-const PATHS: [(&str, &str, Dialect); 6] = [
+/// Paths that only one provider's API has. The first that matches wins. A dot at the end stands before more of the segment.
+const PATHS: [(&str, &str, Dialect); 10] = [
     ("/v1/messages", table::ANTHROPIC, Dialect::Anthropic),
     ("/v1beta/openai", table::GEMINI, Dialect::OpenAi),
     ("/v1beta", table::GEMINI, Dialect::Google),
     ("/upload/v1beta", table::GEMINI, Dialect::Google),
-    (table::GEMINI_LIVE[0], table::GEMINI, Dialect::Google),
-    (table::GEMINI_LIVE[1], table::GEMINI, Dialect::Google),
+    ("/ws/google.ai.generativelanguage.", table::GEMINI, Dialect::Google),
+    ("/ws/google.cloud.aiplatform.", table::VERTEX, Dialect::Google),
+    (PROJECTS[0], table::VERTEX, Dialect::Google),
+    (PROJECTS[1], table::VERTEX, Dialect::Google),
+    ("/v1/publishers", table::VERTEX, Dialect::Google),
+    ("/v1beta1/publishers", table::VERTEX, Dialect::Google),
 ];
+
+/// Projects of Vertex AI. Other APIs have projects, too, but none below a location.
+const PROJECTS: [&str; 2] = ["/v1/projects", "/v1beta1/projects"];
 
 /// The fifth bytes of those paths, as bits.
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler")]
@@ -92,9 +100,20 @@ impl<'a> Route<'a> {
     ) -> Self {
         let (segment, rest) = path.split_first_segment();
         let is_it = |provider: &&Provider| is_segment_of(provider, segment, names.is_upgrade);
-        if let Some(provider) = segments.may_have(segment).then(|| providers.iter().find(is_it)).flatten() {
-            // The rest may speak another dialect that the provider has.
+        let is_alias =
+            |provider: &&Provider| provider.builtin.aliases.iter().any(|alias| alias.as_bytes() == segment);
+        let find = || providers.iter().find(is_it).or_else(|| providers.iter().find(is_alias));
+        if let Some(provider) = segments.may_have(segment).then(find).flatten() {
             let below = RequestPath { path: rest, query: None };
+            // The path of Azure's SDKs begins with what is another provider's segment.
+            let is_azures =
+                |other: &&Provider| other.id == table::AZURE && (other.url.is_some() || other.path.is_some());
+            let is_deployment = provider.id == table::OPENAI && below.is_under("/deployments");
+            if let Some(azure) = is_deployment.then(|| providers.iter().find(is_azures)).flatten() {
+                let dialect = azure.dialect;
+                return Self { provider: &azure.id, by: RoutedBy::Path, dialect, path: path.path };
+            }
+            // The rest may speak another dialect that the provider has.
             let dialect = by_path(&below)
                 .filter(|(id, _)| *id == provider.id || provider.builtin.endpoint != EndpointKind::Provider)
                 .map_or(provider.dialect, |(_, dialect)| dialect);
@@ -126,7 +145,8 @@ pub(crate) struct Segments {
 impl Segments {
     pub(crate) fn of(providers: &[Provider]) -> Self {
         let realtime = providers.iter().filter_map(|provider| Some(provider.builtin.realtime.as_ref()?.slug));
-        let slugs = providers.iter().map(|provider| provider.slug.as_str()).chain(realtime);
+        let aliases = providers.iter().flat_map(|provider| provider.builtin.aliases).copied();
+        let slugs = providers.iter().map(|provider| provider.slug.as_str()).chain(realtime).chain(aliases);
         Self {
             hashes: slugs.fold(0, |hashes, slug| hashes | Self::bit(slug.as_bytes())),
             has_stand_ins: providers.iter().any(|provider| !provider.stands_for.is_empty()),
@@ -155,13 +175,12 @@ fn unnamed(
     if let Some((provider, dialect)) = by_path(path) {
         return (provider, RoutedBy::Path, dialect);
     }
-    let (provider, by) = if names.has(read::ANTHROPIC_VERSION)
-        && head.values(ANTHROPIC_HEADER).next().is_some()
-    {
-        (table::ANTHROPIC, RoutedBy::Header)
-    } else {
-        slot.map_or((table::OPENAI, RoutedBy::Default), |slot| (table::of_slot(slot), RoutedBy::Slot(slot)))
-    };
+    let (provider, by) =
+        if names.has(read::ANTHROPIC_VERSION) && head.values(ANTHROPIC_HEADER).next().is_some() {
+            (table::ANTHROPIC, RoutedBy::Header)
+        } else {
+            slot.map_or((table::OPENAI, RoutedBy::Default), |slot| (of_slot(slot), RoutedBy::Slot(slot)))
+        };
     let row = table::BUILT_IN.iter().find(|row| row.id == provider);
     (provider, by, row.map_or(Dialect::OpenAi, |row| row.dialect))
 }
@@ -169,6 +188,30 @@ fn unnamed(
 fn by_path(path: &RequestPath<'_>) -> Option<(&'static str, Dialect)> {
     // The fifth byte rules out nearly every other path.
     let fifth = path.path.get(4).filter(|byte| FIFTH_BYTES & bit(**byte) != 0)?;
-    let is_it = |prefix: &str| prefix.as_bytes().get(4) == Some(fifth) && path.is_under(prefix);
+    let is_it = |prefix: &str| {
+        let begins =
+            path.is_under(prefix) || (prefix.ends_with('.') && path.path.starts_with(prefix.as_bytes()));
+        prefix.as_bytes().get(4) == Some(fifth)
+            && begins
+            && (!PROJECTS.contains(&prefix) || has_location(path))
+    };
     PATHS.iter().find(|(prefix, ..)| is_it(prefix)).map(|(_, provider, dialect)| (*provider, *dialect))
+}
+
+/// Returns whether a path of projects leads below a location.
+fn has_location(path: &RequestPath<'_>) -> bool {
+    path.path.split(|byte| *byte == b'/').nth(4) == Some(b"locations")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::table::BUILT_IN;
+
+    #[test]
+    fn no_alias_makes_the_first_segment_of_most_paths_be_looked_up() {
+        for name in BUILT_IN.iter().flat_map(|row| row.aliases) {
+            assert_ne!(Segments::bit(name.as_bytes()), Segments::bit(b"v1"), "{name}");
+        }
+    }
 }

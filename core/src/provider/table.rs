@@ -9,7 +9,6 @@ use super::broker::{self, Brokered};
 use super::class::{Endpoints, Rows};
 use super::endpoints;
 use super::objects::ObjectsMode;
-use crate::request::Slot;
 use crate::secret::{BEARER, TOKEN};
 use crate::syntax::BaseUrl;
 
@@ -135,6 +134,9 @@ impl KeyPool {
 pub(crate) const OPENAI: &str = "openai";
 pub(crate) const ANTHROPIC: &str = "anthropic";
 pub(crate) const GEMINI: &str = "gemini";
+pub(crate) const VERTEX: &str = "google-vertex-ai";
+pub(crate) const AZURE: &str = "azure-openai";
+pub(super) const ELEVENLABS: &str = "elevenlabs";
 
 /// A row of the built-in table.
 #[derive(Debug)]
@@ -142,15 +144,20 @@ pub(crate) struct BuiltIn {
     pub(crate) id: &'static str,
     /// The segment; empty for the gateway's root.
     pub(crate) slug: &'static str,
+    /// Other first segments by which a client may name it, where no provider of the policy has them.
+    pub(crate) aliases: &'static [&'static str],
     pub(crate) dialect: Dialect,
     /// The header that carries the key; `None` is `Authorization`.
     header: Option<&'static str>,
     /// The scheme of `Authorization`.
     scheme: &'static str,
     /// The host of its API. `None` where each customer has another, or none exists.
-    host: Option<&'static str>,
+    pub(super) host: Option<&'static str>,
     /// The prefix of its paths at that host, and not at the gateway.
     pub(crate) native_prefix: &'static str,
+    /// The version in front of its paths at that host, for a client that leaves it out. `None` where some paths have another
+    /// or none.
+    pub(crate) version: Option<&'static str>,
     pub(crate) endpoint: EndpointKind,
     pub(crate) key: KeyPolicy,
     /// Set where Cloudflare bills for the provider.
@@ -168,11 +175,13 @@ pub(crate) struct BuiltIn {
 const PLAIN: BuiltIn = BuiltIn {
     id: "",
     slug: "",
+    aliases: &[],
     dialect: Dialect::OpenAi,
     header: None,
     scheme: BEARER,
     host: None,
     native_prefix: "",
+    version: None,
     endpoint: EndpointKind::Provider,
     key: KeyPolicy::OfMode,
     unified_billing: false,
@@ -186,6 +195,11 @@ const fn plain(slug: &'static str, host: &'static str, endpoints: &'static [Rows
     BuiltIn { id: slug, slug, host: Some(host), endpoints, ..PLAIN }
 }
 
+/// Like [`plain`], with `/v1` in front of every path.
+const fn v1(slug: &'static str, host: &'static str, endpoints: &'static [Rows]) -> BuiltIn {
+    BuiltIn { version: Some("/v1"), ..plain(slug, host, endpoints) }
+}
+
 /// The built-in knowledge of a provider that a policy adds: nothing.
 pub(crate) static ADDED: BuiltIn = BuiltIn { unified_billing: true, ..PLAIN };
 
@@ -195,16 +209,17 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
         unified_billing: true,
         realtime: Some(Realtime { slug: "openai", native: &["/v1/realtime", "/realtime"], key: None }),
         brokered: Some(&broker::OPENAI),
-        ..plain(OPENAI, "api.openai.com", &endpoints::OPENAI)
+        ..v1(OPENAI, "api.openai.com", &endpoints::OPENAI)
     },
     BuiltIn {
         dialect: Dialect::Anthropic,
         header: Some("x-api-key"),
         unified_billing: true,
-        ..plain(ANTHROPIC, "api.anthropic.com", &endpoints::ANTHROPIC)
+        ..v1(ANTHROPIC, "api.anthropic.com", &endpoints::ANTHROPIC)
     },
     BuiltIn {
         id: GEMINI,
+        aliases: &[GEMINI],
         dialect: Dialect::Google,
         header: Some("x-goog-api-key"),
         unified_billing: true,
@@ -217,13 +232,15 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
         ..plain("google-ai-studio", "generativelanguage.googleapis.com", &endpoints::GEMINI)
     },
     BuiltIn {
+        aliases: &["vertex-ai"],
         dialect: Dialect::Google,
         unified_billing: true,
-        ..plain("google-vertex-ai", "aiplatform.googleapis.com", &endpoints::VERTEX)
+        ..v1(VERTEX, "aiplatform.googleapis.com", &endpoints::VERTEX)
     },
     BuiltIn {
-        id: "azure-openai",
-        slug: "azure-openai",
+        id: AZURE,
+        slug: AZURE,
+        aliases: &["azure"],
         header: Some("api-key"),
         native_prefix: "/openai/deployments",
         host_in_path: true,
@@ -246,23 +263,27 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
     },
     BuiltIn { native_prefix: "/api", ..plain("openrouter", "openrouter.ai", &endpoints::OPENROUTER) },
     BuiltIn {
+        aliases: &["xai"],
         unified_billing: true,
         brokered: Some(&broker::GROK),
-        ..plain("grok", "api.x.ai", &endpoints::GROK)
+        ..v1("grok", "api.x.ai", &endpoints::GROK)
     },
-    plain("mistral", "api.mistral.ai", &endpoints::MISTRAL),
+    v1("mistral", "api.mistral.ai", &endpoints::MISTRAL),
     plain("deepseek", "api.deepseek.com", &endpoints::DEEPSEEK),
-    plain("perplexity-ai", "api.perplexity.ai", &endpoints::PERPLEXITY),
+    BuiltIn {
+        aliases: &["perplexity"],
+        ..plain("perplexity-ai", "api.perplexity.ai", &endpoints::PERPLEXITY)
+    },
     plain("cerebras", "api.cerebras.ai", &endpoints::CEREBRAS),
     plain("cohere", "api.cohere.com", &endpoints::COHERE),
     plain("fireworks", "api.fireworks.ai", &endpoints::FIREWORKS),
     plain("huggingface", "router.huggingface.co", &endpoints::HUGGINGFACE),
     plain("replicate", "api.replicate.com", &endpoints::REPLICATE),
-    plain("baseten", "inference.baseten.co", &endpoints::BASETEN),
+    v1("baseten", "inference.baseten.co", &endpoints::BASETEN),
     BuiltIn {
         header: Some("xi-api-key"),
         realtime: Some(Realtime { slug: "elevenlabs", native: &["/v1/convai/conversation"], key: None }),
-        ..plain("elevenlabs", "api.elevenlabs.io", &endpoints::ELEVENLABS)
+        ..plain(ELEVENLABS, "api.elevenlabs.io", &endpoints::ELEVENLABS)
     },
     BuiltIn {
         header: Some("x-api-key"),
@@ -317,34 +338,6 @@ pub(crate) const GEMINI_LIVE: [&str; 2] = [
     "/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
 ];
 
-/// Providers whose streams tell their usage unasked, or that may refuse `stream_options`.
-const TELL_USAGE: [&str; 5] = ["mistral", "perplexity-ai", "cohere", "openrouter", ANTHROPIC];
-
-/// Returns whether a provider's streams in OpenAI's form tell their usage only if asked.
-pub(crate) fn tells_usage_if_asked(id: &str) -> bool {
-    !TELL_USAGE.contains(&id)
-}
-
-/// Returns the host of a built-in provider's API; `None` where each customer has another, or none exists.
-#[must_use]
-pub fn own_host(id: &str) -> Option<&'static str> {
-    BUILT_IN.iter().find(|row| row.id == id)?.host
-}
-
-/// Returns whether a provider of this name is an endpoint of a gateway, so that only policies with the gateway have it.
-pub fn is_of_gateway(name: &str) -> bool {
-    BUILT_IN.iter().any(|row| row.id == name && row.endpoint != EndpointKind::Provider)
-}
-
-/// Returns the endpoints of the built-in API that has this dialect.
-pub(crate) fn endpoints_of(dialect: Dialect) -> Endpoints {
-    match dialect {
-        Dialect::OpenAi => Endpoints::BuiltIn(&endpoints::OPENAI, Some(&broker::OPENAI)),
-        Dialect::Anthropic => Endpoints::BuiltIn(&endpoints::ANTHROPIC, None),
-        Dialect::Google => Endpoints::BuiltIn(&endpoints::GEMINI, None),
-    }
-}
-
 impl BuiltIn {
     /// Returns the endpoints of its API.
     pub(crate) const fn endpoints(&self) -> Endpoints {
@@ -370,15 +363,6 @@ impl AuthStyle {
     /// Returns the provider's own header; `None` where it uses `Authorization`.
     pub(crate) fn own_header(&self) -> Option<&str> {
         if let Self::Header(name) = self { Some(name) } else { None }
-    }
-}
-
-/// Returns the provider whose SDKs use a slot. The slot decides only where neither segment, path nor header does.
-pub(crate) const fn of_slot(slot: Slot) -> &'static str {
-    match slot {
-        Slot::XApiKey => ANTHROPIC,
-        Slot::XGoogApiKey | Slot::QueryKey | Slot::UploadId => GEMINI,
-        Slot::ApiKey | Slot::Authorization | Slot::Subprotocol => OPENAI,
     }
 }
 

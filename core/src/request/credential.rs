@@ -1,4 +1,4 @@
-//! The credential a caller presents: the first non-empty slot in the policy's order.
+//! The credential a caller presents: the first non-empty slot in the policy's order, and the one beside it.
 //!
 //! A slot with two values is refused, never read first-wins or last-wins: a proxy in front or behind may choose the
 //! other one. The rule holds for every slot that the policy judges, not only for the chosen one.
@@ -10,7 +10,7 @@ use percent_encoding::percent_decode;
 
 use super::head::RequestHead;
 use super::names::HeaderNames;
-use super::slot::Slot;
+use super::slot::{Slot, Slots};
 use crate::base::Digest;
 use crate::base::bytes::is_one_element;
 use crate::syntax::{RequestPath, query, subprotocol};
@@ -27,43 +27,104 @@ pub(crate) struct Credential<'a> {
     pub(crate) known: Option<Digest>,
 }
 
+/// Parts of a request in which its credential may be. `known` returns the digest of a token that was verified before, and
+/// that is one element of a list.
+#[derive(Clone, Copy)]
+pub(crate) struct Places<'a, 'r> {
+    pub(crate) head: &'r RequestHead<'a>,
+    pub(crate) names: &'r HeaderNames,
+    pub(crate) path: &'r RequestPath<'a>,
+    pub(crate) known: &'r dyn Fn(&[u8]) -> Option<Digest>,
+}
+
 /// Finds the first credential of the slots, in order. All slots are looked at, so that an ambiguity in a later one
-/// counts. `known` returns the digest of a token that was verified before, and that is one element of a list.
+/// counts.
 ///
-/// The error is a slot that does not hold exactly one credential.
-pub(crate) fn find<'a>(
-    slots: &[Slot],
-    head: &RequestHead<'a>,
-    names: &HeaderNames,
-    path: &RequestPath<'a>,
-    known: &dyn Fn(&[u8]) -> Option<Digest>,
-) -> Result<Option<Credential<'a>>, Slot> {
-    let mut found = None;
-    let of_bearer = Cell::new(None);
-    // A long token is not searched for commas where all of it was seen before.
-    let is_known = |token: &[u8]| {
-        of_bearer.set(known(token));
-        of_bearer.get().is_some()
+/// The error is a slot that does not hold exactly one credential, or a second one that the policy refuses.
+pub(crate) fn find<'a>(slots: &Slots, places: &Places<'a, '_>) -> Result<Option<Credential<'a>>, Slot> {
+    let filled = slots.bits & places.names.filled(places.path.query.is_some());
+    // Nearly every request has this slot only.
+    let found = if filled == Slot::Authorization.bit() {
+        places.find_in(Slot::Authorization).map_err(|Ambiguous| Slot::Authorization)?
+    } else {
+        find_first(slots, filled, places)?
     };
-    for slot in slots.iter().copied().filter(|slot| names.may_fill(*slot)) {
-        let token = match slot {
-            Slot::XApiKey => only(head.values("x-api-key")).map(|token| token.map(Cow::Borrowed)),
-            Slot::XGoogApiKey => only(head.values("x-goog-api-key")).map(|token| token.map(Cow::Borrowed)),
-            Slot::ApiKey => only(head.values("api-key")).map(|token| token.map(Cow::Borrowed)),
-            Slot::Authorization => bearer(head, names, &is_known).map(|token| token.map(Cow::Borrowed)),
-            Slot::QueryKey => query_value(path, query::KEY),
-            Slot::UploadId => Ok(None),
-            Slot::Subprotocol => subprotocol_key(head).map(|token| token.map(Cow::Borrowed)),
-        };
-        if let (None, Some(token)) = (&found, token.map_err(|Ambiguous| slot)?) {
-            let known = if slot == Slot::Authorization { of_bearer.get() } else { known(&token) };
-            found = Some(Credential { slot, token, known });
-        }
-    }
     match found {
-        None => upload_id(path).map_err(|Ambiguous| Slot::UploadId),
+        None => upload_id(places.path).map_err(|Ambiguous| Slot::UploadId),
         found => Ok(found),
     }
+}
+
+fn find_first<'a>(
+    slots: &Slots,
+    filled: u16,
+    places: &Places<'a, '_>,
+) -> Result<Option<Credential<'a>>, Slot> {
+    let mut found: Option<Credential<'a>> = None;
+    for slot in slots.order.iter().copied().filter(|slot| slot.bit() & filled != 0) {
+        let Some(next) = places.find_in(slot).map_err(|Ambiguous| slot)? else { continue };
+        match &found {
+            Some(first) if slots.refuses_second && first.token != next.token => return Err(slot),
+            Some(_) => {}
+            None => found = Some(next),
+        }
+    }
+    Ok(found)
+}
+
+/// Finds the credential beside the first one; `None` unless the slots hold exactly two different credentials.
+#[cold]
+pub(crate) fn find_second<'a>(slots: &Slots, places: &Places<'a, '_>) -> Option<Credential<'a>> {
+    let filled = slots.bits & places.names.filled(places.path.query.is_some());
+    let filled = slots.order.iter().copied().filter(|slot| slot.bit() & filled != 0);
+    let mut found = filled.filter_map(|slot| places.find_in(slot).ok().flatten());
+    let first = found.next()?;
+    let mut others = found.filter(|other| other.token != first.token);
+    let second = others.next()?;
+    others.all(|other| other.token == second.token).then_some(second)
+}
+
+impl<'a> Places<'a, '_> {
+    /// Finds the one credential of a slot.
+    #[inline]
+    fn find_in(&self, slot: Slot) -> Result<Option<Credential<'a>>, Ambiguous> {
+        let Self { head, names, path, known } = *self;
+        let token = match slot {
+            Slot::Authorization => return in_authorization(head, names, known),
+            Slot::XApiKey => only(head.values("x-api-key"))?.map(Cow::Borrowed),
+            Slot::XGoogApiKey => only(head.values("x-goog-api-key"))?.map(Cow::Borrowed),
+            Slot::ApiKey => only(head.values("api-key"))?.map(Cow::Borrowed),
+            Slot::XiApiKey => only(head.values("xi-api-key"))?.map(Cow::Borrowed),
+            Slot::QueryKey => query_value(path, query::KEY)?,
+            Slot::QueryApiKey => query_values(path, &["api-key", "xi-api-key"])?,
+            Slot::QueryAccessToken => query_values(path, &["access-token"])?,
+            Slot::Subprotocol => {
+                only(subprotocol::tokens(head.values("sec-websocket-protocol")))?.map(Cow::Borrowed)
+            }
+            Slot::UploadId => None,
+        };
+        Ok(token.map(|token| Credential { slot, known: known(&token), token }))
+    }
+}
+
+#[inline]
+fn in_authorization<'a>(
+    head: &RequestHead<'a>,
+    names: &HeaderNames,
+    known: &dyn Fn(&[u8]) -> Option<Digest>,
+) -> Result<Option<Credential<'a>>, Ambiguous> {
+    let found = Cell::new(None);
+    // A long token is not searched for commas where all of it was seen before.
+    let is_known = |token: &[u8]| {
+        found.set(known(token));
+        found.get().is_some()
+    };
+    let token = bearer(head, names, &is_known)?;
+    Ok(token.map(|token| Credential {
+        slot: Slot::Authorization,
+        token: Cow::Borrowed(token),
+        known: found.get(),
+    }))
 }
 
 /// Finds the sealed id of an upload, for a path of uploads.
@@ -94,8 +155,11 @@ pub(crate) fn only<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Option<&
     }
 }
 
-/// Finds a Bearer token (RFC 6750 section 2.1). Another scheme is no credential of ours, and the slot counts as absent;
-/// beside a Bearer it makes the slot ambiguous.
+/// The schemes of `Authorization` before a token: that of RFC 6750 section 2.1, and Deepgram's.
+const SCHEMES: [&str; 2] = ["Bearer", "Token"];
+
+/// Finds the token of `Authorization`. Another scheme is no credential of ours, and the slot counts as absent; beside a
+/// token it makes the slot ambiguous.
 fn bearer<'a>(
     head: &RequestHead<'a>,
     names: &HeaderNames,
@@ -118,9 +182,12 @@ fn bearer<'a>(
 
 /// Returns the text after the scheme, which may be empty; `None` for another scheme.
 fn bearer_token(element: &[u8]) -> Option<&[u8]> {
-    let (scheme, token) = element.split_at_checked("Bearer".len())?;
-    let ends = token.first().is_none_or(u8::is_ascii_whitespace);
-    (ends && scheme.eq_ignore_ascii_case(b"Bearer")).then_some(token)
+    let behind = |scheme: &str| {
+        let (start, token) = element.split_at_checked(scheme.len())?;
+        let ends = token.first().is_none_or(u8::is_ascii_whitespace);
+        (ends && start.eq_ignore_ascii_case(scheme.as_bytes())).then_some(token)
+    };
+    SCHEMES.into_iter().find_map(behind)
 }
 
 /// Returns the non-empty elements of a list that may stand on several lines (RFC 9110 section 5.6.1).
@@ -136,13 +203,21 @@ fn elements<'a>(lines: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &
 #[inline]
 fn query_value<'a>(path: &RequestPath<'a>, name: &'static str) -> Result<Option<Cow<'a, [u8]>>, Ambiguous> {
     let Some(query) = path.query else { return Ok(None) };
-    let Some(value) = only(query::values(query, name))? else { return Ok(None) };
-    if value.contains(&b'%') {
-        return Ok(Some(Cow::Owned(percent_decode(value).collect())));
-    }
-    Ok(Some(Cow::Borrowed(value)))
+    Ok(only(query::values(query, name))?.map(decoded))
 }
 
-fn subprotocol_key<'a>(head: &RequestHead<'a>) -> Result<Option<&'a [u8]>, Ambiguous> {
-    only(head.values("sec-websocket-protocol").flat_map(subprotocol::tokens))
+/// Returns the one value of the parameters of these names, in any spelling.
+fn query_values<'a>(
+    path: &RequestPath<'a>,
+    names: &'static [&'static str],
+) -> Result<Option<Cow<'a, [u8]>>, Ambiguous> {
+    let Some(query) = path.query else { return Ok(None) };
+    Ok(only(query::values_in_any_spelling(query, names))?.map(decoded))
+}
+
+fn decoded(value: &[u8]) -> Cow<'_, [u8]> {
+    if value.contains(&b'%') {
+        return Cow::Owned(percent_decode(value).collect());
+    }
+    Cow::Borrowed(value)
 }

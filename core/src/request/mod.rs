@@ -18,4 +18,5 @@ pub(crate) use self::names::HeaderNames;
 pub use self::pseudo::{HeadFields, MisplacedPseudoHeader};
 pub(crate) use self::request_id::request_id;
 pub use self::slot::Slot;
+pub(crate) use self::slot::Slots;
 pub(crate) use self::sought::stands_in;

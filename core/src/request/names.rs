@@ -1,7 +1,6 @@
 //! The names of a request's headers, judged in one walk: most headers concern nothing here, and are not looked at again.
 
 use super::head::{Header, RequestHead};
-use super::slot::Slot;
 use crate::syntax::{HeaderName, read};
 
 /// The names of the headers of one request.
@@ -100,16 +99,11 @@ impl HeaderNames {
         self.read & header != 0
     }
 
-    /// Returns whether a slot may hold something. Only headers are looked at.
-    pub(crate) fn may_fill(&self, slot: Slot) -> bool {
-        match slot {
-            Slot::XApiKey => self.has(read::X_API_KEY),
-            Slot::XGoogApiKey => self.has(read::X_GOOG_API_KEY),
-            Slot::ApiKey => self.has(read::API_KEY),
-            Slot::Authorization => self.has(read::AUTHORIZATION),
-            Slot::QueryKey | Slot::UploadId => true,
-            Slot::Subprotocol => self.is_upgrade && self.has(read::SUBPROTOCOL),
-        }
+    /// Returns the bits of the slots that may hold something, see [`Slot::bit`](super::slot::Slot::bit).
+    #[inline]
+    pub(crate) fn filled(&self, has_query: bool) -> u16 {
+        let subprotocol = if self.is_upgrade { 0 } else { read::SUBPROTOCOL };
+        (self.read & !subprotocol) | if has_query { read::QUERY } else { 0 }
     }
 }
 
@@ -143,7 +137,7 @@ mod tests {
                 let others = found.into_iter().filter(|(is_reserved, _)| !is_reserved).map(|(_, at)| at);
                 assert!(others.eq(beyond(place)), "{place}");
                 assert!(places(&names, &head, LONG_BYTES - 1).into_iter().map(|(_, at)| at).eq(0..count));
-                assert!(names.may_fill(Slot::XApiKey) && !names.may_fill(Slot::ApiKey) && !names.is_upgrade);
+                assert!(names.filled(false) == read::X_API_KEY && !names.is_upgrade);
 
                 let headers = with(Header { name: b"x", value: &long });
                 let head = RequestHead::new(b"GET", b"/", &headers);

@@ -30,9 +30,11 @@ pub enum PathError {
     ForbiddenByte,
     /// A `%` that is not followed by two hexadecimal digits.
     BrokenEscape,
-    /// An escape that some decoders read as part of the path's structure. It stands for a slash, backslash, dot,
-    /// percent sign, `?`, `#`, `;`, a control character, or a byte that no UTF-8 has.
+    /// An escape that some decoders read as part of the path's structure. It stands for a backslash, dot, percent sign, `?`,
+    /// `#`, `;`, a control character, or a byte that no UTF-8 has.
     AmbiguousEscape,
+    /// An escape that stands for a slash, where no id of a model stands.
+    EncodedSlash,
     /// A `.` or `..` segment.
     DotSegment,
     /// An empty segment: `//`.
@@ -52,6 +54,7 @@ impl fmt::Display for PathError {
             Self::ForbiddenByte => "the path has a character that no path may have",
             Self::BrokenEscape => "the path has a `%` without two hexadecimal digits",
             Self::AmbiguousEscape => "the path has an escape that could be read as part of its structure",
+            Self::EncodedSlash => "the path has an encoded slash outside of a model's id",
             Self::DotSegment => "the path has a `.` or `..` segment",
             Self::EmptySegment => "the path has an empty segment (`//`)",
             Self::PathParameter => "the path has a `;`",
@@ -63,7 +66,19 @@ impl<'a> RequestPath<'a> {
     /// The path `/`, which names no provider.
     pub(crate) const ROOT: Self = Self { path: b"/", query: None };
 
+    /// Parses a target.
+    #[inline]
     pub(crate) fn parse(target: &'a [u8]) -> Result<Self, PathError> {
+        Self::parse_with(target, false)
+    }
+
+    /// Parses a target that may have encoded slashes. Its caller has to judge where they stand.
+    pub(crate) fn parse_with_slashes(target: &'a [u8]) -> Result<Self, PathError> {
+        Self::parse_with(target, true)
+    }
+
+    #[inline]
+    fn parse_with(target: &'a [u8], with_slashes: bool) -> Result<Self, PathError> {
         match target.first() {
             None => return Err(PathError::Missing),
             Some(b'/') => {}
@@ -75,7 +90,7 @@ impl<'a> RequestPath<'a> {
             _ => {
                 let mut halves = target.splitn(2, |byte| *byte == b'?');
                 let path = halves.next().unwrap_or_default();
-                judge_path(path)?;
+                judge_path(path, with_slashes)?;
                 (path, halves.next())
             }
         };
@@ -138,13 +153,15 @@ fn plain_length(target: &[u8]) -> usize {
     target.iter().position(is_odd).unwrap_or(target.len())
 }
 
-fn judge_path(path: &[u8]) -> Result<(), PathError> {
+fn judge_path(path: &[u8], with_slashes: bool) -> Result<(), PathError> {
     let mut rest = path;
     loop {
         rest = match rest {
             [] => break,
             [b'%', high, low, tail @ ..] => match unescape(*high, *low).ok_or(PathError::BrokenEscape)? {
-                b'/' | b'\\' | b'.' | b'%' | b'?' | b'#' | b';' | 0..=0x1f | 0x7f => {
+                b'/' if with_slashes => tail,
+                b'/' => return Err(PathError::EncodedSlash),
+                b'\\' | b'.' | b'%' | b'?' | b'#' | b';' | 0..=0x1f | 0x7f => {
                     return Err(PathError::AmbiguousEscape);
                 }
                 // No UTF-8 has these bytes; lenient decoders read `%C0%AE` as a dot.
@@ -199,7 +216,7 @@ mod tests {
             ("/./v1", PathError::DotSegment),
             ("/v1/%2e%2e/x", PathError::AmbiguousEscape),
             ("/v1/.%2E/x", PathError::AmbiguousEscape),
-            ("/v1%2fmodels", PathError::AmbiguousEscape),
+            ("/v1%2fmodels", PathError::EncodedSlash),
             ("/v1%5Cmodels", PathError::AmbiguousEscape),
             ("/v1%252fmodels", PathError::AmbiguousEscape),
             ("/v1%00", PathError::AmbiguousEscape),

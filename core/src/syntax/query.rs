@@ -6,6 +6,7 @@
 use percent_encoding::percent_decode;
 
 use super::reserved::is_reserved_parameter;
+use super::spelling::normal_byte;
 
 /// The auth slot of Google's APIs.
 pub(crate) const KEY: &str = "key";
@@ -16,6 +17,18 @@ pub(crate) const UPLOAD_ID: &str = "upload_id";
 pub(crate) fn values<'q>(query: &'q [u8], own: &'static str) -> impl Iterator<Item = &'q [u8]> {
     parameters(query)
         .filter(move |(_, parameter)| is_named(parameter, own))
+        .map(|(_, parameter)| value(parameter))
+}
+
+/// Returns the values of the parameters of these names, in any spelling, still encoded, in order.
+pub(crate) fn values_in_any_spelling<'q>(
+    query: &'q [u8],
+    names: &'static [&'static str],
+) -> impl Iterator<Item = &'q [u8]> {
+    let is_it =
+        |parameter: &[u8], own: &str| percent_decode(name(parameter)).map(normal_byte).eq(own.bytes());
+    parameters(query)
+        .filter(move |(_, parameter)| names.iter().any(|own| is_it(parameter, own)))
         .map(|(_, parameter)| value(parameter))
 }
 

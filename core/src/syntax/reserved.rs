@@ -35,27 +35,36 @@ pub(crate) mod read {
     pub(crate) const UPGRADE: u16 = 1 << 8;
     pub(crate) const ORIGIN: u16 = 1 << 9;
     pub(crate) const ANTHROPIC_VERSION: u16 = 1 << 10;
+    pub(crate) const XI_API_KEY: u16 = 1 << 11;
+    /// No header: set where the request has a query.
+    pub(crate) const QUERY: u16 = 1 << 12;
 }
 
 const fn row(name: &'static str, places: u16) -> Row {
     Row { name, places, hash: hash(name.as_bytes()) }
 }
 
-const ROWS: [Row; 60] = by_hash([
+const ROWS: [Row; 75] = by_hash([
     // Credentials.
-    row("authorization", HEADER | QUERY | read::AUTHORIZATION),
+    row("authorization", HEADER | QUERY | SUBPROTOCOL | read::AUTHORIZATION),
     row("proxy-authorization", HEADER),
     row("cookie", HEADER),
-    row("api-key", HEADER | QUERY | read::API_KEY),
+    row("api-key", HEADER | QUERY | SUBPROTOCOL | read::API_KEY),
+    row("apikey", HEADER | QUERY),
     row("x-api-key", HEADER | QUERY | read::X_API_KEY),
     row("key", QUERY),
+    row("$key", QUERY),
     row("token", QUERY),
-    row("access-token", QUERY),
+    row("access-token", QUERY | SUBPROTOCOL),
+    row("$access-token", QUERY),
+    row("auth-token", QUERY),
+    row("bearer-token", QUERY),
     row("oauth-token", QUERY),
+    row("client-secret", QUERY),
     row("x-forwarded-access-token", HEADER),
     row("x-goog-api-key", HEADER | QUERY | read::X_GOOG_API_KEY),
     row("x-goog-iam-authorization-token", HEADER),
-    row("xi-api-key", HEADER | QUERY | SUBPROTOCOL),
+    row("xi-api-key", HEADER | QUERY | SUBPROTOCOL | read::XI_API_KEY),
     row("single-use-token", QUERY),
     row("fal-api-key", SUBPROTOCOL),
     row("openai-insecure-api-key", SUBPROTOCOL),
@@ -82,6 +91,7 @@ const ROWS: [Row; 60] = by_hash([
     row("x-goog-quota-user", HEADER),
     row("$userproject", QUERY),
     row("quotauser", QUERY),
+    row("$quotauser", QUERY),
     row("userip", QUERY),
     row("x-hf-bill-to", HEADER),
     row("x-fireworks-account-id", HEADER),
@@ -100,12 +110,21 @@ const ROWS: [Row; 60] = by_hash([
     row("$httpmethod", QUERY),
     row("httpheaders", QUERY),
     row("httpmethod", QUERY),
+    // Headers in which a browser tells of its page. Its access ends here, and some providers refuse requests of pages.
+    row("origin", HEADER | read::ORIGIN),
+    row("referer", HEADER),
+    row("sec-fetch-dest", HEADER),
+    row("sec-fetch-mode", HEADER),
+    row("sec-fetch-site", HEADER),
+    row("sec-fetch-storage-access", HEADER),
+    row("sec-fetch-user", HEADER),
+    row("access-control-request-headers", HEADER),
+    row("access-control-request-method", HEADER),
     // The older names of two of the Cloudflare AI Gateway's controls.
     row("cf-cache-ttl", HEADER),
     row("cf-skip-cache", HEADER),
     // Headers that are read, and that are not reserved.
     row("anthropic-version", read::ANTHROPIC_VERSION),
-    row("origin", read::ORIGIN),
     row("sec-websocket-protocol", read::SUBPROTOCOL),
     row("upgrade", read::UPGRADE),
 ]);
@@ -246,7 +265,7 @@ pub(super) fn is_reserved_parameter(name: &[u8]) -> bool {
 pub(super) fn is_reserved_subprotocol(entry: &[u8]) -> bool {
     let is_at = |part: &[u8], name: &str| {
         part.split_at_checked(name.len())
-            .is_some_and(|(start, rest)| rest == b"." && start.eq_ignore_ascii_case(name.as_bytes()))
+            .is_some_and(|(start, rest)| rest == b"." && is_spelling_of(start, name))
     };
     let has = |row: &Row| entry.windows(row.name.len().saturating_add(1)).any(|part| is_at(part, row.name));
     ROWS.iter().any(|row| row.places & SUBPROTOCOL != 0 && has(row))

@@ -11,10 +11,19 @@ const TOKEN_PREFIXES: [&str; 2] = ["openai-insecure-api-key.", "xai-client-secre
 /// Entries behind which the next one is a credential (Deepgram's API for browsers).
 const SCHEMES: [&str; 2] = ["token", "bearer"];
 
-/// Returns the proxy tokens among the entries of one header value.
-pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    entries(value)
-        .filter_map(|entry| TOKEN_PREFIXES.iter().find_map(|prefix| entry.strip_prefix(prefix.as_bytes())))
+/// Returns the proxy tokens among the entries of all header values.
+pub(crate) fn tokens<'a>(values: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    let mut is_scheme_before = false;
+    values.flat_map(entries).filter(|entry| !entry.is_empty()).filter_map(move |entry| {
+        let is_behind_scheme = std::mem::replace(&mut is_scheme_before, is_scheme(entry));
+        let behind_prefix = TOKEN_PREFIXES.iter().find_map(|prefix| entry.strip_prefix(prefix.as_bytes()));
+        behind_prefix.or((is_behind_scheme && !is_scheme_before).then_some(entry))
+    })
+}
+
+/// Returns the first entry behind which a token stands, as it was written.
+pub(crate) fn scheme<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
+    values.flat_map(entries).find(|entry| is_scheme(entry))
 }
 
 /// Returns whether an entry of this header value is not for an upstream.
@@ -76,8 +85,12 @@ mod tests {
     #[test]
     fn the_token_is_found_behind_its_prefix() {
         let value = b"realtime, openai-insecure-api-key.ptk_1 ,xi-api-key.k";
-        assert_eq!(tokens(value).collect::<Vec<_>>(), [b"ptk_1"]);
-        assert_eq!(tokens(b"xai-client-secret.ksb_1, XAI-client-secret.t").collect::<Vec<_>>(), [b"ksb_1"]);
+        let found = |values: &[&'static [u8]]| tokens(values.iter().copied()).collect::<Vec<_>>();
+        assert_eq!(found(&[value]), [b"ptk_1"]);
+        assert_eq!(found(&[b"xai-client-secret.ksb_1, XAI-client-secret.t"]), [b"ksb_1"]);
+        assert_eq!(found(&[b"Token, ptk_1, a"]), [b"ptk_1"]);
+        assert_eq!(found(&[b"a, bearer,", b", ptk_1"]), [b"ptk_1"]);
+        assert_eq!(found(&[b"token, bearer, ptk_1, token"]), [b"ptk_1"]);
         assert!(has_reserved(value));
         assert!(!has_reserved(b"realtime"));
     }

@@ -20,7 +20,7 @@ use crate::policy::MeteringPolicy;
 use crate::provider::model::TargetModels;
 use crate::provider::objects::{Objects, Place};
 use crate::provider::pages::Page;
-use crate::provider::{Methods, Mint, PathMapping, QueryKey, RealtimePath, Route, RoutedBy};
+use crate::provider::{Methods, Mint, PathMapping, QueryKey, RealtimePath, Route, RoutedBy, decode_slashes};
 use crate::request::{Header, stands_in};
 use crate::syntax::query;
 use crate::upstream::Upstream;
@@ -122,47 +122,45 @@ impl Target {
         traits: &RequestTraits<'_>,
         wants_models: bool,
     ) -> Result<(Self, TargetModels), CheckError<'a>> {
-        let mapping = &upstream.mapping;
         if is_universal(route, upstream) && (traits.is_upgrade || traits.method == b"POST") {
             return Err(CheckError::UniversalEndpoint);
         }
-        let rest = mapping.without_redundant_prefix(route.path);
+        let (mapping, rest) = upstream.mapping.place(route.path);
         let live = if traits.is_upgrade { mapping.realtime(rest) } else { None };
         let (prefix, rest) = match live {
             Some(RealtimePath { path: Some(path), .. }) => (path, &b""[..]),
             Some(RealtimePath { native: [first, ..], .. }) if rest.len() < 2 => {
-                (&mapping.prefix, mapping.without_redundant_prefix(first.as_bytes()))
+                (&mapping.prefix, mapping.place(first.as_bytes()).1)
             }
             _ => (&mapping.prefix, rest),
         };
         let key = live.and_then(|live| live.key);
         let mut query = traits.query.and_then(without_keys);
-        let room =
-            prefix.len().saturating_add(rest.len()).saturating_add(query.as_ref().map_or(1, |it| it.len()));
-        let mut bytes = Vec::with_capacity(room.saturating_add(1));
-        bytes.extend_from_slice(prefix.as_bytes());
-        bytes.extend_from_slice(rest);
+        let mut bytes = path_with_room(prefix, rest, query.as_deref());
         let methods = Methods::of(traits.method, traits.is_upgrade);
-        let endpoint = match live {
+        let mut endpoint = match live {
             Some(RealtimePath { path: Some(_), native: [first, ..], .. }) => {
                 Some(PathMapping::native_endpoint(first))
             }
             _ => mapping.endpoint(&bytes),
         };
-        let found = endpoint.and_then(|endpoint| mapping.find(methods, endpoint));
+        let mut found = endpoint.and_then(|endpoint| mapping.find(methods, endpoint));
+        let read;
+        if found.is_none() && live.is_none_or(|live| live.path.is_none()) {
+            read = mended_endpoint(mapping, methods, &mut bytes);
+            endpoint = read.as_deref();
+            found = endpoint.and_then(|endpoint| mapping.find(methods, endpoint));
+        }
         let class = found.map(|found| found.class);
         let models = found.zip(endpoint).filter(|_| wants_models).map(|(found, endpoint)| {
             TargetModels::of(&found, endpoint, traits.query, traits.is_upgrade, traits.headers)
         });
-        let table = upstream.object_table.filter(|_| traits.keeps_objects);
-        let objects = table.zip(endpoint);
-        let objects = objects.map(|(table, endpoint)| Box::new(AskedObjects::of(table, endpoint, traits)));
+        let table = upstream.object_table.filter(|_| traits.keeps_objects).zip(endpoint);
+        let objects = table.map(|(table, endpoint)| Box::new(AskedObjects::of(table, endpoint, traits)));
         if let Some(objects) = &objects {
             query = objects.query(query);
         }
-        let is_minting =
-            class == Some(Class::Mint) && traits.has_broker && traits.method == b"POST" && !traits.is_upgrade;
-        let mint = endpoint.filter(|_| is_minting).and_then(|endpoint| mapping.mint(endpoint));
+        let mint = endpoint.filter(|_| is_minting(class, traits)).and_then(|endpoint| mapping.mint(endpoint));
         let is_of_session =
             traits.is_session && endpoint.is_some_and(|endpoint| mapping.opens(methods, endpoint));
         if bytes.is_empty() {
@@ -173,7 +171,8 @@ impl Target {
         // What lies in the policy's own prefix is none of the client's.
         let of_policy = prefix.len().saturating_sub(traits.token.len());
         if stands_in(bytes.get(of_policy..).unwrap_or_default(), traits.token) {
-            return Err(CheckError::TokenInTarget);
+            let path = bytes.get(of_policy..path_length).unwrap_or_default();
+            check_kept(path, query.as_deref(), traits.token)?;
         }
         if query.as_deref().is_some_and(query::has_reserved) {
             query = query.as_deref().and_then(query::without_reserved).map(Cow::Owned);
@@ -244,6 +243,38 @@ fn append_query(bytes: &mut Vec<u8>, query: Option<&[u8]>) {
         bytes.push(b'?');
         bytes.extend_from_slice(query);
     }
+}
+
+/// Returns the path of a target, with room for its query.
+#[inline]
+fn path_with_room(prefix: &str, rest: &[u8], query: Option<&[u8]>) -> Vec<u8> {
+    let room = prefix.len().saturating_add(rest.len()).saturating_add(query.map_or(1, <[u8]>::len));
+    let mut bytes = Vec::with_capacity(room.saturating_add(1));
+    bytes.extend_from_slice(prefix.as_bytes());
+    bytes.extend_from_slice(rest);
+    bytes
+}
+
+/// Returns whether the answer to a request may be brokered.
+#[inline]
+fn is_minting(class: Option<Class>, traits: &RequestTraits<'_>) -> bool {
+    class == Some(Class::Mint) && traits.has_broker && traits.method == b"POST" && !traits.is_upgrade
+}
+
+/// Mends the path of a target that leads to no endpoint. Returns the path of the API there: where an encoded slash may stand, both
+/// readings of the path have the same class.
+#[cold]
+fn mended_endpoint(mapping: &PathMapping, methods: Methods, bytes: &mut Vec<u8>) -> Option<Vec<u8>> {
+    mapping.mend(methods, bytes);
+    mapping.endpoint_as_it_is(bytes).map(|endpoint| decode_slashes(endpoint).0)
+}
+
+/// Checks that a token, which stands in the target, stands in a slot of the query only: those are reserved, and go.
+#[cold]
+fn check_kept(path: &[u8], query: Option<&[u8]>, token: &[u8]) -> Result<(), CheckError<'static>> {
+    let kept = query.and_then(query::without_reserved).unwrap_or_default();
+    let is_kept = [path, &kept].into_iter().any(|text| stands_in(text, token));
+    if is_kept { Err(CheckError::TokenInTarget) } else { Ok(()) }
 }
 
 /// Returns the query without the slot that may carry the caller's token; `None` where nothing is left of it.

@@ -39,7 +39,7 @@ struct PossibleRequest {
 }
 
 /// Slots that lead to different providers where neither a segment nor the path does: one for each.
-const SLOTS: [Option<Slot>; 3] = [None, Some(Slot::XApiKey), Some(Slot::QueryKey)];
+const SLOTS: [Option<Slot>; 4] = [None, Some(Slot::XApiKey), Some(Slot::QueryKey), Some(Slot::XiApiKey)];
 
 /// A policy that logged requests are judged by.
 pub struct ReplayPolicy(Engine);
@@ -80,7 +80,7 @@ impl Engine {
         });
         let verdict = judged.next().ok_or(NotReplayable::AnotherPolicy)??;
         // The log does not name the slot.
-        let may_be_overlooked = self.policy.slots.iter().any(|slot| !other.policy.slots.contains(slot));
+        let may_be_overlooked = self.policy.slots.order.iter().any(|slot| !other.policy.slots.has(*slot));
         if may_be_overlooked || judged.any(|another| another.as_ref() != Ok(&verdict)) {
             return Err(NotReplayable::Ambiguous);
         }
@@ -218,7 +218,7 @@ fn refused_requests(logged: &LoggedRequest<'_>) -> Vec<PossibleRequest> {
     [false, true].into_iter().flat_map(|upgrade| in_every_slot(logged.path, upgrade)).collect()
 }
 
-fn in_every_slot(path: &str, upgrade: bool) -> [PossibleRequest; 3] {
+fn in_every_slot(path: &str, upgrade: bool) -> [PossibleRequest; 4] {
     SLOTS.map(|slot| PossibleRequest { path: path.to_owned(), slot, upgrade })
 }
 

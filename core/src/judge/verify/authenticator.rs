@@ -136,7 +136,13 @@ impl Authenticator {
         let (record, presented) = if is_jwt {
             (self.authenticate_jwt((&token, known), None, context, progress)?, Presented::Identity)
         } else {
-            (self.authenticate_token((&token, known), context, progress)?, Presented::Token)
+            match self.authenticate_token((&token, known), context, progress) {
+                Ok(record) => (record, Presented::Token),
+                Err(Exit::Refuse(CheckError::TokenUnknown)) => {
+                    return self.authenticate_second(context, progress);
+                }
+                Err(exit) => return Err(exit),
+            }
         };
         Ok(Caller { record, token, slot: None, presented })
     }

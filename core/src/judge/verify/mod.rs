@@ -3,6 +3,7 @@
 mod authenticator;
 mod jwt;
 mod known_digests;
+mod second_credential;
 mod second_look;
 mod verified_jwts;
 mod verified_token;

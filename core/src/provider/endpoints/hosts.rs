@@ -363,3 +363,23 @@ pub(in crate::provider) static BASETEN: [Rows; 2] = [
     ),
     Rows(Models, GET, &["/models/{model...}"]),
 ];
+
+/// The runtime of Amazon Bedrock. The id of an inference profile is an ARN, with a slash.
+pub(in crate::provider) static BEDROCK: [Rows; 1] = [Rows(
+    Inference,
+    POST,
+    &[
+        "/model/{model:}/invoke",
+        "/model/{model:}/invoke-with-response-stream",
+        "/model/{model:}/converse",
+        "/model/{model:}/converse-stream",
+        "/model/{model:}/count-tokens",
+        "/model/{model:}/{model:}/invoke",
+        "/model/{model:}/{model:}/invoke-with-response-stream",
+        "/model/{model:}/{model:}/converse",
+        "/model/{model:}/{model:}/converse-stream",
+        "/model/{model:}/{model:}/count-tokens",
+        "/openai/v1/chat/completions",
+        "/openai/v1/responses",
+    ],
+)];

@@ -17,7 +17,7 @@ pub(super) use self::anthropic::ANTHROPIC;
 pub(super) use self::gateways::{COMPAT, OPENROUTER, REST, UNIVERSAL, VERCEL, WORKERS_AI};
 pub(super) use self::google::{GEMINI, VERTEX};
 pub(super) use self::hosts::{
-    BASETEN, CEREBRAS, COHERE, DEEPSEEK, FIREWORKS, GROK, GROQ, HUGGINGFACE, REPLICATE,
+    BASETEN, BEDROCK, CEREBRAS, COHERE, DEEPSEEK, FIREWORKS, GROK, GROQ, HUGGINGFACE, REPLICATE,
 };
 pub(super) use self::openai::{AZURE, OPENAI};
 pub(super) use self::speech::{CARTESIA, DEEPGRAM, ELEVENLABS};
