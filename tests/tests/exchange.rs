@@ -187,7 +187,7 @@ fn the_example_of_exchanges_calls_each_service_as_its_documents_say() -> Result<
         ("/openai/v1/models", "api.openai.com", "openai-access"),
         ("/anthropic/v1/models", "api.anthropic.com", "sk-ant-oat01-access"),
         ("/google-vertex-ai/v1/publishers/google/models/g", "aiplatform.googleapis.com", "ya29.access"),
-        ("/azure-openai/openai/v1/models", "acme.openai.azure.com", "entra-access"),
+        ("/azure-openai/models", "acme.openai.azure.com", "entra-access"),
         ("/openrouter/v1/models", "openrouter.ai", "of-the-client"),
     ] {
         let response = envoy.send(&Request::get(path).header("authorization", &bearer))?;
