@@ -168,7 +168,7 @@ fn a_change_is_told_in_words_with_what_it_does() {
         (
             policy(""),
             policy("") + "slots: [authorization, x-api-key]\n",
-            "slots\n  ~ - api-key, - query:key, - subprotocol, - x-goog-api-key",
+            "slots\n  ~ - api-key, - query:access_token, - query:api-key, - query:key, - subprotocol, - x-goog-api-key, - xi-api-key",
         ),
     ];
     for (old, new, expect) in cases {

@@ -358,7 +358,7 @@ fn no_secret_and_no_token_is_in_logs_or_answers() -> Result<()> {
     let wasmtime = in_front_of(upstream.address())?;
     for request in [
         models(),
-        Request::get(format!("/v1/models?api_key={TOKEN}")).bearer(TOKEN),
+        Request::get(format!("/v1/models?user={TOKEN}")).bearer(TOKEN),
         Request::get("/v1/models").bearer("ptk_somebody-else-0123456789"),
         Request::get(format!("/v1beta/models?key={TOKEN}")),
     ] {
