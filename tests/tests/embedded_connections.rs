@@ -160,7 +160,7 @@ fn the_program_of_rust_refuses_what_it_cannot_carry_out_or_read() -> Result<()> 
     for (arguments, status, said) in [
         (&["GET", "/v1/realtime", &bearer, "upgrade: websocket"][..], 2, "answer 501 {"),
         // A line without a space is one, too: another token beside the first.
-        (&["GET", "/v1/models", &bearer, "authorization:Bearer ptk_another"], 2, "answer 401 {"),
+        (&["GET", "/v1/models", &bearer, "authorization:Bearer ptk_another"], 2, "answer 400 {"),
         (&["GET", "/v1/models", &bearer, "no line of a head"], 1, "expected a line"),
     ] {
         let output = Command::new(RUST_EXAMPLE.path()?)
