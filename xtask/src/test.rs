@@ -37,18 +37,23 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .args(["nextest", "run", "--workspace", "--locked"])
         .args(&options.nextest)
         .envs(built(is_everything)?);
-    if env::var_os(THREADS).is_none() {
-        // Most tests wait more than they compute, for example for Envoy to start.
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        tests.env(THREADS, (2 * cores).to_string());
-    }
-    passes(&mut tests)?;
+    passes(at_a_time(&mut tests, 2))?;
     if is_everything {
-        passes(tests.env(NATIVE, "1").args(["-E", ON_THE_MODULE]))?;
+        passes(at_a_time(&mut tests, 3).env(NATIVE, "1").args(["-E", ON_THE_MODULE]))?;
         // Nextest does not run doc tests.
         passes(cargo().args(["test", "--workspace", "--locked", "--doc"]))?;
     }
     Ok(())
+}
+
+/// Lets this many tests run concurrently for each core, unless the variable says otherwise. Most tests wait more than they
+/// compute, for example for Envoy to start; those on the module wait the most.
+fn at_a_time(tests: &mut Command, for_each_core: usize) -> &mut Command {
+    if env::var_os(THREADS).is_none() {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        tests.env(THREADS, (for_each_core * cores).to_string());
+    }
+    tests
 }
 
 /// Builds the programs and modules that tests run. Returns the variables that pass their paths to the tests. Linking a
