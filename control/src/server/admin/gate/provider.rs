@@ -1,6 +1,6 @@
 //! Sign-in by an `OpenID` provider: the browser's way there, and its way back.
 //!
-//! What comes back counts as a try of its client, is taken once, and only from the browser that began. Each sign-in is in the
+//! An answer counts as a try of its client, is taken once, and only from the browser that began. Each sign-in is in the
 //! audit log, and so is each failed one, without an author.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
