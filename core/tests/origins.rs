@@ -3,9 +3,8 @@
 mod support;
 
 use keyswap_core::identity::Scope;
-use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
-use support::{NOW, Signer, of_preset, policy, verify, with};
+use support::{NOW, Signer, errors, of_preset, policy, verify, with};
 
 const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 const OTHER_TENANT: &str = "bbbbcccc-1111-dddd-2222-eeee3333ffff";
@@ -16,15 +15,6 @@ fn signer() -> Signer {
 
 fn entry(preset: &str, more: &Value) -> Value {
     of_preset(preset, &signer(), more)
-}
-
-fn errors(entry: &Value) -> String {
-    let document = json!({
-        "version": "keyswap/v1", "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]}, "issuers": [entry],
-        "principals": [{"email": "somebody@example.com", "providers": ["openai"]}],
-    });
-    Policy::from_json(document.to_string().as_bytes())
-        .map_or_else(|errors| errors.to_string(), |_| String::new())
 }
 
 #[test]

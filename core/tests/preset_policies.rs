@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use keyswap_core::base::UnixTime;
 use keyswap_core::identity::jwt::KeySource;
-use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
-use support::{NOW, Signer, of_preset, policy, with};
+use support::{NOW, Signer, errors, of_preset, policy, with};
 
 const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 const POOL: &str = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI";
@@ -19,15 +18,6 @@ fn signer() -> Signer {
 
 fn entry(preset: &str, more: &Value) -> Value {
     of_preset(preset, &signer(), more)
-}
-
-fn errors(entry: &Value) -> String {
-    let document = json!({
-        "version": "keyswap/v1", "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]}, "issuers": [entry],
-        "principals": [{"email": "somebody@example.com", "providers": ["openai"]}],
-    });
-    Policy::from_json(document.to_string().as_bytes())
-        .map_or_else(|errors| errors.to_string(), |_| String::new())
 }
 
 #[test]

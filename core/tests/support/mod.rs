@@ -158,3 +158,13 @@ pub(crate) fn verify_with_keys<'p>(
     let keys = JwkSet::parse(json!({"keys": keys}).to_string().as_bytes()).unwrap();
     issuer.verify(jwt, &keys, &PureRust, UnixTime(NOW))
 }
+
+/// Returns the errors of a policy with this issuer; an empty text where there is none.
+pub(crate) fn errors(entry: &Value) -> String {
+    let document = json!({
+        "version": "keyswap/v1", "credentials": {"openai": [{"env": "OPENAI_API_KEY"}]}, "issuers": [entry],
+        "principals": [{"email": "somebody@example.com", "providers": ["openai"]}],
+    });
+    Policy::from_json(document.to_string().as_bytes())
+        .map_or_else(|errors| errors.to_string(), |_| String::new())
+}

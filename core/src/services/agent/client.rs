@@ -99,7 +99,7 @@ impl Agent {
             (Values::DataPlane(held), _) => held.find(results, now, timeout, || self.fetch(None, now)),
             (Values::OfCallers(callers), Some(caller)) => {
                 let may_call = callers.outage.is_over(now);
-                let call = || self.fetch(Some(caller), now).filter(|_| may_call);
+                let call = || if may_call { self.fetch(Some(caller), now) } else { None };
                 match callers.held.get_mut(&caller.digest) {
                     Some(held) => held.find(results, now, timeout, call),
                     None => Held::default().find(results, now, timeout, call),
@@ -144,7 +144,7 @@ impl Agent {
         };
         let expected = expected.unwrap_or_default();
         let read = match answer {
-            FetchAnswer::Response { status: 200 | 201, body } => {
+            FetchAnswer::Response { status: 200, body } => {
                 answer::read(body, &self.calls.source, &expected, as_of.at, now)
                     .map_err(|fault| (FetchOutcome::Malformed, Some(fault.to_string())))
             }
