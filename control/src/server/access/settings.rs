@@ -5,10 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, ensure};
 use keyswap_core::identity::jwt::Issuer;
-use keyswap_core::policy::{Policy, PolicyErrors};
+use keyswap_core::policy::Policy;
 use serde_json::{Map, json};
+
+use crate::server::issuer_keys::IssuerOptions;
+
+const OPTIONS: IssuerOptions =
+    IssuerOptions { issuer: "--access-issuer", audience: "--access-audience", keys_url: "--access-keys-url" };
 
 /// The option with the URL of the keys.
 pub(super) const KEYS_URL: &str = "--access-keys-url";
@@ -40,7 +45,8 @@ impl AccessSettings {
         let issuer: Map<_, _> =
             fields.into_iter().chain(jwks).map(|(name, value)| (name.to_owned(), value)).collect();
         let policy = json!({"version": "keyswap/v1", "credentials": {}, "issuers": [issuer]});
-        let policy = Policy::from_json(policy.to_string().as_bytes()).map_err(|errors| in_words(&errors))?;
+        let policy =
+            Policy::from_json(policy.to_string().as_bytes()).map_err(|errors| OPTIONS.in_words(&errors))?;
         policy.issuers().first().cloned().context("the policy has no issuer")
     }
 
@@ -56,19 +62,6 @@ impl AccessSettings {
         ensure!(!admins.is_empty(), "name at least one administrator with `--access-admin`");
         Ok(admins)
     }
-}
-
-fn in_words(errors: &PolicyErrors) -> anyhow::Error {
-    let words = errors.0.iter().map(|error| {
-        let message = &error.message;
-        match error.path.strip_prefix("issuers[0].") {
-            Some("issuer") => format!("invalid `--access-issuer`: {message}"),
-            Some(path) if path.starts_with("audiences") => format!("invalid `--access-audience`: {message}"),
-            Some(path) if path.starts_with("jwks") => format!("invalid `--access-keys-url`: {message}"),
-            _ => error.to_string(),
-        }
-    });
-    anyhow!(words.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]

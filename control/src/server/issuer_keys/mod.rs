@@ -2,7 +2,9 @@
 
 mod keys;
 mod pace;
+mod words;
 
 #[cfg(test)]
 pub(super) use keys::Place;
 pub(super) use keys::{Keys, KeysUnavailableError, is_loopback};
+pub(super) use words::IssuerOptions;

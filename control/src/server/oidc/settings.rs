@@ -2,19 +2,21 @@
 //!
 //! The engine's rules apply to the issuer: it is read as part of a small policy, and the errors are reworded for the command line.
 
-use anyhow::{Context as _, anyhow, ensure};
+use anyhow::{Context as _, ensure};
 use keyswap_core::base::Digest;
 use keyswap_core::identity::jwt::Issuer;
-use keyswap_core::policy::{Policy, PolicyErrors};
+use keyswap_core::policy::Policy;
 use reqwest::Url;
 use serde_json::{Map, json};
 
 use super::roles::Roles;
 use crate::registry::SecretText;
-use crate::server::issuer_keys::is_loopback;
+use crate::server::issuer_keys::{IssuerOptions, is_loopback};
 
 /// The option with the provider.
 pub(super) const ISSUER: &str = "--oidc-issuer";
+const OPTIONS: IssuerOptions =
+    IssuerOptions { issuer: ISSUER, audience: "--oidc-client-id", keys_url: "--oidc-keys-url" };
 
 /// The path to which the provider sends browsers back.
 pub(in crate::server) const CALLBACK: &str = "/admin/sign-in/provider/callback";
@@ -53,7 +55,8 @@ impl OidcSettings {
         let issuer: Map<_, _> =
             fields.into_iter().chain(jwks).map(|(name, value)| (name.to_owned(), value)).collect();
         let policy = json!({"version": "keyswap/v1", "credentials": {}, "issuers": [issuer]});
-        let policy = Policy::from_json(policy.to_string().as_bytes()).map_err(|errors| in_words(&errors))?;
+        let policy =
+            Policy::from_json(policy.to_string().as_bytes()).map_err(|errors| OPTIONS.in_words(&errors))?;
         policy.issuers().first().cloned().context("the policy has no issuer")
     }
 
@@ -95,19 +98,6 @@ impl OidcSettings {
         }
         Digest::of(&text)
     }
-}
-
-fn in_words(errors: &PolicyErrors) -> anyhow::Error {
-    let words = errors.0.iter().map(|error| {
-        let message = &error.message;
-        match error.path.strip_prefix("issuers[0].") {
-            Some("issuer") => format!("invalid `{ISSUER}`: {message}"),
-            Some(path) if path.starts_with("audiences") => format!("invalid `--oidc-client-id`: {message}"),
-            Some(path) if path.starts_with("jwks") => format!("invalid `--oidc-keys-url`: {message}"),
-            _ => error.to_string(),
-        }
-    });
-    anyhow!(words.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]
