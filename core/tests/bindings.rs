@@ -1,7 +1,5 @@
 //! Bindings: the credential that a caller has for itself, and the words that choose none.
 
-mod support;
-
 use keyswap_core::base::{Digest, Moment};
 use keyswap_core::host::{Environment, MemoryStore};
 use keyswap_core::judge::{Decision, Verdict};
@@ -9,9 +7,10 @@ use keyswap_core::policy::Policy;
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker::Exchange;
 use serde_json::{Value, json};
-use support::plane::Plane;
-use support::worker::{Answer, Worker, answered, at, nobody_is_asked, registry_policy, registry_with};
-use support::{Signer, claims, oidc, with};
+
+use crate::support::plane::Plane;
+use crate::support::worker::{Answer, Worker, answered, at, nobody_is_asked, registry_policy, registry_with};
+use crate::support::{Signer, claims, oidc, with};
 
 /// Tokens that a registry may be asked for.
 const TOKENS: [&str; 2] = ["token-of-a-0123456789", "token-of-b-0123456789"];

@@ -4,9 +4,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is a test, not the engine")]
 
-#[path = "support/wire.rs"]
-mod wire;
-
 use std::path::Path;
 
 use keyswap_core::body::{
@@ -14,6 +11,8 @@ use keyswap_core::body::{
 };
 use proptest::prelude::*;
 use serde_json::Value;
+
+use crate::wire;
 
 /// An answer, and what is expected of it.
 struct Answer {

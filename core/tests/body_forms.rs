@@ -1,11 +1,10 @@
 //! Forms in parts: the texts of judged fields, whatever the slices, and every form that readers could understand in two
 //! ways.
 
-#[path = "support/wire.rs"]
-mod wire;
-
 use keyswap_core::body::{FormError, FormEvent, MAX_TEXT_BYTES, Multipart};
 use proptest::prelude::*;
+
+use crate::wire;
 
 const NAMES: &[&str] = &["model", "stream", "response_format"];
 const TYPE: &str = "multipart/form-data; boundary=b-1";

@@ -1,11 +1,10 @@
 //! WebSocket frames and event streams of AWS: what is told of them, whatever the slices, and what is refused.
 
-#[path = "support/wire.rs"]
-mod wire;
-
 use keyswap_core::body::{AwsError, AwsEvents, AwsPart, FrameError, Frames, MessagePart, Sender};
 use proptest::prelude::*;
-use wire::{aws_message, aws_message_of, frame};
+
+use crate::wire;
+use crate::wire::{aws_message, aws_message_of, frame};
 
 const MASK: Option<[u8; 4]> = Some([1, 0, 0xff, 0x7f]);
 

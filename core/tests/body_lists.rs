@@ -1,11 +1,10 @@
 //! The filter of lists: elements go with their commas, and every other byte stays, whatever the slices.
 
-#[path = "support/wire.rs"]
-mod wire;
-
 use keyswap_core::body::{JsonError, ListFilter, MAX_ELEMENT_BYTES, MODELS};
 use proptest::prelude::*;
 use serde_json::Value;
+
+use crate::wire;
 
 /// Returns a list without the elements whose id has an `x`.
 fn filtered(slices: &[&[u8]]) -> Result<String, JsonError> {

@@ -1,8 +1,6 @@
 //! Brokered credentials: what a provider mints goes to the caller as a token of ours, which works for its session, at its
 //! provider, as long as its parent does; nothing else of an answer that mints goes out.
 
-mod support;
-
 use keyswap_core::base::{Digest, Moment};
 use keyswap_core::host::{Capabilities, Environment, MemoryStore};
 use keyswap_core::judge::{Decision, FieldValue, Verdict};
@@ -10,8 +8,9 @@ use keyswap_core::policy::Policy;
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker::{Exchange, MintFault};
 use serde_json::{Value, json};
-use support::with;
-use support::worker::{Answer, Worker, at, nobody_is_asked, registry_policy, unknown};
+
+use crate::support::with;
+use crate::support::worker::{Answer, Worker, at, nobody_is_asked, registry_policy, unknown};
 
 const PARENT: &str = "ptk_parent-0123456789";
 const REAL: &str = "sk-real-0123456789";

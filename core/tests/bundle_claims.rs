@@ -1,7 +1,5 @@
 //! Policies that are fetched: the revision that the signer built on, the greatest revision, and the expiry.
 
-mod support;
-
 use std::cell::RefCell;
 
 use keyswap_core::base::Digest;
@@ -9,9 +7,10 @@ use keyswap_core::host::MemoryStore;
 use keyswap_core::identity::jwt::{JwkSet, PureRust, Quorum};
 use keyswap_core::services::{BUNDLE_TYPE, MAX_REVISION, SignedBundle};
 use serde_json::{Value, json};
-use support::plane::{Plane, TOKEN, policy};
-use support::worker::{Answer, at};
-use support::{Signer, with};
+
+use crate::support::plane::{Plane, TOKEN, policy};
+use crate::support::worker::{Answer, at};
+use crate::support::{Signer, with};
 
 const OPENAI: &str = "/v1/chat/completions";
 const FORWARD: &str = "forward to api.openai.com";

@@ -1,16 +1,15 @@
 //! Policies that are fetched: the signatures that count, the revisions, and answers that change nothing.
 
-mod support;
-
 use std::cell::{Cell, RefCell};
 
 use keyswap_core::base::Digest;
 use keyswap_core::host::{MemoryStore, Store, Update, slot_keys};
 use keyswap_core::services::{BUNDLE_TYPE, BundleError, SignedBundle};
 use serde_json::{Value, json};
-use support::plane::{Plane, TOKEN, policy};
-use support::worker::{Answer, at, registry_policy};
-use support::{Signer, with};
+
+use crate::support::plane::{Plane, TOKEN, policy};
+use crate::support::worker::{Answer, at, registry_policy};
+use crate::support::{Signer, with};
 
 const OPENAI: &str = "/v1/chat/completions";
 const FORWARD: &str = "forward to api.openai.com";

@@ -1,7 +1,5 @@
 //! Upstream credentials in files of the host: read when the engine is built, and again as long as a policy names them.
 
-mod support;
-
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,7 +15,8 @@ use keyswap_core::policy::{Policy, PolicyErrors, RolloutPolicy};
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker;
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, answered, at};
+
+use crate::support::worker::{Answer, Worker, answered, at};
 
 const TOKEN: &str = "ptk_of-a-caller-0123456789";
 const PATH: &str = "/run/secrets/openai";

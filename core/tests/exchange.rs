@@ -1,15 +1,14 @@
 //! Exchanges of a caller's identity for a credential of its own upstream.
 
-mod support;
-
 use keyswap_core::base::Moment;
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::{Decision, Verdict};
 use keyswap_core::policy::{Policy, PolicyErrors};
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, answered, at, nobody_is_asked};
-use support::{NOW, Signer, claims, oidc, with};
+
+use crate::support::worker::{Answer, Worker, answered, at, nobody_is_asked};
+use crate::support::{NOW, Signer, claims, oidc, with};
 
 /// Returns a source that exchanges the caller's JWT (RFC 8693), with these changes.
 fn exchange(changes: &Value) -> Value {

@@ -1,14 +1,13 @@
 //! Policies that several keys must have signed: the signatures that count, and those that do not.
 
-mod support;
-
 use keyswap_core::host::MemoryStore;
 use keyswap_core::identity::jwt::{JwkSet, JwsSignatures, PureRust, Quorum};
 use keyswap_core::services::{Agreed, BUNDLE_TYPE, MAX_BUNDLE_BYTES, SignedBundle};
 use serde_json::{Value, json};
-use support::plane::{Plane, TOKEN, policy};
-use support::worker::{Answer, at};
-use support::{Signer, b64u, with};
+
+use crate::support::plane::{Plane, TOKEN, policy};
+use crate::support::worker::{Answer, at};
+use crate::support::{Signer, b64u, with};
 
 const OPENAI: &str = "/v1/chat/completions";
 

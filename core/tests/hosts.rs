@@ -1,14 +1,13 @@
 //! The hosts that a policy is for, and the sign of life that is given on each.
 
-mod support;
-
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::{Decision, Verdict};
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::plane::{Plane, TOKEN, policy};
-use support::with;
-use support::worker::{at, nobody_is_asked};
+
+use crate::support::plane::{Plane, TOKEN, policy};
+use crate::support::with;
+use crate::support::worker::{at, nobody_is_asked};
 
 const OWN: &str = "llm.example.com";
 const OTHER: &str = "shop.example.com";

@@ -1,14 +1,13 @@
 //! Identity JWTs over time, through the whole engine: the time for which an issuer's keys are used, and the budget of a
 //! person.
 
-mod support;
-
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::Decision;
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, at, introspection, nobody_is_asked, registry_policy};
-use support::{NOW, Signer, access, claims, oidc, vercel, with};
+
+use crate::support::worker::{Answer, Worker, at, introspection, nobody_is_asked, registry_policy};
+use crate::support::{NOW, Signer, access, claims, oidc, vercel, with};
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;

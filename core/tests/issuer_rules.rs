@@ -1,15 +1,15 @@
 //! The rules of an issuer: the claims of a JWT decide what its caller may do.
 
-mod support;
-
 use keyswap_core::base::Digest;
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::Decision;
 use keyswap_core::policy::{Configuration, Policy};
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{Worker, at, nobody_is_asked, registry_policy};
-use support::{Signer, claims, oidc, with};
+
+use crate::support;
+use crate::support::worker::{Worker, at, nobody_is_asked, registry_policy};
+use crate::support::{Signer, claims, oidc, with};
 
 fn signer() -> Signer {
     Signer::new(1, "k1")

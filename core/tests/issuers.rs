@@ -1,10 +1,9 @@
 //! Tokens and key sets as issuers really make them.
 
-mod support;
-
 use keyswap_core::identity::jwt::{ClaimsError, JwsError, JwtError, NoKey};
 use serde_json::{Value, json};
-use support::{NOW, Signer, claims, oidc, policy, verify, verify_with_keys, with};
+
+use crate::support::{NOW, Signer, claims, oidc, policy, verify, verify_with_keys, with};
 
 fn signer() -> Signer {
     Signer::new(7, "k1")

@@ -2,7 +2,6 @@
 
 #[path = "../../tests/shared/jwt_attacks/mod.rs"]
 mod attacks;
-mod support;
 
 use attacks::forge::{ALGORITHM, Attack, Forge, KeyPair, ended, joined};
 use attacks::keys::{self, modulus};
@@ -15,8 +14,11 @@ use keyswap_core::identity::jwt::{
 use keyswap_core::policy::Policy;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::b64u as base64url;
-use support::{NOW, Signer, access, claims, oidc, policy, vercel, verify, verify_in, verify_with_keys, with};
+
+use crate::support::b64u as base64url;
+use crate::support::{
+    NOW, Signer, access, claims, oidc, policy, vercel, verify, verify_in, verify_with_keys, with,
+};
 
 fn signer() -> Signer {
     Signer::new(7, "k1")

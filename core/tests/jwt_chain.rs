@@ -1,7 +1,5 @@
 //! Tokens of jwt-simple, from their bytes to an identity: parse, issuer, key, signature, claims.
 
-mod support;
-
 use jwt_simple::algorithms::{
     ECDSAP256KeyPairLike as _, ECDSAP384KeyPairLike as _, ES256KeyPair, ES384KeyPair, Ed25519KeyPair,
     EdDSAKeyPairLike as _, PS256KeyPair, RS256KeyPair, RS384KeyPair, RS512KeyPair, RSAKeyPairLike as _,
@@ -15,7 +13,9 @@ use keyswap_core::identity::jwt::{
 use keyswap_core::request::{Header, IdentitySlot, RequestHead, find_identity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use support::{NOW, Signer, claims, oidc, policy, verify, verify_in, with};
+
+use crate::support;
+use crate::support::{NOW, Signer, claims, oidc, policy, verify, verify_in, with};
 
 /// The published key of RFC 7520 section 3.4: making one anew takes long without optimisation.
 const RSA: &str = include_str!("../../tests/vectors/rfc7520/jws/4_1.rsa_v15_signature.json");

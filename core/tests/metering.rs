@@ -1,15 +1,14 @@
 //! The charge for a metered request: when its caller leaves, when it refuses usage, and by the way it was served.
 
-mod support;
-
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::AnswerFields;
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker::Exchange;
 use serde_json::{Value, json};
-use support::plane::{Plane, TOKEN, policy};
-use support::with;
-use support::worker::{at, nobody_is_asked};
+
+use crate::support::plane::{Plane, TOKEN, policy};
+use crate::support::with;
+use crate::support::worker::{at, nobody_is_asked};
 
 const LIMIT: u64 = 100_000;
 const OUTPUT: u64 = 500;

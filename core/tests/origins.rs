@@ -1,10 +1,9 @@
 //! Issuers that are known by more than one name, or by none: tenants of a provider, and SPIFFE trust domains.
 
-mod support;
-
 use keyswap_core::identity::Scope;
 use serde_json::{Value, json};
-use support::{NOW, Signer, errors, of_preset, policy, verify, with};
+
+use crate::support::{NOW, Signer, errors, of_preset, policy, verify, with};
 
 const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 const OTHER_TENANT: &str = "bbbbcccc-1111-dddd-2222-eeee3333ffff";

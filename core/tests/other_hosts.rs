@@ -2,8 +2,6 @@
 //! connection. A setting that needs an ability which such a host lacks is an error. Budgets at the registry hold for
 //! all.
 
-mod support;
-
 use std::cell::RefCell;
 
 use keyswap_core::answer::Reason;
@@ -14,8 +12,9 @@ use keyswap_core::judge::Verdict;
 use keyswap_core::policy::Policy;
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::with;
-use support::worker::{Answer, TOKEN, Worker, at, at_ms, known, registry_policy, unknown};
+
+use crate::support::with;
+use crate::support::worker::{Answer, TOKEN, Worker, at, at_ms, known, registry_policy, unknown};
 
 struct Secrets;
 

@@ -1,14 +1,13 @@
 //! The section `issuers` of a policy: the defaults of a preset, and every error with its place.
 
-mod support;
-
 use std::time::Duration;
 
 use keyswap_core::identity::Scope;
 use keyswap_core::identity::jwt::{Issuer, KeySource, Principals, RemoteKeys};
 use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
-use support::{Signer, access, oidc, policy, vercel, with};
+
+use crate::support::{Signer, access, oidc, policy, vercel, with};
 
 fn generic() -> Value {
     json!({"name": "id", "preset": "oidc", "issuer": "https://id.example/a/", "audiences": ["keyswap"]})

@@ -1,13 +1,12 @@
 //! Policies with presets: what a preset needs, what it leaves to the policy, and whom a policy must name.
 
-mod support;
-
 use std::time::Duration;
 
 use keyswap_core::base::UnixTime;
 use keyswap_core::identity::jwt::KeySource;
 use serde_json::{Value, json};
-use support::{NOW, Signer, errors, of_preset, policy, with};
+
+use crate::support::{NOW, Signer, errors, of_preset, policy, with};
 
 const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 const POOL: &str = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEfGhI";

@@ -2,11 +2,10 @@
 //!
 //! Only the keys and their algorithm are the tests' own.
 
-mod support;
-
 use keyswap_core::policy::presets;
 use serde_json::{Value, json};
-use support::{NOW, Signer, of_preset, policy, verify, with};
+
+use crate::support::{NOW, Signer, of_preset, policy, verify, with};
 
 const TENANT: &str = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
 const OTHER_TENANT: &str = "bbbbcccc-1111-dddd-2222-eeee3333ffff";

@@ -1,14 +1,13 @@
 //! Tokens of a registry over time, as workers that share memory see them. Neither guesses, odd answers nor a clock that
 //! was put back changes the time for which a record is used.
 
-mod support;
-
 use keyswap_core::base::Digest;
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::Verdict;
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{
+
+use crate::support::worker::{
     Answer, Kind, TOKEN, Worker, active, at, at_ms, inactive, introspection, keyswap, kinds, known,
     nobody_is_asked, registry_policy, registry_with, unknown,
 };

@@ -1,15 +1,14 @@
 //! The second look at callers whose exchange goes on, with `revoke: streams`.
 
-mod support;
-
 use keyswap_core::base::Digest;
 use keyswap_core::host::{Capabilities, MemoryStore};
 use keyswap_core::policy::Policy;
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker::Exchange;
 use serde_json::{Value, json};
-use support::with;
-use support::worker::{Answer, TOKEN, Worker, at, known, nobody_is_asked, registry_policy, status};
+
+use crate::support::with;
+use crate::support::worker::{Answer, TOKEN, Worker, at, known, nobody_is_asked, registry_policy, status};
 
 /// Returns the exchange of a request with the token.
 fn begin(worker: &Worker, store: &MemoryStore, service: &dyn Fn(&str) -> Answer) -> Exchange {

@@ -1,16 +1,15 @@
 //! Two policies of which one is tried, and a policy in shadow mode: the one that decides, the reports, and that nothing
 //! else happens.
 
-mod support;
-
 use keyswap_core::base::{Digest, Moment};
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::Verdict;
 use keyswap_core::policy::RolloutPolicy;
 use serde_json::{Value, json};
-use support::plane::Plane;
-use support::with;
-use support::worker::{Answer, at, nobody_is_asked};
+
+use crate::support::plane::Plane;
+use crate::support::with;
+use crate::support::worker::{Answer, at, nobody_is_asked};
 
 const OPENAI: &str = "/v1/chat/completions";
 const FORWARD: &str = "forward to api.openai.com";

@@ -1,8 +1,6 @@
 //! Records that the registry signs, where a policy pins its keys: only what was signed for this very lookup, just now,
 //! counts. Every other answer is a failed lookup, and never "unknown".
 
-mod support;
-
 use std::cell::RefCell;
 
 use keyswap_core::base::Digest;
@@ -10,8 +8,11 @@ use keyswap_core::host::MemoryStore;
 use keyswap_core::policy::Policy;
 use keyswap_core::services::{MAX_RECORD_SECONDS, RECORD_TYPE};
 use serde_json::{Value, json};
-use support::worker::{Answer, TOKEN, Worker, at, known, nobody_is_asked, registry_policy, registry_with};
-use support::{Signer, with};
+
+use crate::support::worker::{
+    Answer, TOKEN, Worker, at, known, nobody_is_asked, registry_policy, registry_with,
+};
+use crate::support::{Signer, with};
 
 const HEADER: &str = r#"{"alg":"ES256","kid":"r","typ":"keyswap-record+jws"}"#;
 

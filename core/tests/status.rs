@@ -1,7 +1,5 @@
 //! The status of a data plane: the callers that get it, and its content.
 
-mod support;
-
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use keyswap_core::base::Digest;
@@ -10,8 +8,9 @@ use keyswap_core::judge::Verdict;
 use keyswap_core::policy::Policy;
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, answered, at};
-use support::{Signer, claims, oidc, with};
+
+use crate::support::worker::{Answer, Worker, answered, at};
+use crate::support::{Signer, claims, oidc, with};
 
 const OPERATOR: &str = "ptk_operator-0123456789";
 const CALLER: &str = "ptk_caller-0123456789";

@@ -1,16 +1,16 @@
 //! Rate limits in tokens of models: reserved before a request goes on, settled by what its answer tells.
 
-mod support;
-
 use keyswap_core::base::Moment;
 use keyswap_core::host::{Capabilities, MemoryStore, Store, StoreError, Update};
 use keyswap_core::judge::{AnswerFields, AnswerHead, Decision, Refusal, Verdict};
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker::Exchange;
 use serde_json::{Value, json};
-use support::plane::{Plane, TOKEN, policy};
-use support::with;
-use support::worker::{Answer, Secrets, Worker, at, nobody_is_asked, registry_policy};
+
+use crate::support;
+use crate::support::plane::{Plane, TOKEN, policy};
+use crate::support::with;
+use crate::support::worker::{Answer, Secrets, Worker, at, nobody_is_asked, registry_policy};
 
 const PLAIN: &[(&str, &str)] = &[("content-type", "application/json")];
 

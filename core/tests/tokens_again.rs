@@ -1,14 +1,13 @@
 //! Tokens that come again are found without their digest: each is judged as it was the first time, and as no other.
 
-mod support;
-
 use keyswap_core::base::Digest;
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::{Decision, Verdict};
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{Answer, TOKEN, Worker, at, known, nobody_is_asked, registry_policy};
-use support::{Signer, oidc, with};
+
+use crate::support::worker::{Answer, TOKEN, Worker, at, known, nobody_is_asked, registry_policy};
+use crate::support::{Signer, oidc, with};
 
 /// The number of times that each token comes.
 const TIMES: i64 = 3;

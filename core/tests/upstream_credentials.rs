@@ -1,7 +1,5 @@
 //! The credentials that requests carry upstream: the sources, the renewal, and the choice among several.
 
-mod support;
-
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -14,8 +12,9 @@ use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::services::FetchAnswer;
 use keyswap_core::worker::{self, Entry, Exchange, Next};
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, answered, at, at_ms};
-use support::{NOW, Signer, claims, oidc, with};
+
+use crate::support::worker::{Answer, Worker, answered, at, at_ms};
+use crate::support::{NOW, Signer, claims, oidc, with};
 
 const TOKEN: &str = "ptk_of-a-caller-0123456789";
 

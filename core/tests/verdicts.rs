@@ -1,15 +1,14 @@
 //! A verdict on an identity JWT is remembered for that token only, with those keys, in that slot, and as long as its dates
 //! hold.
 
-mod support;
-
 use keyswap_core::base::Moment;
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::Decision;
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, at, nobody_is_asked, registry_policy, status, unknown};
-use support::{NOW, Signer, b64u, claims, oidc, with};
+
+use crate::support::worker::{Answer, Worker, at, nobody_is_asked, registry_policy, status, unknown};
+use crate::support::{NOW, Signer, b64u, claims, oidc, with};
 
 const HOUR: i64 = 3600;
 

@@ -1,14 +1,13 @@
 //! Bodies under policies that do not decide: in shadow mode, and beside a policy that does.
 
-mod support;
-
 use keyswap_core::host::MemoryStore;
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker::Exchange;
 use serde_json::{Value, json};
-use support::plane::{Plane, TOKEN, policy};
-use support::with;
-use support::worker::{at, nobody_is_asked, status};
+
+use crate::support::plane::{Plane, TOKEN, policy};
+use crate::support::with;
+use crate::support::worker::{at, nobody_is_asked, status};
 
 const CHAT: &str = "/v1/chat/completions";
 

@@ -16,10 +16,7 @@ use keyswap_tests::{Authority, Envoy, Pair, Registry, Request, Standin, rendered
 use serde_json::{Value, json};
 
 #[allow(dead_code, reason = "the tests of the registry use all of it")]
-#[path = "../../control/tests/shared/postgres.rs"]
-mod postgres;
-
-use postgres::Postgres;
+use crate::postgres::Postgres;
 
 /// The tokens of callers: more than a worker looks up at once.
 const TOKENS: usize = 24;

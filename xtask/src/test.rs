@@ -14,8 +14,9 @@ const MODULES: [&Build; 6] = [&FILTER, &MODULE, &PROBE, &COMPONENT, &AUTHORIZER,
 /// The tests of the filter in Envoy that run a second time, with the dynamic module in its place: those of what the
 /// adapters do. The corpus of cases has a test for each host, and kinds of objects are rows of the engine's. Envoy drops the
 /// counters of a module's configuration with it.
-const ON_THE_MODULE: &str = "binary(/^(bodies|broker|exchange|hostile|leaks|limits|lookups|metrics|objects|revocation|\
-    websocket)$/) - test(component) - test(no_count_is_lost) - test(/^(kinds|sdks)::/)";
+const ON_THE_MODULE: &str = "(binary(/^(bodies|objects)$/) & package(keyswap-tests) | test(/^(broker|exchange|hostile|leaks|\
+    limits|lookups|metrics|revocation|websocket)::/) & binary(hosts)) - test(component) - test(no_count_is_lost) - \
+    test(/^(kinds|sdks)::/)";
 
 /// The variable with the number of tests that nextest runs concurrently.
 const THREADS: &str = "NEXTEST_TEST_THREADS";
