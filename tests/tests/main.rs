@@ -33,6 +33,7 @@ mod openapi;
 mod openid_provider;
 mod package_readmes;
 mod policy;
+#[allow(dead_code, reason = "the tests of the registry use all of it")]
 #[path = "../../control/tests/shared/postgres.rs"]
 mod postgres;
 mod registry;

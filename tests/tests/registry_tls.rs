@@ -15,7 +15,6 @@ use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{Authority, Envoy, Pair, Registry, Request, Standin, rendered, under_load, until};
 use serde_json::{Value, json};
 
-#[allow(dead_code, reason = "the tests of the registry use all of it")]
 use crate::postgres::Postgres;
 
 /// The tokens of callers: more than a worker looks up at once.

@@ -3,8 +3,8 @@
 use keyswap_core::identity::jwt::{ClaimsError, JwtError};
 use serde_json::{Value, json};
 
+use super::super::{base64url, with};
 use super::forge::{AMBIGUOUS, Attack, FORM, Forge, HEADER, ended};
-use crate::{base64url, with};
 
 /// Returns attacks with dates that are not whole seconds, or not valid now.
 pub(crate) fn j9(forge: &Forge<'_>) -> Vec<Attack> {

@@ -3,7 +3,7 @@
 use keyswap_core::identity::jwt::{ClaimsError, JwsError, JwtError, NoKey};
 use serde_json::{Value, json};
 
-use crate::{base64url, with};
+use super::super::{base64url, with};
 
 pub(crate) const ALGORITHM: JwtError<'static> = JwtError::Jws(JwsError::Algorithm);
 pub(crate) const ENCODING: JwtError<'static> = JwtError::Jws(JwsError::Encoding);

@@ -3,8 +3,8 @@
 use keyswap_core::identity::jwt::MAX_TOKEN_BYTES;
 use serde_json::json;
 
+use super::super::{base64url, with};
 use super::forge::{AMBIGUOUS, Attack, ENCODING, FORM, Forge, TOO_LARGE, TOO_LONG};
-use crate::{base64url, with};
 
 /// Returns attacks with five parts (JWE), of which none is read.
 pub(crate) fn j7(_: &Forge<'_>) -> Vec<Attack> {

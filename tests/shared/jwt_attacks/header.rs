@@ -4,10 +4,10 @@ use keyswap_core::base::Digest;
 use keyswap_core::identity::jwt::{Algorithm, JwsError, JwtError};
 use serde_json::{Value, json};
 
+use super::super::with;
 use super::forge::{
     ALGORITHM, Attack, FORM, Forge, KEY_ALGORITHM, TOO_LARGE, TOO_LONG, UNKNOWN_KEY, ended, joined,
 };
-use crate::with;
 
 /// Returns attacks with `none` in every spelling, and with other names that are not algorithms.
 pub(crate) fn j1(forge: &Forge<'_>) -> Vec<Attack> {

@@ -3,7 +3,7 @@
 use keyswap_core::identity::jwt::JwkError;
 use serde_json::{Value, json};
 
-use crate::{base64url, with};
+use super::super::{base64url, with};
 
 /// Returns invalid keys, and keys for another use. `good` is a valid P-256 key.
 pub(crate) fn j5(good: &Value) -> Vec<(Value, JwkError)> {
