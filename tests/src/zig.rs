@@ -24,6 +24,12 @@ const VERSION: &str = "0.17.1";
 /// The newest glibc that a built file may need: that of Debian 11 and of Ubuntu 20.04.
 pub const GLIBC: (u32, u32) = (2, 31);
 
+/// The folder with the names of the system's functions that programs for macOS link to. A linker needs no more of them.
+const FRAMEWORKS: &str = "packaging/macos";
+
+/// The head of a program of macOS for arm64: the magic number of 64 bits, and the type of the processor.
+const MACH_O_ARM64: [u8; 8] = [0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1];
+
 /// Builds the packages for a target such as `aarch64-unknown-linux-gnu`, in one go, and returns the files that cargo made.
 ///
 /// `root` has the sources: this project, or a copy elsewhere. The build is in its `target`. Packages that are built in
@@ -32,13 +38,18 @@ pub fn build_native(root: &Path, packages: &[&str], target: &str) -> Result<Vec<
     add_target(target)?;
     let root = root.canonicalize().with_context(|| format!("{} is not there", root.display()))?;
     let folder = zig()?;
-    let (major, minor) = GLIBC;
     let remapped = remapped(&root)?;
+    let (mut flags, mut versioned) = (remapped.to_vec(), target.to_owned());
+    if is_macos(target) {
+        flags.push(format!("-Clink-arg=-F{}", root.join(FRAMEWORKS).display()));
+    } else {
+        versioned.push_str(&format!(".{}.{}", GLIBC.0, GLIBC.1));
+    }
     let mut build = Command::new(folder.join("bin/cargo-zigbuild"));
     build
         .args(["zigbuild", "--locked", "--release", "--message-format", "json-render-diagnostics"])
-        .args(["--target", &format!("{target}.{major}.{minor}")])
-        .args(["--config", &format!("target.{target}.rustflags = {remapped:?}")])
+        .args(["--target", &versioned])
+        .args(["--config", &format!("target.{target}.rustflags = {flags:?}")])
         .arg("--target-dir")
         .arg(root.join("target"))
         .args(packages.iter().flat_map(|package| ["--package", package]))
@@ -65,10 +76,18 @@ fn zig() -> Result<PathBuf> {
     })
 }
 
+fn is_macos(target: &str) -> bool {
+    target.ends_with("-apple-darwin")
+}
+
 /// Checks that a file is for the machine of a target, and needs no newer glibc than [`GLIBC`].
 pub fn check_native(file: &Path, target: &str) -> Result<()> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let name = file.display();
+    if is_macos(target) {
+        ensure!(bytes.starts_with(&MACH_O_ARM64), "{name} is not a program for {target}");
+        return Ok(());
+    }
     let is_for = |number| machine(&bytes) == Some(number);
     ensure!(machine_of(target).is_some_and(is_for), "{name} is not a program for {target}");
     let (needed, (major, minor)) = (needed_glibc(&bytes), GLIBC);
@@ -143,6 +162,8 @@ mod tests {
             (elf(62, "3.0"), "x86_64-unknown-linux-gnu", false),
             (b"#!/bin/sh\n".to_vec(), "x86_64-unknown-linux-gnu", false),
             (Vec::new(), "riscv64gc-unknown-linux-gnu", false),
+            (MACH_O_ARM64.to_vec(), "aarch64-apple-darwin", true),
+            (elf(183, "2.17"), "aarch64-apple-darwin", false),
         ] {
             fs::write(&file, &content)?;
             assert_eq!(check_native(&file, target).is_ok(), is_good, "{target}");

@@ -30,14 +30,12 @@ pub(crate) enum Form {
     Command,
 }
 
-/// The packages that are built natively. A release builds them in one go for each target.
-pub(crate) const NATIVE: [&str; 2] = ["keyswap", "keyswap-module"];
-
 const X86_64: &str = "x86_64-unknown-linux-gnu";
 const ARM64: &str = "aarch64-unknown-linux-gnu";
+const MACOS: &str = "aarch64-apple-darwin";
 
 /// All files of a release that are built.
-pub(crate) const ARTEFACTS: [Artefact; 7] = [
+pub(crate) const ARTEFACTS: [Artefact; 8] = [
     Artefact { package: "keyswap-filter", target: "wasm32-wasip1", form: Form::Filter },
     Artefact { package: "keyswap-component", target: "wasm32-wasip2", form: Form::Component },
     Artefact { package: "keyswap-component", target: "wasm32-wasip1", form: Form::Authorizer },
@@ -45,6 +43,7 @@ pub(crate) const ARTEFACTS: [Artefact; 7] = [
     Artefact { package: "keyswap-module", target: ARM64, form: Form::Module },
     Artefact { package: "keyswap", target: X86_64, form: Form::Command },
     Artefact { package: "keyswap", target: ARM64, form: Form::Command },
+    Artefact { package: "keyswap", target: MACOS, form: Form::Command },
 ];
 
 impl Artefact {
@@ -90,9 +89,22 @@ impl Artefact {
         }
     }
 
-    /// Returns the machine of a native file, and the target of another.
+    /// Returns the packages that a release builds natively for the target, in one go.
+    pub(crate) fn built_together(&self) -> Vec<&'static str> {
+        let is_native = |artefact: &&Self| matches!(artefact.form, Form::Module | Form::Command);
+        let native = ARTEFACTS.iter().filter(is_native).filter(|artefact| artefact.target == self.target);
+        native.map(|artefact| artefact.package).collect()
+    }
+
+    /// Tells if the file is a command for Linux, of which the release has images.
+    pub(crate) fn is_in_images(&self) -> bool {
+        self.form == Form::Command && self.target != MACOS
+    }
+
+    /// Returns the machine of a native file, and the target of another. A machine whose system is not Linux names it, too.
     pub(crate) fn machine(&self) -> &'static str {
         match self.target.split_once('-') {
+            _ if self.target == MACOS => "aarch64-macos",
             Some((machine, _)) => machine,
             None => self.target,
         }
@@ -131,16 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn no_two_files_have_one_name_and_each_native_one_is_for_both_machines() {
+    fn no_two_files_have_one_name_and_each_native_one_is_for_both_machines_with_linux() {
         let names = |name: fn(&Artefact) -> String| ARTEFACTS.iter().map(name).collect::<BTreeSet<_>>();
         assert_eq!(names(Artefact::file).len(), ARTEFACTS.len());
         assert_eq!(names(Artefact::sbom_file).len(), ARTEFACTS.len());
-        for package in NATIVE {
-            let targets = ARTEFACTS.iter().filter(|artefact| artefact.package == package);
-            assert_eq!(
-                targets.map(|artefact| artefact.target).collect::<BTreeSet<_>>(),
-                [ARM64, X86_64].into()
-            );
+        for target in [X86_64, ARM64] {
+            let artefact = Artefact { package: "keyswap", target, form: Form::Command };
+            assert_eq!(artefact.built_together(), ["keyswap-module", "keyswap"]);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use keyswap_tests::{AUTHORIZER, build_module, build_native, check_native};
 
-use super::artefact::{Artefact, Form, NATIVE};
+use super::artefact::{Artefact, Form};
 
 /// Builds a file from the workspace in `root`.
 pub(crate) fn build(artefact: &Artefact, root: &Path) -> Result<Vec<u8>> {
@@ -27,7 +27,7 @@ fn native(artefact: &Artefact, root: &Path) -> Result<PathBuf> {
         "keyswap-module" => "libkeyswap_module",
         package => package,
     };
-    let files = build_native(root, &NATIVE, artefact.target)?;
+    let files = build_native(root, &artefact.built_together(), artefact.target)?;
     let mut found = files.into_iter().filter(|file| file.file_stem().is_some_and(|name| name == stem));
     let file = found.next_back().with_context(|| format!("cargo built no `{stem}`"))?;
     check_native(&file, artefact.target)?;

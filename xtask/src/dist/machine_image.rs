@@ -61,7 +61,7 @@ pub(crate) fn all(folder: &Path, base: &Base, linked: &Linked) -> Result<Vec<Ima
     let mut images = Vec::new();
     for kind in &KINDS {
         let mut manifests = Vec::new();
-        for artefact in ARTEFACTS.iter().filter(|artefact| artefact.form == Form::Command) {
+        for artefact in ARTEFACTS.iter().filter(|artefact| artefact.is_in_images()) {
             let image = kind.image(artefact.machine(), folder, base)?;
             let image = image.listing(kind.bill(&[artefact.machine()], base, linked)?);
             let mut descriptor = image.manifest.descriptor();

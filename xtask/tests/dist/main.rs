@@ -23,11 +23,12 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// The native files of a release, and their bills of materials. Other files stand in for them here: a build takes minutes.
-const NATIVE: [(&str, &str); 4] = [
+const NATIVE: [(&str, &str); 5] = [
     ("libkeyswap-x86_64.so", "keyswap-module-x86_64.cdx.json"),
     ("libkeyswap-aarch64.so", "keyswap-module-aarch64.cdx.json"),
     ("keyswap-x86_64", "keyswap-x86_64.cdx.json"),
     ("keyswap-aarch64", "keyswap-aarch64.cdx.json"),
+    ("keyswap-aarch64-macos", "keyswap-aarch64-macos.cdx.json"),
 ];
 
 /// Runs `cargo xtask dist` on files that are built already.
@@ -71,6 +72,7 @@ fn checksums_are_of_the_files_beside_them() -> Result<()> {
         format!("keyswap_asgi-{version}.tar.gz"),
         format!("keyswap-{version}-py3-none-manylinux_2_31_x86_64.whl"),
         format!("keyswap-{version}-py3-none-manylinux_2_31_aarch64.whl"),
+        format!("keyswap-{version}-py3-none-macosx_15_0_arm64.whl"),
         format!("keyswap-{version}.tgz"),
     ];
     let wasm = [
@@ -93,6 +95,7 @@ fn what_it_is_made_of_is_what_is_linked_into_it() -> Result<()> {
         ("keyswap-module-x86_64.cdx.json", &["ring", "keyswap-core"], &["sqlx", "tokio", "proxy-wasm"]),
         ("keyswap-module-aarch64.cdx.json", &["ring", "keyswap-core"], &["sqlx", "tokio", "proxy-wasm"]),
         ("keyswap-aarch64.cdx.json", &["ring", "sqlx", "tokio", "keyswap-core"], &["proxy-wasm"]),
+        ("keyswap-aarch64-macos.cdx.json", &["security-framework", "sqlx", "keyswap-core"], &["proxy-wasm"]),
     ] {
         check_bom(folder.path(), bom, linked, others)?;
     }
