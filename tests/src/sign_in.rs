@@ -2,12 +2,21 @@
 //!
 //! The provider's authorization codes are the ID tokens themselves, so it keeps nothing.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use crate::{Call, Issuer, Registry, Request, Script, Scripted, SigningKey, unix_now};
+use crate::{
+    http::Request,
+    issuer::{Issuer, SigningKey, unix_now},
+    registry::{Registry, RegistrySetup},
+    scripted::{Call, Script, Scripted},
+};
 
 const CLIENT: &str = "keyswap";
 const ADDRESS: &str = "http://localhost";
@@ -51,22 +60,20 @@ impl SignIns {
         *self.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
-    /// Returns arguments of `keyswap serve`. `roles` is the path of a file with [`SignIns::ROLES`].
-    pub fn arguments(&self, roles: &str) -> Vec<String> {
-        let issuer = self.url();
-        [
-            ("--oidc-issuer", issuer.as_str()),
-            ("--oidc-client-id", CLIENT),
-            ("--oidc-roles", roles),
-            ("--public-url", ADDRESS),
-        ]
-        .into_iter()
-        .flat_map(|(name, value)| [name.to_owned(), value.to_owned()])
-        .collect()
+    /// Returns the set-up of a registry at which the person is an auditor. The rules are written to a file.
+    pub fn setup(&self, rules: &Path) -> Result<RegistrySetup> {
+        fs::write(rules, json!({"roles": [{"email": PERSON, "role": "auditor"}]}).to_string())?;
+        Ok(Registry::setup().arguments(&[
+            "--oidc-issuer",
+            &self.url(),
+            "--oidc-client-id",
+            CLIENT,
+            "--oidc-roles",
+            &rules.to_string_lossy(),
+            "--public-url",
+            ADDRESS,
+        ]))
     }
-
-    /// Rules by which the person is an auditor.
-    pub const ROLES: &str = "roles: [{email: alice@acme.example, role: auditor}]";
 
     /// Signs the person in at a registry, and ensures that it has its role there.
     pub fn sign_in(&self, registry: &Registry) -> Result<()> {
@@ -86,11 +93,10 @@ impl SignIns {
         let back = format!("/admin/sign-in/provider/callback?code={code}&state={}", said("state")?);
         let answer = registry.send(&Request::get(back).header("cookie", cookie))?;
         ensure!(answer.status == 200, "{}: {}\n{}", answer.status, answer.text(), registry.log());
-        let mut cookies = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
-        let session = cookies.find_map(|(_, value)| value.strip_prefix("keyswap_session="));
-        let session = session.and_then(|rest| rest.split(';').next()).context("a session")?;
-        let me = Request::get("/admin/api/me").header("cookie", format!("keyswap_session={session}"));
-        let me = registry.send(&me)?.json()?;
+        let cookies = answer.headers.iter().filter(|(name, _)| name == "set-cookie");
+        let cookies = cookies.filter_map(|(_, value)| std::str::from_utf8(value).ok());
+        let session = cookie(cookies.into_iter().find(|cookie| cookie.starts_with("keyswap_session=")))?;
+        let me = registry.send(&Request::get("/admin/api/me").header("cookie", session))?.json()?;
         ensure!(me == json!({"name": PERSON, "role": "auditor"}), "{me}");
         Ok(())
     }

@@ -31,7 +31,7 @@ const TOKENS: usize = 24;
 /// The callers of the data plane. One more signs in at the registry, again and again.
 const CALLERS: usize = 8;
 
-/// The requests of all callers in a second. A slow machine may reach fewer.
+/// The requests of all callers in a second, which a slow machine may not reach.
 const RATE: u32 = 500;
 
 /// The calls of each caller that a phase waits for. A busy machine takes longer, and no fewer.
@@ -215,10 +215,7 @@ impl Fleet {
             files.write_pair(client, &clients.client()?)?;
         }
         let registries = [files.registry(&postgres.url())?, files.registry(&postgres.url())?];
-        files.write("roles.yaml", SignIns::ROLES)?;
-        let arguments = people.arguments(&files.path("roles.yaml").to_string_lossy());
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let administration = Registry::setup().database(&postgres.url()).arguments(&arguments).start()?;
+        let administration = people.setup(&files.path("roles.yaml"))?.database(&postgres.url()).start()?;
         Ok(Self { files, registries, administration, _postgres: postgres })
     }
 
