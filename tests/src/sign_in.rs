@@ -30,15 +30,30 @@ pub struct SignIns {
 
 impl SignIns {
     /// Starts a provider that publishes a key and signs with it.
-    pub fn start(key: SigningKey) -> Result<Self> {
+    pub fn start(key: &SigningKey) -> Result<Self> {
         let server = Scripted::start(|_| Script::Close)?;
         let provider = Self { server, key: Mutex::new(key.clone()) };
-        provider.publish(&[&key]);
+        provider.publish(&[key]);
         Ok(provider)
     }
 
-    /// Publishes these keys from now on.
-    pub fn publish(&self, keys: &[&SigningKey]) {
+    /// Replaces the key: the new one is published beside the old one, signs, and is then the only one. `pause` is called after each
+    /// step.
+    pub fn replace_key(
+        &self,
+        old: &SigningKey,
+        new: &SigningKey,
+        pause: impl Fn() -> Result<()>,
+    ) -> Result<()> {
+        self.publish(&[old, new]);
+        pause()?;
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = new.clone();
+        pause()?;
+        self.publish(&[new]);
+        pause()
+    }
+
+    fn publish(&self, keys: &[&SigningKey]) {
         let (url, keys) = (self.url(), Issuer::key_set(keys));
         let endpoint = |path: &str| format!("{url}{path}");
         let document = json!({
@@ -53,11 +68,6 @@ impl SignIns {
             "/keys" => Script::answer(200, keys.clone()),
             _ => Script::answer(200, document.clone()),
         });
-    }
-
-    /// Signs with this key from now on.
-    pub fn sign_with(&self, key: SigningKey) {
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = key;
     }
 
     /// Returns the set-up of a registry at which the person is an auditor. The rules are written to a file.

@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
-    Authority, Envoy, Load, Pair, Registry, Request, SignIns, SigningKey, Standin, rendered, under_load, until,
+    Authority, Envoy, Pair, Registry, Request, SignIns, SigningKey, Standin, rendered, under_load, until,
 };
 use serde_json::{Value, json};
 
@@ -234,22 +234,12 @@ impl Fleet {
     }
 }
 
-/// Replaces the key of sign-ins: the new one is published beside the old one, signs, and is then the only one.
-fn replace_key(people: &SignIns, [old, new]: [&SigningKey; 2], load: &Load) -> Result<()> {
-    people.publish(&[old, new]);
-    load.passes_each(CALLS)?;
-    people.sign_with(new.clone());
-    load.passes_each(CALLS)?;
-    people.publish(&[new]);
-    load.passes_each(CALLS)
-}
-
 #[test]
 fn certificate_credential_and_key_are_replaced_at_five_hundred_requests_a_second() -> Result<()> {
     let (standin, planes) = (Standin::start()?, Planes::default());
     let (first, second) = (Authority::new()?, Authority::new()?);
-    let keys = [SigningKey::p256("key-1")?, SigningKey::p256("key-2")?];
-    let people = SignIns::start(keys[0].clone())?;
+    let (first_key, second_key) = (SigningKey::p256("key-1")?, SigningKey::p256("key-2")?);
+    let people = SignIns::start(&first_key)?;
     let fleet = Fleet::start(&first, &second, &people)?;
     let Fleet { files, registries, administration, .. } = &fleet;
     let tokens = (0..TOKENS).map(|_| fleet.token("caller")).collect::<Result<Vec<_>>>()?;
@@ -294,7 +284,7 @@ fn certificate_credential_and_key_are_replaced_at_five_hundred_requests_a_second
         ensure!(refused.status == 503, "{}: {}", refused.status, refused.text());
         let answered = after.send(&Request::get("/v1/models").bearer(&fresh))?;
         ensure!(answered.status == 200, "{}: {}", answered.status, answered.text());
-        replace_key(&people, keys.each_ref(), load)?;
+        people.replace_key(&first_key, &second_key, || load.passes_each(CALLS))?;
         Ok(load.passed())
     })?;
     let rate = u32::try_from(sent).map(f64::from)? / started.elapsed().as_secs_f64();

@@ -14,6 +14,7 @@ use crate::support::{Database, run};
 
 /// A token for a nonce.
 type Make<'a> = Box<dyn Fn(&str) -> String + 'a>;
+
 #[test]
 fn a_token_that_lies_signs_no_one_in() {
     run(

@@ -21,6 +21,7 @@ roles:
   - {email: carol@acme.example, role: auditor}
   - {claim: groups, value: staff, role: self_service}
 ";
+
 /// A server that signs people in at an issuer.
 pub(super) struct Setup {
     pub(super) server: Server,

@@ -14,6 +14,7 @@ use crate::key_server::Signer;
 use crate::support::{Database, on_both_databases};
 
 on_both_databases!(a_person_signs_in_with_a_role_and_out_again);
+
 async fn a_person_signs_in_with_a_role_and_out_again(database: &Database) {
     let signer = Signer::first("k1");
     let issuer = Issuer::start(&signer).await;
@@ -89,6 +90,7 @@ fn ring_sha256(text: &[u8]) -> Vec<u8> {
     let hex = keyswap_core::base::Digest::of(text).to_hex();
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
+
 #[test]
 fn the_settings_belong_together() {
     let files = tempfile::tempdir().unwrap();

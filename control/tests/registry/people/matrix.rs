@@ -57,6 +57,7 @@ const NOT_BY_A_PERSON: [&str; 4] = [
     "/admin/tokens/{sha256}/rate-limit",
     "/admin/tokens/{sha256}/undo",
 ];
+
 /// Every role on every route: what it may, what it may not, and what it does not see.
 #[test]
 fn each_role_does_on_each_route_what_the_table_says() {

@@ -15,6 +15,7 @@ on_both_databases!(
     a_person_has_no_more_rights_than_its_user,
     an_undo_does_no_more_than_its_author_could_by_hand,
 );
+
 async fn lists_have_what_a_role_may_see_and_no_more(database: &Database) {
     let setup = Setup::start(database).await;
     let registry = &setup.registry;

@@ -22,6 +22,7 @@ const ROLES: &str = "roles: [{role: self_service}]";
 
 /// The roles: the owner is of the team `red`, the person is Alice, who is in it.
 pub(super) const NAMES: [RoleName; 4] = [RoleName::Admin, RoleName::Auditor, RoleName::TeamOwner, RoleName::SelfService];
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 pub(super) fn number() -> u32 {

@@ -131,7 +131,7 @@ fn key_shown(record: &ApiKey, key: &SecretText) -> Markup {
     html! {
         (card(Kind::ApiKey, ("API key", &record.name), &record.digest, key, &links))
         p { "The program sends it to " code { "/admin/api/" } " as " code { "Authorization: Bearer …" } ". The command reads it from "
-            code { "KEYSWAP_API_KEY" } ". Here it is " (record.role) "." }
+            code { "KEYSWAP_API_KEY" } ". Its role: " (record.role) "." }
     }
 }
 
