@@ -22,9 +22,7 @@ use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
 use super::{environment, rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
-use crate::server::{
-    self, Access, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls,
-};
+use crate::server::{self, Access, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls};
 use crate::signing::{MAX_KEY_BYTES, SigningKey};
 
 /// The database where none is named.

@@ -158,7 +158,8 @@ fn rows_beyond_the_role_of_a_key_are_named_and_stay_as_they_are() {
     let (owner, auditor) = (key("red", &["team_owner", "--team", "red"]), key("siem", &["auditor"]));
     by_password(&["token", "create", "--label", "ci-blue", "--provider", "openai", "--team", "blue"]);
     by_password(&["token", "create", "--label", "ci-mine", "--provider", "openai", "--team", "red"]);
-    let tokens = || by_password(&["token", "list", "--format", "json"]).json()["items"].as_array().unwrap().clone();
+    let tokens =
+        || by_password(&["token", "list", "--format", "json"]).json()["items"].as_array().unwrap().clone();
     let document = format!(
         "tokens:
   - {{label: ci-new, providers: [openai], team: red}}
@@ -174,12 +175,21 @@ fn rows_beyond_the_role_of_a_key_are_named_and_stay_as_they_are() {
     let refused = run("KEYSWAP_API_KEY", &auditor, &["apply", "-f", &file, "--tokens-out", &out("none")]);
     assert_eq!(refused.code, 1, "{}", refused.all());
     assert!(refused.stderr.contains("refused 5 of 5 changes"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("ci-new: the role `auditor` may not create a token"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("ci-new: the role `auditor` may not create a token"),
+        "{}",
+        refused.stderr
+    );
     assert_eq!((tokens(), std::fs::read_to_string(out("none")).unwrap().as_str()), (before, ""));
 
     // What is in the team is done, in whole. The rest is named, and no token stays in the file that the registry lacks.
     let refused = run("KEYSWAP_API_KEY", &owner, &["apply", "-f", &file, "--tokens-out", &out("new")]);
-    assert_eq!((refused.code, refused.stderr.matches("name one of your own teams").count()), (1, 3), "{}", refused.all());
+    assert_eq!(
+        (refused.code, refused.stderr.matches("name one of your own teams").count()),
+        (1, 3),
+        "{}",
+        refused.all()
+    );
     assert!(refused.stderr.contains("refused 3 of 5 changes"), "{}", refused.stderr);
     for label in ["ci-foreign: ", "ci-known: ", "ci-mine: "] {
         assert!(refused.stderr.contains(label), "{label}: {}", refused.stderr);

@@ -110,7 +110,8 @@ fn a_form_that_is_refused_or_of_another_site_makes_no_key() {
                 ("x-none", ""),
             ];
             for (name, value) in origins {
-                let request = browser.client().post(format!("{}{PAGE}", server.url)).header("cookie", &session);
+                let request =
+                    browser.client().post(format!("{}{PAGE}", server.url)).header("cookie", &session);
                 let form = [("name", "ci"), ("role", "admin")];
                 let answer = request.header(name, value).form(&form).send().await.unwrap();
                 assert_eq!(answer.status(), 403, "{name}: {value}");

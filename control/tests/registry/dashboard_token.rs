@@ -24,7 +24,13 @@ impl<'s> Browser<'s> {
         &self.client
     }
 
-    pub(crate) async fn send(&self, method: Method, path: &str, cookies: &str, form: &[(&str, &str)]) -> Response {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        cookies: &str,
+        form: &[(&str, &str)],
+    ) -> Response {
         let request = self.client.request(method, format!("{}{path}", self.server.url));
         request
             .header("sec-fetch-site", "same-origin")

@@ -126,9 +126,11 @@ fn the_schemas_tell_another_body_from_the_right_one() {
             let server = Server::start(&database.url());
             let document = Document::of(&server).await;
             let cookie = server.sign_in().await;
-            let new = json!({"label": "a", "providers": ["openai"], "rate_limit": {"requests": 1, "per": "1s"}});
+            let new =
+                json!({"label": "a", "providers": ["openai"], "rate_limit": {"requests": 1, "per": "1s"}});
             let made = server.admin(&cookie, reqwest::Method::POST, "/api/tokens").json(&new);
-            let made: Value = serde_json::from_str(&made.send().await.unwrap().text().await.unwrap()).unwrap();
+            let made: Value =
+                serde_json::from_str(&made.send().await.unwrap().text().await.unwrap()).unwrap();
             let routes = admin_routes();
             let route = routes
                 .iter()

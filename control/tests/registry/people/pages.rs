@@ -83,14 +83,18 @@ fn an_auditor_reads_the_api_keys_and_makes_and_revokes_none() {
     run(
         async |database| {
             let setup = Setup::start(database).await;
-            let made = setup.registry.create_api_key("siem", AdminRole::Auditor, None, &admin()).await.unwrap();
+            let made =
+                setup.registry.create_api_key("siem", AdminRole::Auditor, None, &admin()).await.unwrap();
             let get = async |name: RoleName, path: &str| {
                 setup.ask(&role(name), &Method::GET, path, &Body::None).await
             };
             let offered = ["New API key", "Revoke"];
             for (name, expect) in [(RoleName::Admin, true), (RoleName::Auditor, false)] {
                 let (status, page) = get(name, "/admin/api-keys").await;
-                assert!(status == 200 && page.contains("siem") && page.contains("auditor"), "{name:?}: {page}");
+                assert!(
+                    status == 200 && page.contains("siem") && page.contains("auditor"),
+                    "{name:?}: {page}"
+                );
                 assert!(!page.contains(made.key.expose()));
                 assert!(offered.iter().all(|text| page.contains(text) == expect), "{name:?}: {page}");
             }
@@ -127,7 +131,8 @@ fn a_new_secret_is_not_shown_in_another_session_of_a_provider() {
                 let cookie = answer.headers()["set-cookie"].to_str().unwrap();
                 cookie.split(';').next().unwrap().to_owned()
             };
-            let [own, again] = [setup.session(&AdminRole::Admin).await, setup.session(&AdminRole::Admin).await];
+            let [own, again] =
+                [setup.session(&AdminRole::Admin).await, setup.session(&AdminRole::Admin).await];
             let other = setup.session(&role(RoleName::TeamOwner)).await;
             let forms: [(&str, &str, Vec<(&str, &str)>); 2] = [
                 ("/admin/tokens", "ptk_", vec![("label", "a"), ("provider", "openai"), ("team", "red")]),

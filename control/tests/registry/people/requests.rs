@@ -21,7 +21,10 @@ pub(super) fn request(route: &AdminRoute, things: &Things) -> (Named, String, Bo
     let (method, path) = (route.method.as_str(), route.path);
     let (named, body) = match method {
         // An address has what is in reach of the role, which may be nothing.
-        "GET" if path.contains('{') && !["/policies/", "/owners/", "/api-keys/"].iter().any(|part| path.contains(part)) => {
+        "GET"
+            if path.contains('{')
+                && !["/policies/", "/owners/", "/api-keys/"].iter().any(|part| path.contains(part)) =>
+        {
             (Named::Subject, Body::None)
         }
         "GET" => (Named::Nothing, Body::None),

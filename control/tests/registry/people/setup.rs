@@ -21,7 +21,8 @@ const ISSUER: &str = "http://127.0.0.1:9";
 const ROLES: &str = "roles: [{role: self_service}]";
 
 /// The roles: the owner is of the team `red`, the person is Alice, who is in it.
-pub(super) const NAMES: [RoleName; 4] = [RoleName::Admin, RoleName::Auditor, RoleName::TeamOwner, RoleName::SelfService];
+pub(super) const NAMES: [RoleName; 4] =
+    [RoleName::Admin, RoleName::Auditor, RoleName::TeamOwner, RoleName::SelfService];
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -72,7 +73,13 @@ impl Setup {
         format!("keyswap_session={secret}")
     }
 
-    pub(super) async fn ask(&self, role: &AdminRole, method: &Method, path: &str, body: &Body) -> (u16, String) {
+    pub(super) async fn ask(
+        &self,
+        role: &AdminRole,
+        method: &Method,
+        path: &str,
+        body: &Body,
+    ) -> (u16, String) {
         let cookie = self.session(role).await;
         let request = self.client.request(method.clone(), format!("{}{path}", self.server.url));
         let answer = body

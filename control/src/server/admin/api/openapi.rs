@@ -78,8 +78,14 @@ fn operation(row: &Row, description: Description, components: &Components) -> Op
         .summary(Some(capital(words)))
         .description(Some(format!("For the roles {}.", roles.collect::<Vec<_>>().join(", "))))
         .response(description.status, success)
-        .response("401", problem("The request is not signed in, or its API key is unknown, expired or revoked"))
-        .response("403", problem("The role has no right to this, or the request comes from another site's page"))
+        .response(
+            "401",
+            problem("The request is not signed in, or its API key is unknown, expired or revoked"),
+        )
+        .response(
+            "403",
+            problem("The role has no right to this, or the request comes from another site's page"),
+        )
         .response("default", problem("A problem"));
     for scheme in SCHEMES {
         operation = operation.security(SecurityRequirement::new(scheme, Vec::<String>::new()));

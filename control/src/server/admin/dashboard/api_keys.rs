@@ -49,10 +49,8 @@ pub(super) async fn revoke(
 }
 
 async fn new_key(permit: &Permit<op::CreateApiKey>, fields: &Fields) -> Result<NewApiKey, RegistryError> {
-    let role = RoleName::from_name(fields.text("role")).ok_or_else(|| RegistryError::Invalid {
-        field: "role",
-        expected: "pick one".to_owned(),
-    })?;
+    let role = RoleName::from_name(fields.text("role"))
+        .ok_or_else(|| RegistryError::Invalid { field: "role", expected: "pick one".to_owned() })?;
     let role = AdminRole::new(role, &fields.list("teams"), fields.some("email").as_deref())?;
     let read = |text: String| UnixTime::from_rfc3339(&time::typed(&text)).ok_or(RegistryError::InvalidExpiry);
     let expires_at = fields.some("expires_at").map(read).transpose()?;

@@ -6,8 +6,8 @@ use axum::{Router, middleware};
 
 use super::layout::PageError;
 use super::{
-    api_keys, assets, audit, credentials, head, object, objects, offboard, overview, payer, policies, provider_sign_in,
-    shown_once, sign_in, token, tokens, usage, user, users,
+    api_keys, assets, audit, credentials, head, object, objects, offboard, overview, payer, policies,
+    provider_sign_in, shown_once, sign_in, token, tokens, usage, user, users,
 };
 use crate::server::admin::gate::{AdminState, Manner, Routes};
 use crate::server::oidc::CALLBACK;

@@ -86,7 +86,13 @@ pub(super) async fn forget_api_key(
 }
 
 /// Returns the card with a secret. `links` lead away from the page.
-fn card(kind: Kind, (noun, name): (&str, &str), digest: &Digest, secret: &SecretText, links: &Markup) -> Markup {
+fn card(
+    kind: Kind,
+    (noun, name): (&str, &str),
+    digest: &Digest,
+    secret: &SecretText,
+    links: &Markup,
+) -> Markup {
     let minutes = sealed::LIFETIME_SECONDS / 60;
     html! {
         div .card {
