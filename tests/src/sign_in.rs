@@ -88,7 +88,7 @@ impl SignIns {
     /// Signs the person in at a registry, and ensures that it has its role there.
     pub fn sign_in(&self, registry: &Registry) -> Result<()> {
         let begun = registry.send(&Request::get("/admin/sign-in/provider"))?;
-        let cookie = cookie(begun.header("set-cookie"))?.to_owned();
+        let cookie = pair(begun.header("set-cookie"))?.to_owned();
         let location = begun.header("location").context("the way to the provider")?;
         let said = |name: &str| {
             let pairs = location.split(['?', '&']).filter_map(|pair| pair.split_once('='));
@@ -105,7 +105,7 @@ impl SignIns {
         ensure!(answer.status == 200, "{}: {}\n{}", answer.status, answer.text(), registry.log());
         let cookies = answer.headers.iter().filter(|(name, _)| name == "set-cookie");
         let cookies = cookies.filter_map(|(_, value)| std::str::from_utf8(value).ok());
-        let session = cookie(cookies.into_iter().find(|cookie| cookie.starts_with("keyswap_session=")))?;
+        let session = pair(cookies.into_iter().find(|cookie| cookie.starts_with("keyswap_session=")))?;
         let me = registry.send(&Request::get("/admin/api/me").header("cookie", session))?.json()?;
         ensure!(me == json!({"name": PERSON, "role": "auditor"}), "{me}");
         Ok(())
@@ -123,6 +123,6 @@ fn exchange(call: &Call) -> Script {
     Script::answer(200, json!({"id_token": code, "token_type": "Bearer"}).to_string())
 }
 
-fn cookie(header: Option<&str>) -> Result<&str> {
+fn pair(header: Option<&str>) -> Result<&str> {
     header.and_then(|cookie| cookie.split(';').next()).context("a cookie")
 }

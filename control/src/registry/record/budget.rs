@@ -5,8 +5,8 @@ use std::fmt;
 use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Number;
-use utoipa::openapi::schema::{RefOr, Schema};
-use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use super::amount::{self, Unit};
 use super::draft::check_team;

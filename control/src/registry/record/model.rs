@@ -2,8 +2,8 @@
 
 use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use utoipa::openapi::schema::{RefOr, Schema};
-use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use super::day::Day;
 use super::rate_limit::RateLimit;

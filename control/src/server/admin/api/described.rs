@@ -7,8 +7,9 @@ use axum::Json as Answer;
 use axum::extract::State as Extract;
 use axum::handler::Handler;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::openapi::schema::{RefOr, Schema};
+use utoipa::openapi::schema::Schema;
 use utoipa::{IntoParams, ToSchema};
 
 use super::audit_export::Export;
