@@ -1,7 +1,7 @@
 //! A request for each route of the administration.
 
 use keyswap::server::AdminRoute;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::setup::{Body, Things, number};
 

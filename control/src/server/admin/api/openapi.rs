@@ -29,6 +29,8 @@ const SCHEMES: [&str; 2] = ["api_key", "session"];
 /// Returns the answer with the document, which is constant while the server runs.
 pub(super) fn answer(routes: ApiRoutes) -> ([(HeaderName, &'static str); 1], Bytes) {
     let text = serde_json::to_string(&document(routes)).unwrap_or_default();
+    // The descriptions are those of the types, where an absent value is `None`.
+    let text = text.replace("`None`", "`null`");
     ([(header::CONTENT_TYPE, "application/json")], Bytes::from(text))
 }
 
@@ -68,14 +70,14 @@ fn document(routes: ApiRoutes) -> OpenApi {
 }
 
 fn operation(row: &Row, description: Description, components: &Components) -> OperationBuilder {
-    let words = row.operation.words();
     let roles = RoleName::ALL.into_iter().filter(|role| row.operation.is_for(*role)).map(RoleName::name);
-    let mut success = ResponseBuilder::new().description("The answer");
+    let words = if description.gives.is_empty() { "Done" } else { "The answer" };
+    let mut success = ResponseBuilder::new().description(words);
     for (media_type, body) in description.gives {
         success = success.content(media_type, content(body, components));
     }
     let mut operation = OperationBuilder::new()
-        .summary(Some(capital(words)))
+        .summary(Some(capital(row.operation.words())))
         .description(Some(format!("For the roles {}.", roles.collect::<Vec<_>>().join(", "))))
         .response(description.status, success)
         .response(
