@@ -182,7 +182,7 @@ async function apiKeys(page) {
   await page.getByRole("alert").getByText("needs 1 to 64 names of teams").waitFor();
   assert.deepEqual([await page.getByLabel("Name").inputValue(), await page.getByLabel("Role").inputValue()], ["terraform", "team_owner"]);
   await check(page, "api-key-refused");
-  await page.getByLabel("Teams").fill("red, blue");
+  await page.getByRole("textbox", { name: "Teams" }).fill("red, blue");
   await page.getByRole("button", { name: "Create API key" }).click();
   await page.getByRole("heading", { name: "API key created" }).waitFor();
   const key = await page.locator("#secret").textContent();
