@@ -134,7 +134,7 @@ fn a_new_secret_is_not_shown_in_another_session_of_a_provider() {
             let [own, again] =
                 [setup.session(&AdminRole::Admin).await, setup.session(&AdminRole::Admin).await];
             let other = setup.session(&role(RoleName::TeamOwner)).await;
-            let forms: [(&str, &str, Vec<(&str, &str)>); 2] = [
+            let forms = [
                 ("/admin/tokens", "ptk_", vec![("label", "a"), ("provider", "openai"), ("team", "red")]),
                 ("/admin/api-keys", "kak_", vec![("name", "a"), ("role", "auditor")]),
             ];
