@@ -170,6 +170,38 @@ async function offboard(page) {
   await page.getByText("Nothing of alice@acme.example is active.").waitFor();
 }
 
+/// Makes an API key, looks at it again, and revokes it.
+async function apiKeys(page) {
+  await page.getByRole("link", { name: "API keys", exact: true }).click();
+  await page.getByText("No API keys.").waitFor();
+  await check(page, "api-keys-none");
+  await page.getByText("New API key").click();
+  await page.getByLabel("Name").fill("terraform");
+  await page.getByLabel("Role").selectOption("team_owner");
+  await page.getByRole("button", { name: "Create API key" }).click();
+  await page.getByRole("alert").getByText("needs 1 to 64 names of teams").waitFor();
+  assert.deepEqual([await page.getByLabel("Name").inputValue(), await page.getByLabel("Role").inputValue()], ["terraform", "team_owner"]);
+  await check(page, "api-key-refused");
+  await page.getByRole("textbox", { name: "Teams" }).fill("red, blue");
+  await page.getByRole("button", { name: "Create API key" }).click();
+  await page.getByRole("heading", { name: "API key created" }).waitFor();
+  const key = await page.locator("#secret").textContent();
+  assert.match(key, /^kak_[\w-]{43}$/);
+  const me = () => fetch(`${url}/admin/api/me`, { headers: { authorization: `Bearer ${key}` } });
+  assert.equal((await (await me()).json()).role, "team_owner");
+  await page.reload();
+  assert.equal(await page.locator("#secret").textContent(), key);
+  await check(page, "api-key-created");
+  await page.getByRole("button", { name: "I have stored it" }).click();
+  await page.getByRole("row").filter({ hasText: "terraform" }).getByText("team owner of blue, red").waitFor();
+  assert.ok(!(await page.content()).includes(key));
+  await page.getByText("Revoke…").click();
+  await check(page, "api-keys");
+  await page.getByRole("button", { name: "Revoke terraform" }).click();
+  await page.getByText("No API keys.").waitFor();
+  assert.equal((await me()).status, 401);
+}
+
 async function byMouse() {
   const page = await newPage({ permissions: ["clipboard-read", "clipboard-write"] });
   await page.goto(`${url}/admin/sign-in`);
@@ -213,7 +245,7 @@ async function byMouse() {
   await page.getByText(`export ANTHROPIC_AUTH_TOKEN="${token}"`).waitFor();
   await check(page, "token-created");
   await page.reload();
-  assert.equal(await page.locator("#token").textContent(), token);
+  assert.equal(await page.locator("#secret").textContent(), token);
   const made = page.url();
 
   await page.getByRole("link", { name: "To the list" }).click();
@@ -252,7 +284,7 @@ async function byMouse() {
   await page.getByText("Rotate this token…").click();
   await page.getByRole("button", { name: "Rotate" }).click();
   await page.getByRole("heading", { name: "Token created" }).waitFor();
-  const successor = await page.locator("#token").textContent();
+  const successor = await page.locator("#secret").textContent();
   assert.notEqual(successor, token);
   assert.deepEqual([await status(token), await status(successor)], ["active", "active"]);
   await page.getByRole("link", { name: "To the token" }).click();
@@ -287,6 +319,7 @@ async function byMouse() {
   await check(page, "user");
   await offboard(page);
   await usage(page);
+  await apiKeys(page);
   await page.getByRole("link", { name: "Policies" }).click();
   await page.getByRole("row").filter({ hasText: "decides for 10 %" }).getByRole("link", { name: "prod" }).waitFor();
   await check(page, "policies");
@@ -361,7 +394,7 @@ async function byKeyboard() {
   await page.keyboard.press("Space");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Token created" }).waitFor();
-  const token = await page.locator("#token").textContent();
+  const token = await page.locator("#secret").textContent();
   assert.equal(await status(token), "active");
   await reach(page.getByRole("link", { name: "To the token" }));
   await page.keyboard.press("Enter");
@@ -372,6 +405,23 @@ async function byKeyboard() {
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Tokens", exact: true }).waitFor();
   assert.equal(await status(token), 404);
+  await reach(page.getByRole("link", { name: "API keys", exact: true }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "API keys", exact: true }).waitFor();
+  await reach(page.getByText("New API key"));
+  await page.keyboard.press("Enter");
+  await reach(page.getByLabel("Name"));
+  await page.keyboard.type("by-keys");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "API key created" }).waitFor();
+  await reach(page.getByRole("button", { name: "I have stored it" }));
+  await page.keyboard.press("Enter");
+  await page.getByRole("row").filter({ hasText: "by-keys" }).getByText("auditor").waitFor();
+  await reach(page.getByText("Revoke…"));
+  await page.keyboard.press("Enter");
+  await reach(page.getByRole("button", { name: "Revoke by-keys" }));
+  await page.keyboard.press("Enter");
+  await page.getByText("No API keys.").waitFor();
 }
 
 try {

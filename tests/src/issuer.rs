@@ -28,7 +28,7 @@ const RSA_KEYS: usize = 3;
 const RSA_BITS: usize = 2048;
 
 /// A key pair with a `kid`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SigningKey {
     kid: String,
     pair: Pair,

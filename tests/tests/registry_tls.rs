@@ -9,10 +9,14 @@ use std::{
         OnceLock,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::{Authority, Envoy, Pair, Registry, Request, Standin, rendered, under_load, until};
+use keyswap_tests::{
+    Authority, Envoy, Pair, Registry, Request, SignIns, SigningKey, Standin, rendered, under_load, until,
+};
 use serde_json::{Value, json};
 
 use crate::postgres::Postgres;
@@ -20,7 +24,11 @@ use crate::postgres::Postgres;
 /// The tokens of callers: more than a worker looks up at once.
 const TOKENS: usize = 24;
 
-const CALLERS: usize = 4;
+/// The callers of the data plane. One more signs in at the registry, again and again.
+const CALLERS: usize = 8;
+
+/// The requests of all callers in a second, which a slow machine may not reach.
+const RATE: u32 = 500;
 
 /// The calls of each caller that a phase waits for. A busy machine takes longer, and no fewer.
 const CALLS: usize = 25;
@@ -193,7 +201,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn start(first: &Authority, second: &Authority) -> Result<Self> {
+    fn start(first: &Authority, second: &Authority, people: &SignIns) -> Result<Self> {
         let (postgres, files, clients) = (Postgres::start(), Files(tempfile::tempdir()?), Authority::new()?);
         files.write("second.pem", &second.pem())?;
         files.write("servers.pem", &(first.pem() + &second.pem()))?;
@@ -203,7 +211,7 @@ impl Fleet {
             files.write_pair(client, &clients.client()?)?;
         }
         let registries = [files.registry(&postgres.url())?, files.registry(&postgres.url())?];
-        let administration = Registry::setup().database(&postgres.url()).start()?;
+        let administration = people.setup(&files.path("roles.yaml"))?.database(&postgres.url()).start()?;
         Ok(Self { files, registries, administration, _postgres: postgres })
     }
 
@@ -223,20 +231,28 @@ impl Fleet {
 }
 
 #[test]
-fn certificate_and_credential_are_replaced_under_load_without_a_failed_request() -> Result<()> {
+fn certificate_credential_and_key_are_replaced_at_five_hundred_requests_a_second() -> Result<()> {
     let (standin, planes) = (Standin::start()?, Planes::default());
     let (first, second) = (Authority::new()?, Authority::new()?);
-    let fleet = Fleet::start(&first, &second)?;
+    let (first_key, second_key) = (SigningKey::p256("key-1")?, SigningKey::p256("key-2")?);
+    let people = SignIns::start(&first_key)?;
+    let fleet = Fleet::start(&first, &second, &people)?;
     let Fleet { files, registries, administration, .. } = &fleet;
     let tokens = (0..TOKENS).map(|_| fleet.token("caller")).collect::<Result<Vec<_>>>()?;
     let (old, old_path) = fleet.credential()?;
     let before = start(files, registries, &standin, &old, ["client-1", "http_protocol_options"])?;
     let before = planes.go_to(0, before)?;
+    let started = Instant::now();
     let call = |caller: usize, number: usize| {
+        if caller == CALLERS {
+            return people.sign_in(administration);
+        }
+        let due = started + Duration::from_secs(1) * u32::try_from(number * CALLERS + caller)? / RATE;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
         let token = tokens.get((caller + CALLERS * number) % TOKENS).context("there are as many tokens")?;
         planes.call(token, &standin)
     };
-    under_load(CALLERS, call, |load| {
+    let sent = under_load(CALLERS + 1, call, |load| {
         load.passes_each(CALLS)?;
         // The certificate of another authority, the key first: for a moment they are no pair.
         let Pair { certificate, key } = second.server()?;
@@ -264,8 +280,13 @@ fn certificate_and_credential_are_replaced_under_load_without_a_failed_request()
         ensure!(refused.status == 503, "{}: {}", refused.status, refused.text());
         let answered = after.send(&Request::get("/v1/models").bearer(&fresh))?;
         ensure!(answered.status == 200, "{}: {}", answered.status, answered.text());
-        Ok(())
-    })
+        people.replace_key(&first_key, &second_key, || load.passes_each(CALLS))?;
+        Ok(load.passed())
+    })?;
+    let rate = u32::try_from(sent).map(f64::from)? / started.elapsed().as_secs_f64();
+    // Shown with `--no-capture`.
+    eprintln!("{rate:.0} requests and sign-ins a second");
+    Ok(())
 }
 
 /// The name of the registry in a cluster.

@@ -20,7 +20,6 @@ mod policy;
 mod prices;
 mod render;
 mod serve;
-mod serve_oidc;
 mod token;
 mod up;
 mod usage;

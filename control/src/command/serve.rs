@@ -1,5 +1,9 @@
 //! `keyswap serve`: runs the registry's server until SIGTERM or SIGINT.
 
+mod access;
+mod oidc;
+mod tls;
+
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,14 +15,14 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::serve_oidc::OidcArgs;
+use self::access::AccessArgs;
+use self::oidc::OidcArgs;
+use self::tls::TlsArgs;
 use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
 use super::{environment, rate, secret_variable};
 use crate::registry::{DatabaseUrl, Registry};
-use crate::server::{
-    self, Access, AccessSettings, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls, TlsFiles,
-};
+use crate::server::{self, Access, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls};
 use crate::signing::{MAX_KEY_BYTES, SigningKey};
 
 /// The database where none is named.
@@ -188,92 +192,6 @@ fn tell_addresses(listeners: &Listeners, has_tls: bool) -> anyhow::Result<()> {
         output::print(&format!("administration on {scheme}://{}", administration.local_addr()?))?;
     }
     Ok(())
-}
-
-/// The files of TLS.
-#[derive(Args)]
-#[command(next_help_heading = "TLS")]
-struct TlsArgs {
-    /// File with the server's certificate and intermediate ones, in PEM; without it the server speaks plain HTTP
-    ///
-    /// The files are read again when they change, and on SIGHUP.
-    #[arg(long = "tls-cert", env = "KEYSWAP_TLS_CERT", value_name = "FILE", requires = "key")]
-    certificate: Option<PathBuf>,
-    /// File with the private key of the certificate, in PEM
-    #[arg(
-        id = "key",
-        long = "tls-key",
-        env = "KEYSWAP_TLS_KEY",
-        value_name = "FILE",
-        requires = "certificate"
-    )]
-    key: Option<PathBuf>,
-    /// File with the authorities of client certificates, in PEM: the data-plane API then requires one
-    #[arg(
-        long = "tls-client-ca",
-        env = "KEYSWAP_TLS_CLIENT_CA",
-        value_name = "FILE",
-        requires = "certificate"
-    )]
-    client_ca: Option<PathBuf>,
-}
-
-impl TlsArgs {
-    fn files(self) -> Option<TlsFiles> {
-        Some(TlsFiles { certificate: self.certificate?, key: self.key?, client_ca: self.client_ca })
-    }
-}
-
-/// The settings of sign-in by Cloudflare Access. The issuer, an audience and an administrator are given together or not
-/// at all.
-#[derive(Args)]
-#[command(next_help_heading = "Sign-in by Cloudflare Access")]
-struct AccessArgs {
-    /// Cloudflare Access team that administrators sign in with, such as `https://acme.cloudflareaccess.com`
-    #[arg(
-        long = "access-issuer",
-        env = "KEYSWAP_ACCESS_ISSUER",
-        value_name = "URL",
-        requires_all = ["audience", "admin"]
-    )]
-    issuer: Option<String>,
-    /// Audience tag of the Access application in front of the registry; repeatable
-    #[arg(
-        long = "access-audience",
-        env = "KEYSWAP_ACCESS_AUDIENCE",
-        value_name = "AUD",
-        value_delimiter = ',',
-        requires = "issuer"
-    )]
-    audience: Vec<String>,
-    /// Email address of an administrator; repeatable
-    #[arg(
-        long = "access-admin",
-        env = "KEYSWAP_ACCESS_ADMIN",
-        value_name = "EMAIL",
-        value_delimiter = ',',
-        requires = "issuer"
-    )]
-    admin: Vec<String>,
-    /// URL of the team's signing keys, if not at the issuer; plain HTTP only for a loopback address
-    #[arg(
-        long = "access-keys-url",
-        env = "KEYSWAP_ACCESS_KEYS_URL",
-        value_name = "URL",
-        requires = "issuer"
-    )]
-    keys_url: Option<String>,
-}
-
-impl AccessArgs {
-    fn settings(self) -> Option<AccessSettings> {
-        Some(AccessSettings {
-            issuer: self.issuer?,
-            audiences: self.audience,
-            admins: self.admin,
-            keys_url: self.keys_url,
-        })
-    }
 }
 
 fn records_key(path: &Path) -> anyhow::Result<SigningKey> {

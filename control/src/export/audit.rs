@@ -15,9 +15,12 @@ pub(crate) enum AuditFormat {
 }
 
 impl AuditFormat {
+    /// All formats.
+    pub(crate) const ALL: [Self; 2] = [Self::Csv, Self::Ndjson];
+
     /// Parses a name.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Csv, Self::Ndjson].into_iter().find(|format| format.name() == name)
+        Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
     /// Returns the name, which is the extension of files, too.

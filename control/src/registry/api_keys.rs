@@ -11,15 +11,13 @@ use super::record::clock::now;
 use super::record::credential::check_name;
 use super::record::error::RegistryError;
 use super::record::secret_text::SecretText;
+use super::store::seen::Presented;
 
 /// The lifetime of a key whose expiry is left out.
 const DEFAULT_LIFETIME_SECONDS: i64 = 90 * 86_400;
 
 /// The longest lifetime of a key: one year. A key that is forgotten ends by itself.
 const MAX_LIFETIME_SECONDS: i64 = 366 * 86_400;
-
-/// The interval in which the use of a key is stored again.
-const SEEN_INTERVAL_SECONDS: i64 = 60;
 
 impl Registry {
     /// Creates an API key, valid for 90 days if `expires_at` is `None`, else at most 366 days. An expired key of the same name
@@ -65,11 +63,16 @@ impl Registry {
         self.0.api_keys().await
     }
 
+    /// Returns an API key by its digest, also an expired one.
+    pub async fn api_key(&self, digest: &Digest) -> Result<ApiKey> {
+        self.0.api_key(digest).await?.ok_or(RegistryError::UnknownApiKey)
+    }
+
     /// Revokes an API key, which is refused from then on.
     pub async fn revoke_api_key(&self, digest: &Digest, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
         let revoked = write.api_key(digest).await?.ok_or(RegistryError::UnknownApiKey)?;
-        write.delete_api_key(digest).await?;
+        write.revoke(Presented::ApiKey, digest).await?;
         let detail = json!({"role": revoked.role, "sha256": digest.to_hex()});
         write.audit(actor, "api_key.revoke", &revoked.name, &detail).await?;
         write.commit().await
@@ -82,22 +85,7 @@ impl Registry {
         let Some(key) = self.0.api_key(digest).await?.filter(|key| key.expires_at > now) else {
             return Ok(None);
         };
-        let before = UnixTime(now.0.saturating_sub(SEEN_INTERVAL_SECONDS));
-        if key.last_seen.is_none_or(|at| at <= before) {
-            self.note_api_key(key.digest, before);
-        }
+        self.note_use(Presented::ApiKey, key.digest, key.last_seen);
         Ok(Some(key))
-    }
-
-    /// Stores the use of a key, unless another use is being stored. A request does not wait for it.
-    fn note_api_key(&self, digest: Digest, before: UnixTime) {
-        let Ok(permit) = self.0.noting.clone().try_acquire_owned() else { return };
-        let store = self.0.clone();
-        tokio::spawn(async move {
-            if let Err(error) = store.see_api_key(&digest, now(), before).await {
-                tracing::warn!(%error, "cannot note the use of an API key");
-            }
-            drop(permit);
-        });
     }
 }

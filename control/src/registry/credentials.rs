@@ -1,6 +1,6 @@
 //! Operations on the credentials of the data-plane API.
 
-use keyswap_core::base::{Digest, UnixTime};
+use keyswap_core::base::Digest;
 use serde_json::json;
 
 use super::handle::{Registry, Result};
@@ -9,12 +9,10 @@ use super::record::clock::now;
 use super::record::credential::{Credential, NewCredential, Role, check_name};
 use super::record::error::RegistryError;
 use super::record::secret_text::SecretText;
+use super::store::seen::Presented;
 
 /// The credentials that one name may have: the present one and its successor.
 const MAX_PER_NAME: usize = 2;
-
-/// The interval in which the use of a credential is stored again.
-const SEEN_INTERVAL_SECONDS: i64 = 60;
 
 impl Registry {
     /// Creates a credential. A name may have two, so that a new one is in use before the old one is revoked.
@@ -50,7 +48,7 @@ impl Registry {
         let mut write = self.0.write().await?;
         let revoked = write.credentials().await?.into_iter().find(|credential| credential.digest == *digest);
         let revoked = revoked.ok_or(RegistryError::UnknownCredential)?;
-        write.delete_credential(digest).await?;
+        write.revoke(Presented::Credential, digest).await?;
         let detail = json!({"role": revoked.role, "sha256": digest.to_hex()});
         write.audit(actor, "credential.revoke", &revoked.name, &detail).await?;
         write.commit().await
@@ -59,23 +57,7 @@ impl Registry {
     /// Returns the role of a credential, `None` if it does not exist or was revoked. Notes its use in the background.
     pub async fn role_of(&self, digest: &Digest) -> Result<Option<Role>> {
         let Some(credential) = self.0.credential(digest).await? else { return Ok(None) };
-        let before = UnixTime(now().0.saturating_sub(SEEN_INTERVAL_SECONDS));
-        if credential.last_seen.is_none_or(|at| at <= before) {
-            self.note_seen(credential.digest, before);
-        }
+        self.note_use(Presented::Credential, credential.digest, credential.last_seen);
         Ok(Some(credential.role))
-    }
-
-    /// Stores the use of a credential, unless another use is being stored. A request does not wait for it: lookups must
-    /// not depend on a writer.
-    fn note_seen(&self, digest: Digest, before: UnixTime) {
-        let Ok(permit) = self.0.noting.clone().try_acquire_owned() else { return };
-        let store = self.0.clone();
-        tokio::spawn(async move {
-            if let Err(error) = store.see_credential(&digest, now(), before).await {
-                tracing::warn!(%error, "cannot note the use of a credential");
-            }
-            drop(permit);
-        });
     }
 }

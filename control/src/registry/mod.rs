@@ -14,6 +14,8 @@ mod handle;
 
 mod rights;
 
+mod seen;
+
 mod budgets;
 mod credentials;
 mod feed;
@@ -39,6 +41,7 @@ pub use handle::{Registry, Result};
 pub use limits::Taken;
 pub use offboard::Offboarded;
 pub use record::actor::Actor;
+pub(crate) use record::admin_role::Written as AdminRoleText;
 pub use record::admin_role::{AdminRole, RoleName};
 pub(crate) use record::amount;
 pub use record::amount::Unit;
@@ -61,7 +64,7 @@ pub use record::policy::{Plane, PolicyStatus, Report, Revision};
 pub(crate) use record::policy_token;
 pub use record::proposal::Progress;
 pub use record::rate_limit::RateLimit;
-pub(crate) use record::rate_limit::seconds;
+pub(crate) use record::rate_limit::{Text as RateLimitText, seconds};
 pub use record::reach::Reach;
 pub(crate) use record::secret_text::API_KEY;
 pub use record::secret_text::SecretText;

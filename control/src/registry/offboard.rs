@@ -12,7 +12,7 @@ use super::tokens::status_action;
 use super::users::{difference, normal};
 
 /// The user and the tokens of an address.
-#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct Offboarded {
     /// The user, `None` if the registry has no user with this address.
     pub user: Option<User>,

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{DIGEST, Folder, Run, TOKEN, keyswap};
+use crate::remote::registry;
+use crate::support::{DIGEST, Folder, Run, TOKEN, keyswap, keyswap_with};
 use crate::tokens::Home;
 
 /// A registry and a folder for files.
@@ -140,6 +141,72 @@ fn a_file_takes_no_tokens_of_others_and_enables_none_by_itself() {
     bed.home.json(&["token", "create", "--label", "ci-old", "--provider", "openai"]);
     let run = bed.apply(enabled, &[]);
     assert!(run.code == 1 && run.stderr.contains("name one of them by `sha256`"), "{}", run.stderr);
+}
+
+#[test]
+fn rows_beyond_the_role_of_a_key_are_named_and_stay_as_they_are() {
+    let (registry, folder) = (registry(), Folder::new());
+    let url = registry.url();
+    let run = |name: &'static str, secret: &str, args: &[&str]| {
+        keyswap_with(args, b"", &[("KEYSWAP_SERVER", url.as_str()), (name, secret)])
+    };
+    let by_password = |args: &[&str]| run("KEYSWAP_ADMIN_PASSWORD", registry.password(), args);
+    let key = |name: &str, role: &[&str]| {
+        let made = by_password(&[&["api-key", "create", name, "--role"], role].concat());
+        made.stdout.trim().to_owned()
+    };
+    let (owner, auditor) = (key("red", &["team_owner", "--team", "red"]), key("siem", &["auditor"]));
+    by_password(&["token", "create", "--label", "ci-blue", "--provider", "openai", "--team", "blue"]);
+    by_password(&["token", "create", "--label", "ci-mine", "--provider", "openai", "--team", "red"]);
+    let tokens =
+        || by_password(&["token", "list", "--format", "json"]).json()["items"].as_array().unwrap().clone();
+    let document = format!(
+        "tokens:
+  - {{label: ci-new, providers: [openai], team: red}}
+  - {{label: ci-foreign, providers: [openai], team: blue}}
+  - {{sha256: {DIGEST}, label: ci-known, providers: [openai], team: blue}}
+  - {{label: ci-mine, providers: [openai], team: blue}}
+  - {{label: ci-last, providers: [openai], team: red, status: disabled}}
+"
+    );
+    let file = folder.file("tokens.yaml", document);
+    let before = tokens();
+    let out = |name: &str| folder.path(name).to_str().unwrap().to_owned();
+    let refused = run("KEYSWAP_API_KEY", &auditor, &["apply", "-f", &file, "--tokens-out", &out("none")]);
+    assert_eq!(refused.code, 1, "{}", refused.all());
+    assert!(refused.stderr.contains("refused 5 of 5 changes"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("ci-new: the role `auditor` may not create a token"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!((tokens(), std::fs::read_to_string(out("none")).unwrap().as_str()), (before, ""));
+
+    // What is in the team is done, in whole. The rest is named, and no token stays in the file that the registry lacks.
+    let refused = run("KEYSWAP_API_KEY", &owner, &["apply", "-f", &file, "--tokens-out", &out("new")]);
+    assert_eq!(
+        (refused.code, refused.stderr.matches("name one of your own teams").count()),
+        (1, 3),
+        "{}",
+        refused.all()
+    );
+    assert!(refused.stderr.contains("refused 3 of 5 changes"), "{}", refused.stderr);
+    for label in ["ci-foreign: ", "ci-known: ", "ci-mine: "] {
+        assert!(refused.stderr.contains(label), "{label}: {}", refused.stderr);
+    }
+    let lines = std::fs::read_to_string(out("new")).unwrap();
+    let written: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let labels: Vec<&Value> = written.iter().map(|line| &line["label"]).collect();
+    assert_eq!(labels, ["ci-new", "ci-last"]);
+    assert!(written.iter().all(|line| !refused.all().contains(line["token"].as_str().unwrap())));
+    let state = |label: &str| {
+        let token = tokens().into_iter().find(|token| token["label"] == label)?;
+        Some((token["team"].as_str()?.to_owned(), token["status"].as_str()?.to_owned()))
+    };
+    let is = |team: &str, status: &str| Some((team.to_owned(), status.to_owned()));
+    assert_eq!((state("ci-new"), state("ci-last")), (is("red", "active"), is("red", "disabled")));
+    assert_eq!((state("ci-mine"), state("ci-blue")), (is("red", "active"), is("blue", "active")));
+    assert_eq!((state("ci-foreign"), state("ci-known")), (None, None));
 }
 
 #[test]

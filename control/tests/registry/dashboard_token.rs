@@ -10,13 +10,27 @@ use crate::support::{Database, on_both_databases, run};
 on_both_databases!(a_new_token_is_shown_again_to_its_maker_only);
 
 /// A browser without a store of cookies: each request names those that it sends.
-struct Browser<'s> {
+pub(crate) struct Browser<'s> {
     server: &'s Server,
     client: Client,
 }
 
-impl Browser<'_> {
-    async fn send(&self, method: Method, path: &str, cookies: &str, form: &[(&str, &str)]) -> Response {
+impl<'s> Browser<'s> {
+    pub(crate) fn of(server: &'s Server) -> Self {
+        Self { server, client: builder().redirect(redirect::Policy::none()).build().unwrap() }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        cookies: &str,
+        form: &[(&str, &str)],
+    ) -> Response {
         let request = self.client.request(method, format!("{}{path}", self.server.url));
         request
             .header("sec-fetch-site", "same-origin")
@@ -27,21 +41,20 @@ impl Browser<'_> {
             .unwrap()
     }
 
-    async fn sign_in(&self) -> String {
+    pub(crate) async fn sign_in(&self) -> String {
         let response = self.send(Method::POST, "/admin/sign-in", "", &[("password", PASSWORD)]).await;
         cookie(&response)
     }
 }
 
-fn cookie(response: &Response) -> String {
+pub(crate) fn cookie(response: &Response) -> String {
     response.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
 }
 
 async fn a_new_token_is_shown_again_to_its_maker_only(database: &Database) {
     let registry = database.open().await;
     let server = Server::start(&database.url());
-    let client = builder().redirect(redirect::Policy::none()).build().unwrap();
-    let browser = Browser { server: &server, client };
+    let browser = Browser::of(&server);
     let session = browser.sign_in().await;
     let mint = async |label: &str| {
         let form = [("label", label), ("provider", "openai")];

@@ -12,6 +12,7 @@ mod connections;
 mod crash;
 mod credentials;
 mod dashboard;
+mod dashboard_api_keys;
 mod dashboard_token;
 mod database_tls;
 mod editing;

@@ -10,6 +10,7 @@ use super::plan::{Plan, Update};
 use super::show;
 use super::tokens_out::TokensOut;
 use crate::command::connection::operations::{Operations, collect};
+use crate::command::connection::refused::RefusedError;
 use crate::command::connection::target::Target;
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::confirm::confirm;
@@ -73,7 +74,8 @@ impl Apply {
         Ok(if self.dry_run && !plan.is_empty() { Exit::Differs } else { Exit::Ok })
     }
 
-    /// Makes the changes one after another. An error leaves the rest to the next run.
+    /// Makes the changes one after another. Rows that the registry refuses to the sender's role stay as they are and are named
+    /// at the end. Another error leaves the rest to the next run.
     fn apply(&self, registry: &dyn Operations, plan: &Plan) -> anyhow::Result<()> {
         let minted = plan.minted();
         ensure!(
@@ -87,17 +89,54 @@ impl Apply {
             Some(path) if minted > 0 => Some(TokensOut::create(path)?),
             _ => None,
         };
+        let mut rows = Rows::default();
         for entry in &plan.create {
-            create(registry, entry, out.as_mut()).with_context(|| visible(&entry.record.label))?;
+            rows.add(&entry.record.label, create(registry, entry, out.as_mut()))?;
         }
         for Update { token, patch, .. } in &plan.update {
-            registry.update_token(&token.digest, patch.clone()).with_context(|| visible(&token.label))?;
+            rows.add(&token.label, registry.update_token(&token.digest, patch.clone()).map(drop))?;
         }
         for token in &plan.disable {
             let (version, status) = (Some(token.version), Some(Status::Disabled));
             let patch = TokenPatch { version, status, ..TokenPatch::default() };
-            registry.update_token(&token.digest, patch).with_context(|| visible(&token.label))?;
+            rows.add(&token.label, registry.update_token(&token.digest, patch).map(drop))?;
         }
+        rows.check()
+    }
+}
+
+/// The rows of a run: the number of those that the registry took, and those that it refused.
+#[derive(Default)]
+struct Rows {
+    taken: usize,
+    refused: Vec<String>,
+}
+
+impl Rows {
+    /// Adds a row. Returns an error unless the registry took or refused the row.
+    fn add(&mut self, label: &str, done: anyhow::Result<()>) -> anyhow::Result<()> {
+        match done {
+            Err(error) if error.is::<RefusedError>() => {
+                self.refused.push(format!("{}: {error:#}", visible(label)));
+            }
+            done => {
+                done.with_context(|| visible(label))?;
+                self.taken += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns an error that names the refused rows, if there are any.
+    fn check(self) -> anyhow::Result<()> {
+        let Self { taken, refused } = self;
+        ensure!(
+            refused.is_empty(),
+            "the registry refused {} of {} changes, which are not made:\n  {}",
+            refused.len(),
+            taken + refused.len(),
+            refused.join("\n  ")
+        );
         Ok(())
     }
 }
@@ -105,15 +144,25 @@ impl Apply {
 fn create(registry: &dyn Operations, entry: &Entry, out: Option<&mut TokensOut>) -> anyhow::Result<()> {
     let (new, status) = (entry.record.clone(), entry.status.unwrap_or(Status::Active));
     if let Some(digest) = entry.digest {
+        // An import is for administrators only, but adds a disabled token in one step.
+        if status == Status::Active {
+            registry.create_token(Source::Digest(digest), new)?;
+            return Ok(());
+        }
         let added = registry.import_tokens(vec![KnownToken { digest, new, status }])?;
         ensure!(!added.is_empty(), "the token was added meanwhile: run the command again");
         return Ok(());
     }
     let token = SecretText::mint()?;
-    out.context("there is no file for the token")?.put(&new.label, &token)?;
-    let created = registry
-        .create_token(Source::Custom(token), new)
-        .context("the last line of the file with new tokens is not in the registry")?;
+    let out = out.context("there is no file for the token")?;
+    out.put(&new.label, &token)?;
+    let created = match registry.create_token(Source::Custom(token), new) {
+        Err(error) if error.is::<RefusedError>() => {
+            out.take_back()?;
+            return Err(error);
+        }
+        created => created.context("the last line of the file with new tokens is not in the registry")?,
+    };
     if status == Status::Disabled {
         let patch = TokenPatch { status: Some(status), ..TokenPatch::default() };
         registry.update_token(&created.record.digest, patch)?;

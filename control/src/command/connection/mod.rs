@@ -1,6 +1,7 @@
 //! The registry that a subcommand works on: a database or a server.
 
 pub(super) mod operations;
+pub(super) mod refused;
 
 mod local;
 mod remote;

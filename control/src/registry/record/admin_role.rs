@@ -28,6 +28,9 @@ pub enum RoleName {
 }
 
 impl RoleName {
+    /// All names.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Auditor, Self::TeamOwner, Self::SelfService];
+
     /// Returns `admin`, `auditor`, `team_owner` or `self_service`.
     pub fn name(self) -> &'static str {
         match self {
@@ -36,6 +39,11 @@ impl RoleName {
             Self::TeamOwner => "team_owner",
             Self::SelfService => "self_service",
         }
+    }
+
+    /// Returns the role with this name, `None` for other texts.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
     }
 }
 
@@ -53,12 +61,16 @@ pub enum AdminRole {
     SelfService(String),
 }
 
-/// A role as it is written.
-#[derive(Serialize, Deserialize)]
-struct Written {
+/// A role, with its teams or its person.
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = AdminRole)]
+pub(crate) struct Written {
+    /// The name of the role
     role: RoleName,
+    /// The teams of a `team_owner`
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     teams: Vec<String>,
+    /// The person of `self_service`, by email address
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email: Option<String>,
 }

@@ -7,7 +7,7 @@ use super::admin_role::AdminRole;
 use super::secret_text::SecretText;
 
 /// The record of an API key. It does not contain the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ApiKey {
     /// The SHA-256 of the key.
     #[serde(
@@ -15,25 +15,30 @@ pub struct ApiKey {
         serialize_with = "super::credential::hex",
         deserialize_with = "super::credential::digest"
     )]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub digest: Digest,
     /// The name, which no other key has.
     pub name: String,
     /// The role.
     #[serde(flatten)]
+    #[schema(value_type = super::admin_role::Written)]
     pub role: AdminRole,
     /// The time of creation.
     #[serde(serialize_with = "super::model::rfc3339", deserialize_with = "super::model::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixTime,
     /// The actor that created the key.
     pub created_by: String,
     /// The time from which the key is refused.
     #[serde(serialize_with = "super::model::rfc3339", deserialize_with = "super::model::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: UnixTime,
     /// The time of the last use, to a minute. `None` before the first.
     #[serde(
         serialize_with = "super::credential::some_rfc3339",
         deserialize_with = "super::credential::some_time"
     )]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_seen: Option<UnixTime>,
 }
 

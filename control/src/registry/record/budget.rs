@@ -5,6 +5,8 @@ use std::fmt;
 use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Number;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use super::amount::{self, Unit};
 use super::draft::check_team;
@@ -76,6 +78,18 @@ pub struct Budget {
     pub(in crate::registry) amount: i64,
     pub(in crate::registry) per: Per,
     pub(in crate::registry) zone: Zone,
+}
+
+impl utoipa::PartialSchema for Budget {
+    fn schema() -> RefOr<Schema> {
+        BudgetText::schema()
+    }
+}
+
+impl utoipa::ToSchema for Budget {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        BudgetText::schemas(schemas);
+    }
 }
 
 impl Budget {
@@ -180,7 +194,7 @@ impl From<Budget> for BudgetText {
 }
 
 /// The source of a budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SetBy {
     /// An administrator set the budget in the registry.
@@ -200,9 +214,10 @@ impl SetBy {
 }
 
 /// The state of a subject's budget in the present window. Numbers are nano-dollars or tokens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BudgetState {
     /// The subject.
+    #[schema(value_type = String)]
     pub subject: Payer,
     /// The budget.
     pub budget: Budget,
@@ -218,6 +233,7 @@ pub struct BudgetState {
     pub leased: i64,
     /// The end of the window.
     #[serde(serialize_with = "super::model::rfc3339", deserialize_with = "super::model::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub resets_at: UnixTime,
 }
 

@@ -10,8 +10,9 @@ use super::secret_text::SecretText;
 const MAX_NAME_BYTES: usize = 64;
 
 /// The right of a credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CredentialRole)]
 pub enum Role {
     /// All of the data-plane API, with introspection.
     DataPlane,
@@ -37,10 +38,11 @@ impl Role {
 }
 
 /// The record of a credential. It does not contain the credential.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Credential {
     /// The SHA-256 of the credential.
     #[serde(rename = "sha256", serialize_with = "hex", deserialize_with = "digest")]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub digest: Digest,
     /// The name of its holder. Two credentials may have one name, for a rotation.
     pub name: String,
@@ -48,9 +50,11 @@ pub struct Credential {
     pub role: Role,
     /// The time of creation.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixTime,
     /// The time of the last use, to a minute. `None` before the first.
     #[serde(serialize_with = "some_rfc3339", deserialize_with = "some_time")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_seen: Option<UnixTime>,
 }
 

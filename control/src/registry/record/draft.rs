@@ -96,7 +96,7 @@ pub struct TokenPatch {
 }
 
 /// A new user, before validation.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewUser {
     /// The email address.
@@ -110,6 +110,7 @@ pub struct NewUser {
     /// The models that the user may use. An empty list permits all.
     pub models: Vec<String>,
     /// The rate limit.
+    #[schema(value_type = Option<super::rate_limit::Text>)]
     pub rate_limit: Option<RateLimit>,
 }
 

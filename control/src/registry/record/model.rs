@@ -2,6 +2,8 @@
 
 use keyswap_core::base::{Digest, UnixTime};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use super::day::Day;
 use super::rate_limit::RateLimit;
@@ -150,15 +152,32 @@ pub struct TokenRecord<'a> {
     version: i64,
 }
 
+/// The record of a token, for people and programs that administer it.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Full<'a> {
+    #[serde(flatten)]
+    record: TokenRecord<'a>,
+    /// The last four characters of the token. Empty for a token that was imported by its digest
+    last4: &'a str,
+    /// The day of the last use, in UTC
+    #[schema(value_type = Option<String>, format = Date)]
+    last_used: Option<Day>,
+}
+
+impl utoipa::PartialSchema for Token {
+    fn schema() -> RefOr<Schema> {
+        Full::schema()
+    }
+}
+
+impl utoipa::ToSchema for Token {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Full::schemas(schemas);
+    }
+}
+
 impl Serialize for Token {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Full<'a> {
-            #[serde(flatten)]
-            record: TokenRecord<'a>,
-            last4: &'a str,
-            last_used: Option<Day>,
-        }
         Full { record: self.record(), last4: &self.last4, last_used: self.last_used }.serialize(serializer)
     }
 }
@@ -239,12 +258,13 @@ pub struct User {
 }
 
 /// An entry of the audit log: actor, action and subject. It holds no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AuditEntry {
     /// The number of the entry. Greater numbers are newer.
     pub id: i64,
     /// The time.
     #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: UnixTime,
     /// The actor, `None` for an attempt whose author is not known.
     pub actor: Option<String>,
@@ -253,6 +273,7 @@ pub struct AuditEntry {
     /// The subject: a token's SHA-256, a user's email address, a policy's name or a client's address.
     pub subject: String,
     /// The details of the action, as a JSON object.
+    #[schema(value_type = Object)]
     pub detail: serde_json::Value,
 }
 
@@ -289,7 +310,7 @@ impl Listing {
 }
 
 /// A part of a list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Page<T> {
     /// The entries of this page.
     pub items: Vec<T>,

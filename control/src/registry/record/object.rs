@@ -155,7 +155,7 @@ impl HeldBy {
 }
 
 /// The state of a holder in the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HolderState {
     /// A token of the holder, or the person, may make requests.
@@ -199,10 +199,11 @@ pub struct ObjectClaim {
 }
 
 /// An object and its holder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct KeptObject {
     /// The digest of the key.
     #[serde(rename = "sha256", serialize_with = "hex", deserialize_with = "digest")]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub digest: Digest,
     /// The provider.
     pub provider: String,
@@ -212,6 +213,7 @@ pub struct KeptObject {
     pub id: String,
     /// The principal that holds the object.
     #[serde(serialize_with = "hex", deserialize_with = "digest")]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
     pub principal: Digest,
     /// The label of the principal when it got the object, empty if it was not known.
     pub label: String,
@@ -223,9 +225,11 @@ pub struct KeptObject {
     pub holder: HolderState,
     /// The time at which the registry was told of the object.
     #[serde(serialize_with = "super::model::rfc3339", deserialize_with = "super::model::time")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixTime,
     /// The time at which the provider deletes the object.
     #[serde(serialize_with = "rfc3339_or_null", deserialize_with = "time_or_null")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<UnixTime>,
     /// The sequence number of the newest change that the record may have.
     pub version: i64,
@@ -244,7 +248,7 @@ impl KeptObject {
 }
 
 /// The objects that an administrator gave to a holder, and those that had a holder already, which they keep.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Adopted {
     /// The objects that had no holder.
     pub adopted: Vec<KeptObject>,
@@ -253,7 +257,7 @@ pub struct Adopted {
 }
 
 /// A part of a transfer of all objects of a holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Moved {
     /// The objects that were transferred.
     pub moved: u32,

@@ -10,7 +10,7 @@ use super::proposal::Progress;
 use super::signers::Signers;
 
 /// A revision of a policy, without its bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Revision {
     /// The name of the policy.
     pub name: String,
@@ -22,6 +22,7 @@ pub struct Revision {
     pub percent: Option<u8>,
     /// The time of publication, or of the last signature.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub published_at: UnixTime,
     /// The actor that published the revision, or brought the last signature.
     pub published_by: String,
@@ -50,7 +51,7 @@ impl Revision {
 }
 
 /// The last report of a data plane.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Plane {
     /// The name that the data plane reports.
     pub plane: String,
@@ -64,11 +65,12 @@ pub struct Plane {
     pub detail: Option<String>,
     /// The time of the report.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub seen_at: UnixTime,
 }
 
 /// The status of a policy: its newest revisions, newest first, and the data planes that fetch it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PolicyStatus {
     /// The revisions.
     pub revisions: Vec<Revision>,

@@ -4,7 +4,7 @@ use keyswap_core::base::UnixTime;
 use serde::{Deserialize, Serialize};
 
 /// A change that was signed, and the keys that have signed it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Progress<T> {
     /// The change.
     #[serde(flatten)]

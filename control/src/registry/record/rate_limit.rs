@@ -87,7 +87,7 @@ pub(crate) fn seconds(text: &str) -> Option<u32> {
 #[derive(Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = RateLimit)]
-pub(in crate::registry) struct Text {
+pub(crate) struct Text {
     /// The number of requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1_000_000)]

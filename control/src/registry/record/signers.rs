@@ -17,14 +17,16 @@ use super::model::{rfc3339, time};
 pub const SIGNERS_TYPE: &str = "keyswap-policy-signers+jws";
 
 /// The registered keys of a policy's name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Signers {
     /// The number of the key set, from 1. Each change of the keys is greater by 1.
     pub version: i64,
     /// The public keys, as a JWK Set (RFC 7517). Its member `required` is the number of keys that must sign, 1 if absent.
+    #[schema(value_type = Object)]
     pub keys: Value,
     /// The time of the last change.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub changed_at: UnixTime,
     /// The actor of the last change.
     pub changed_by: String,

@@ -32,7 +32,7 @@ impl CallerKind {
 }
 
 /// Sums of usage. `cached` and `cache_write` are parts of `input`, `reasoning` and parts of `audio` are parts of `output`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Counts {
     /// The requests.
     pub requests: i64,
@@ -54,6 +54,7 @@ pub struct Counts {
     pub audio: i64,
     /// The cost in nano-dollars. In JSON it is a text: exact dollars.
     #[serde(rename = "usd", serialize_with = "as_dollars", deserialize_with = "of_dollars")]
+    #[schema(value_type = String)]
     pub cost: i64,
 }
 
@@ -144,7 +145,7 @@ pub struct UsageRow {
 }
 
 /// The dimension that usage is summed by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UsageBy {
     /// By caller: a token or a person.
@@ -220,7 +221,7 @@ impl UsageQuery {
 }
 
 /// Sums for one value of a dimension.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UsageLine {
     /// The value of the dimension: a digest, an address, a name or a day. Empty for callers without an owner or team.
     pub key: String,
@@ -232,7 +233,7 @@ pub struct UsageLine {
 }
 
 /// The answer to a question about usage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UsageSummary {
     /// The lines, of the greatest cost first; days in their order.
     pub items: Vec<UsageLine>,
@@ -254,9 +255,10 @@ pub struct UsageTotal {
 }
 
 /// The usage of a caller at a provider's model on a day.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct UsageDetail {
     /// The day in UTC.
+    #[schema(value_type = String, format = Date)]
     pub day: Day,
     /// The digest of the principal, in hexadecimal digits.
     pub principal: String,

@@ -47,24 +47,6 @@ impl Store {
         let rows: Vec<Row> = sqlx::query_as(ALL).fetch_all(&self.reader).await?;
         rows.into_iter().map(ApiKey::try_from).collect()
     }
-
-    /// Stores the time of a use, unless one after `before` is stored.
-    pub(in crate::registry) async fn see_api_key(
-        &self,
-        digest: &Digest,
-        now: UnixTime,
-        before: UnixTime,
-    ) -> Result<(), RegistryError> {
-        sqlx::query(
-            "UPDATE api_keys SET last_seen = $2 WHERE digest = $1 AND (last_seen IS NULL OR last_seen <= $3)",
-        )
-        .bind(digest.to_hex())
-        .bind(now.0)
-        .bind(before.0)
-        .execute(&self.writer)
-        .await?;
-        Ok(())
-    }
 }
 
 impl Write {
@@ -97,14 +79,6 @@ impl Write {
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateApiKey)
-    }
-
-    pub(in crate::registry) async fn delete_api_key(&mut self, digest: &Digest) -> Result<(), RegistryError> {
-        sqlx::query("DELETE FROM api_keys WHERE digest = $1")
-            .bind(digest.to_hex())
-            .execute(self.connection())
-            .await?;
-        Ok(())
     }
 }
 

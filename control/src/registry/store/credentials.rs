@@ -36,24 +36,6 @@ impl Store {
         let rows: Vec<Row> = sqlx::query_as(ALL).fetch_all(&self.reader).await?;
         rows.into_iter().map(Credential::try_from).collect()
     }
-
-    /// Stores the time of a use, unless one after `before` is stored.
-    pub(in crate::registry) async fn see_credential(
-        &self,
-        digest: &Digest,
-        now: UnixTime,
-        before: UnixTime,
-    ) -> Result<(), RegistryError> {
-        sqlx::query(
-            "UPDATE credentials SET last_seen = $2 WHERE digest = $1 AND (last_seen IS NULL OR last_seen <= $3)",
-        )
-        .bind(digest.to_hex())
-        .bind(now.0)
-        .bind(before.0)
-        .execute(&self.writer)
-        .await?;
-        Ok(())
-    }
 }
 
 impl Write {
@@ -76,17 +58,6 @@ impl Write {
         .bind(credential.created_at.0)
         .execute(self.connection())
         .await?;
-        Ok(())
-    }
-
-    pub(in crate::registry) async fn delete_credential(
-        &mut self,
-        digest: &Digest,
-    ) -> Result<(), RegistryError> {
-        sqlx::query("DELETE FROM credentials WHERE digest = $1")
-            .bind(digest.to_hex())
-            .execute(self.connection())
-            .await?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 pub(super) mod budgets;
 pub(super) mod database;
 pub(super) mod ledger;
+pub(super) mod seen;
 pub(super) mod url;
 pub(super) mod write;
 

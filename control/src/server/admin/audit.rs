@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::registry::{AuditQuery, RegistryError, UsageQuery, now};
 
 /// The query parameters of a question. Empty ones are ignored, as a form sends them.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asked {
     pub(super) subject: String,

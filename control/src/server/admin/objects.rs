@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::registry::{Holder, ObjectListing, Reach, RegistryError};
 
 /// The query parameters. Empty ones are ignored, as a form sends them.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asked {
     pub(super) provider: String,

@@ -16,7 +16,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 pub(in crate::server) fn router(state: &State) -> Router<State> {
     let state = AdminState::new(state.clone());
     Router::new()
-        .merge(api::router::routes().into_router())
+        .merge(api::router::routes().into_routes().into_router())
         .merge(api::router::open())
         .merge(dashboard::router::router(&state))
         .route_layer(middleware::from_fn(origin::require_own))
@@ -37,7 +37,8 @@ pub struct AdminRoute {
 
 /// Returns the routes for signed-in people and programs: of the API, then of the dashboard.
 pub fn admin_routes() -> Vec<AdminRoute> {
-    let rows = api::router::routes().into_rows().into_iter().chain(dashboard::router::routes().into_rows());
+    let api = api::router::routes().into_routes();
+    let rows = api.into_rows().into_iter().chain(dashboard::router::routes().into_rows());
     rows.map(|Row { method, path, operation }| AdminRoute { method, path, operation: operation.words() })
         .collect()
 }

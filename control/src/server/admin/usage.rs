@@ -11,9 +11,10 @@ const DEFAULT_DAYS: i64 = 30;
 const DEFAULT_LIMIT: u32 = 1000;
 
 /// The query parameters of a question.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    #[param(inline)]
     by: Option<UsageBy>,
     since: Option<String>,
     until: Option<String>,

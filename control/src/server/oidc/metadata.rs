@@ -1,4 +1,5 @@
-//! The endpoints of a provider, from its discovery document (`OpenID` Connect Discovery 1.0 section 3).
+//! The endpoints of a provider, from its discovery document (`OpenID` Connect Discovery 1.0 section 3, RP-Initiated Logout 1.0
+//! section 2.1).
 
 use anyhow::{Context as _, ensure};
 use reqwest::Url;
@@ -12,6 +13,7 @@ struct Document {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
+    end_session_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
@@ -21,6 +23,8 @@ struct Document {
 pub(super) struct Metadata {
     pub(super) authorization: Url,
     pub(super) token: Url,
+    /// The endpoint at which a browser signs out, `None` if the provider has none that is safe to go to.
+    pub(super) end_session: Option<Url>,
     /// Set if the client's secret goes in the body of a request, not in its head.
     pub(super) takes_secret_in_body: bool,
     /// Set if the provider always names itself when the browser comes back (RFC 9207).
@@ -37,6 +41,8 @@ impl Metadata {
         Ok(Self {
             authorization: endpoint(&document.authorization_endpoint)?,
             token: endpoint(&document.token_endpoint)?,
+            // No sign-in depends on it.
+            end_session: document.end_session_endpoint.and_then(|text| endpoint(&text).ok()),
             takes_secret_in_body: !has("client_secret_basic") && has("client_secret_post"),
             names_itself: document.authorization_response_iss_parameter_supported,
         })
@@ -80,6 +86,22 @@ mod tests {
             json!({"authorization_endpoint": "https://id.example/a#b"}),
         ] {
             assert!(read(&change).is_err(), "{change}");
+        }
+    }
+
+    #[test]
+    fn a_browser_signs_out_at_an_endpoint_with_tls_only() {
+        for (endpoint, expect) in [
+            (json!(null), None),
+            (json!("https://id.example/logout?a=b"), Some("https://id.example/logout?a=b")),
+            (json!("http://127.0.0.1:1/logout"), Some("http://127.0.0.1:1/logout")),
+            (json!("http://id.example/logout"), None),
+            (json!("javascript:alert(1)"), None),
+            (json!("//evil.example"), None),
+            (json!(""), None),
+        ] {
+            let found = read(&json!({"end_session_endpoint": endpoint})).unwrap();
+            assert_eq!(found.end_session.as_ref().map(Url::as_str), expect, "{endpoint}");
         }
     }
 

@@ -45,6 +45,7 @@ struct Shared {
     client_id: String,
     client_secret: Option<SecretText>,
     redirect_uri: Url,
+    signed_out_uri: Url,
     scope: String,
     roles: Roles,
     settings: Digest,
@@ -80,6 +81,7 @@ impl Oidc {
             keys,
             client,
             redirect_uri: settings.redirect_uri()?,
+            signed_out_uri: settings.signed_out_uri()?,
             scope: settings.scope(),
             roles: settings.roles()?,
             settings: settings.digest(),
@@ -121,6 +123,17 @@ impl Oidc {
             ("code_challenge_method", "S256"),
         ]);
         Ok(url)
+    }
+
+    /// Returns the URL at which a browser signs out (RP-Initiated Logout 1.0 section 2), `None` if the provider has none or cannot be
+    /// reached. It names this client and the address to come back to, and no person: an ID token does not belong into a URL.
+    pub(in crate::server) async fn end_session(&self) -> Option<Url> {
+        let mut url = self.metadata().await.ok()?.end_session?;
+        url.query_pairs_mut().extend_pairs([
+            ("client_id", self.0.client_id.as_str()),
+            ("post_logout_redirect_uri", self.0.signed_out_uri.as_str()),
+        ]);
+        Some(url)
     }
 
     /// Checks that what came back is of this sign-in and of this provider. Returns the code. Nothing is asked.

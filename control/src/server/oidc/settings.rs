@@ -21,6 +21,9 @@ const OPTIONS: IssuerOptions =
 /// The path to which the provider sends browsers back.
 pub(in crate::server) const CALLBACK: &str = "/admin/sign-in/provider/callback";
 
+/// The path to which the provider sends browsers that have signed out there.
+const SIGNED_OUT: &str = "/admin/sign-in";
+
 /// The provider, this server as its client, and the roles of its people.
 #[derive(Debug)]
 pub struct OidcSettings {
@@ -76,6 +79,16 @@ impl OidcSettings {
 
     /// Returns the URL to which the provider sends browsers back.
     pub(super) fn redirect_uri(&self) -> anyhow::Result<Url> {
+        self.address(CALLBACK)
+    }
+
+    /// Returns the URL to which the provider sends browsers that have signed out there.
+    pub(super) fn signed_out_uri(&self) -> anyhow::Result<Url> {
+        self.address(SIGNED_OUT)
+    }
+
+    /// Returns the URL of a path of this server.
+    fn address(&self, path: &str) -> anyhow::Result<Url> {
         let expected = "invalid `--public-url`: expected the address of this server, such as `https://keyswap.example.com`";
         let mut url = Url::parse(&self.public_url).ok().context(expected)?;
         let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
@@ -85,7 +98,7 @@ impl OidcSettings {
             url.scheme() == "https" || (url.scheme() == "http" && is_local),
             "invalid `--public-url`: expected `https://…`, since plain HTTP lets others read the sign-in"
         );
-        url.set_path(CALLBACK);
+        url.set_path(path);
         Ok(url)
     }
 
@@ -135,6 +148,8 @@ mod tests {
             assert!(at(url).is_err(), "{url}");
         }
         assert_eq!(settings().scope(), "openid email");
+        let signed_out = settings().signed_out_uri().unwrap();
+        assert_eq!(signed_out.as_str(), "https://keyswap.example/admin/sign-in");
     }
 
     #[test]

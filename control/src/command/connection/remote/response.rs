@@ -7,6 +7,7 @@ use reqwest::{Response, StatusCode, header};
 use serde::Deserialize;
 
 use super::address::Address;
+use crate::command::connection::refused::RefusedError;
 use crate::command::terminal::output::visible;
 
 /// The longest response that is read.
@@ -90,6 +91,7 @@ fn in_words(problem: &Problem, retry_after: Option<u32>, address: &Address) -> a
         "database_unavailable" => {
             anyhow!("{address} cannot reach its database: try again later")
         }
+        _ if problem.status == StatusCode::FORBIDDEN => RefusedError(cut(&problem.detail)).into(),
         _ => anyhow!(cut(&problem.detail)),
     }
 }

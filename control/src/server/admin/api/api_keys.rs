@@ -3,41 +3,65 @@
 use axum::Json as Answer;
 use axum::http::StatusCode;
 use keyswap_core::base::UnixTime;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::registry::{AdminRole, RegistryError, RoleName};
+use super::answers::{Items, Shown};
+use crate::registry::{AdminRole, AdminRoleText, ApiKey, RegistryError, RoleName};
 use crate::server::admin::gate::{Permit, op};
 use crate::server::digest::DigestSegment;
 use crate::server::extract::Json;
 use crate::server::problem::Problem;
 
 /// A new API key.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
+    /// The name, which no other key has
     name: String,
     role: RoleName,
+    /// The teams of a `team_owner`
     #[serde(default)]
     teams: Vec<String>,
+    /// The person of `self_service`
     email: Option<String>,
+    /// The expiry, at most 366 days from now; in 90 days if absent
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
-pub(super) async fn list(permit: Permit<op::ListApiKeys>) -> Result<Answer<Value>, Problem> {
-    Ok(Answer(json!({"items": permit.api_keys().await?})))
+/// A new API key, which only this answer has.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Created {
+    #[schema(value_type = String)]
+    api_key: Shown,
+    record: ApiKey,
+}
+
+/// The sender of a request.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Me {
+    /// The name in the audit log
+    name: String,
+    #[serde(flatten)]
+    #[schema(value_type = AdminRoleText)]
+    role: AdminRole,
+}
+
+pub(super) async fn list(permit: Permit<op::ListApiKeys>) -> Result<Answer<Items<ApiKey>>, Problem> {
+    Ok(Items::of(permit.api_keys().await?))
 }
 
 /// Creates an API key. The answer is the only place that has it.
 pub(super) async fn create(
     permit: Permit<op::CreateApiKey>,
     Json(New { name, role, teams, email, expires_at }): Json<New>,
-) -> Result<(StatusCode, Answer<Value>), Problem> {
+) -> Result<(StatusCode, Answer<Created>), Problem> {
     let role = AdminRole::new(role, &teams, email.as_deref())?;
     let read = |text: String| UnixTime::from_rfc3339(&text).ok_or(RegistryError::InvalidExpiry);
     let created = permit.create_api_key(&name, role, expires_at.map(read).transpose()?).await?;
-    let answer = json!({"api_key": created.key.expose(), "record": created.record});
-    Ok((StatusCode::CREATED, Answer(answer)))
+    let created = Created { api_key: Shown(created.key), record: created.record };
+    Ok((StatusCode::CREATED, Answer(created)))
 }
 
 pub(super) async fn revoke(
@@ -49,11 +73,7 @@ pub(super) async fn revoke(
 }
 
 /// Answers the name and the role of the sender.
-pub(super) async fn me(permit: Permit<op::ReadSelf>) -> Answer<Value> {
+pub(super) async fn me(permit: Permit<op::ReadSelf>) -> Result<Answer<Me>, Problem> {
     let person = permit.person();
-    let mut answer = json!(person.role());
-    if let Some(answer) = answer.as_object_mut() {
-        answer.insert("name".to_owned(), json!(person.name()));
-    }
-    Answer(answer)
+    Ok(Answer(Me { name: person.name().to_owned(), role: person.role().clone() }))
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use axum::extract::State as Extract;
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -27,11 +27,27 @@ const MAX_ENTRIES: i64 = 1_000_000;
 /// The entries of one part.
 const PART: u32 = 1000;
 
+/// An export on its way.
+pub(super) struct Export(Response);
+
+impl Export {
+    /// Returns the media types of exports.
+    pub(super) fn media_types() -> impl Iterator<Item = &'static str> {
+        AuditFormat::ALL.into_iter().map(AuditFormat::content_type)
+    }
+}
+
+impl IntoResponse for Export {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
 pub(super) async fn export(
     permit: Permit<op::ReadAudit>,
     Extract(state): Extract<AdminState>,
     Parameters(asked): Parameters<Asked>,
-) -> Result<Response, Problem> {
+) -> Result<Export, Problem> {
     let Some(format) = AuditFormat::from_name(&asked.format) else {
         let detail = "invalid format: expected csv or ndjson";
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail));
@@ -52,7 +68,7 @@ pub(super) async fn export(
         (header::CONTENT_TYPE, format.content_type().to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"audit.{}\"", format.name())),
     ];
-    Ok((headers, Body::new(Parts(parts))).into_response())
+    Ok(Export((headers, Body::new(Parts(parts))).into_response()))
 }
 
 /// Reads the parts of an export, as long as the client takes them. The turn is held until the end.

@@ -2,9 +2,9 @@
 
 use axum::Json as Answer;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
 
-use crate::registry::{Budget, Payer, now};
+use super::answers::Items;
+use crate::registry::{Budget, BudgetState, Payer, now};
 use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::{Json, Segment};
 use crate::server::problem::Problem;
@@ -12,30 +12,29 @@ use crate::server::problem::Problem;
 /// The budgets of policies in one answer.
 const MAX_OF_POLICIES: i64 = 1000;
 
-pub(super) async fn list(permit: Permit<op::ListBudgets>) -> Result<Answer<Value>, Problem> {
+pub(super) async fn list(permit: Permit<op::ListBudgets>) -> Result<Answer<Items<BudgetState>>, Problem> {
     let now = now();
     let mut items = permit.budgets(now).await?;
     items.append(&mut permit.budgets_of_policies(MAX_OF_POLICIES, now).await?);
-    Ok(Answer(json!({"items": items})))
+    Ok(Items::of(items))
 }
 
 /// Answers the budgets of a subject. A subject has several if data planes bring different ones from their policies.
 pub(super) async fn show(
     permit: Permit<op::ShowBudget>,
     Segment(subject): Segment,
-) -> Result<Answer<Value>, Problem> {
-    let states = permit.budget(&Payer::parse(&subject)?, now()).await?;
-    Ok(Answer(json!({"items": states})))
+) -> Result<Answer<Items<BudgetState>>, Problem> {
+    Ok(Items::of(permit.budget(&Payer::parse(&subject)?, now()).await?))
 }
 
 pub(super) async fn set(
     permit: Permit<op::SetBudget>,
     Segment(subject): Segment,
     Json(budget): Json<Budget>,
-) -> Result<Answer<Value>, Problem> {
+) -> Result<Answer<Items<BudgetState>>, Problem> {
     let subject = Payer::parse(&subject)?;
     permit.set_budget(&subject, &budget).await?;
-    Ok(Answer(json!({"items": permit.budget(&subject, now()).await?})))
+    Ok(Items::of(permit.budget(&subject, now()).await?))
 }
 
 pub(super) async fn delete(

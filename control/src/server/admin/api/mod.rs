@@ -1,5 +1,7 @@
 //! The administration API: the actions of the dashboard, as JSON for programs.
 
+mod answers;
+
 mod api_keys;
 mod audit;
 mod audit_export;
@@ -14,5 +16,7 @@ mod session;
 mod tokens;
 mod usage;
 mod users;
+
+mod described;
 
 pub(super) mod router;

@@ -3,6 +3,7 @@
 use axum::Json as Answer;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::registry::{Adopted, Holder, KeptObject, Moved, ObjectKey, ObjectListing, Page, RegistryError};
 use crate::server::admin::gate::{Permit, op};
@@ -12,25 +13,34 @@ use crate::server::extract::{Json, Parameters};
 use crate::server::problem::Problem;
 
 /// Objects without a holder, and the one that gets them.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Adopt {
+    /// The provider, by its id in policies
     provider: String,
+    /// The ids at the provider
     ids: Vec<String>,
+    /// The kind, such as `file`
     kind: Option<String>,
+    /// `token:SHA256` or `person:EMAIL`
     holder: String,
 }
 
-#[derive(Deserialize)]
+/// The next holder of an object.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct To {
+    /// `token:SHA256` or `person:EMAIL`
     to: String,
 }
 
-#[derive(Deserialize)]
+/// The present and the next holder of objects.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FromTo {
+    /// `token:SHA256` or `person:EMAIL`
     from: String,
+    /// `token:SHA256` or `person:EMAIL`
     to: String,
 }
 

@@ -5,14 +5,18 @@ use serde::{Deserialize, Deserializer};
 use crate::registry::{Attention, Listing, RegistryError, Status};
 
 /// The query parameters that select a part of a list.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    /// A text that entries must contain, ignoring case.
     search: Option<String>,
+    #[param(inline)]
     status: Option<Status>,
-    /// The attention that tokens need, by its name.
+    /// The attention that tokens need: `expiring`, `unused` or `unowned`.
     attention: Option<String>,
+    /// The `next` of the previous page.
     after: Option<i64>,
+    /// The largest number of entries, from 1 to 200; 50 if absent.
     limit: Option<u32>,
 }
 

@@ -3,38 +3,48 @@
 
 use axum::Json as Answer;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
+use super::answers::Items;
 use crate::registry::{PolicyStatus, Progress, RegistryError, Revision, SignerKeys, Signers};
 use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::{Json, Segment};
 use crate::server::problem::Problem;
 
-#[derive(Deserialize)]
+/// A signed policy.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
     bundle: String,
     /// The public keys to register with the first revision of a name, a JWK Set.
+    #[schema(value_type = Option<Object>)]
     keys: Option<Value>,
 }
 
 /// The bundle that waits for signatures, with another signature.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Signature {
     bundle: String,
 }
 
 /// A change of the keys, signed by a registered key.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SignersRequest {
     request: String,
 }
 
-pub(super) async fn list(permit: Permit<op::ListPolicies>) -> Result<Answer<Value>, Problem> {
-    Ok(Answer(json!({"items": permit.policies().await?})))
+/// A signed policy, or one that waits for signatures.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Bundle {
+    bundle: String,
+}
+
+pub(super) async fn list(permit: Permit<op::ListPolicies>) -> Result<Answer<Items<Revision>>, Problem> {
+    Ok(Items::of(permit.policies().await?))
 }
 
 pub(super) async fn publish(
@@ -49,8 +59,8 @@ pub(super) async fn publish(
 pub(super) async fn proposal(
     permit: Permit<op::ShowPolicy>,
     Segment(name): Segment,
-) -> Result<Answer<Value>, Problem> {
-    Ok(Answer(json!({"bundle": permit.proposal(&name).await?})))
+) -> Result<Answer<Bundle>, Problem> {
+    Ok(Answer(Bundle { bundle: permit.proposal(&name).await? }))
 }
 
 pub(super) async fn sign(
@@ -87,8 +97,8 @@ pub(super) async fn show(
 pub(super) async fn bundle(
     permit: Permit<op::ShowPolicy>,
     Segment((name, revision)): Segment<(String, String)>,
-) -> Result<Answer<Value>, Problem> {
+) -> Result<Answer<Bundle>, Problem> {
     let revision = revision.parse().ok().filter(|revision| *revision > 0);
     let (_, bundle) = permit.bundle(&name, Some(revision.ok_or(RegistryError::UnknownPolicy)?)).await?;
-    Ok(Answer(json!({"bundle": bundle})))
+    Ok(Answer(Bundle { bundle }))
 }

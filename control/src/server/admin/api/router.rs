@@ -7,11 +7,12 @@ use axum::routing::{get, post};
 use keyswap_core::identity::jwt::MAX_SET_BYTES;
 use keyswap_core::services::MAX_BUNDLE_BYTES;
 
+use super::described::ApiRoutes;
 use super::{
     api_keys, audit, audit_export, budgets, credentials, objects, offboard, openapi, policies, session,
     tokens, usage, users,
 };
-use crate::server::admin::gate::{AdminState, Manner, Routes};
+use crate::server::admin::gate::{AdminState, Manner};
 use crate::server::problem::Problem;
 
 /// The largest body of an import: the tokens of the largest policy.
@@ -33,8 +34,8 @@ fn absent() -> Response {
 
 /// Returns the routes for signed-in persons and programs.
 // Long: one row for each route.
-pub(in crate::server::admin) fn routes() -> Routes {
-    Routes::new(MANNER)
+pub(in crate::server::admin) fn routes() -> ApiRoutes {
+    ApiRoutes::new(MANNER)
         .get("/admin/api/tokens", tokens::list)
         .post("/admin/api/tokens", tokens::create)
         .post_within(MAX_IMPORT_BYTES, "/admin/api/tokens/import", tokens::import)
@@ -82,7 +83,7 @@ pub(in crate::server::admin) fn routes() -> Routes {
 
 /// Returns the routes for all: the sign-in and the document of the API.
 pub(in crate::server::admin) fn open() -> Router<AdminState> {
-    let document = openapi::answer(&routes().into_rows());
+    let document = openapi::answer(routes());
     Router::new()
         .route("/admin/session", post(session::sign_in))
         .route("/admin/api/openapi.json", get(async move || document))

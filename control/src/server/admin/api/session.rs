@@ -1,7 +1,7 @@
 //! `/admin/session`: signing in with the password, and signing out.
 
 use axum::extract::State as Extract;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
@@ -40,7 +40,7 @@ pub(super) async fn sign_out(
     permit: Permit<op::SignOut>,
     client: Client,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1]), Problem> {
     let cookie = permit.sign_out(&headers, &client).await?;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]))
 }

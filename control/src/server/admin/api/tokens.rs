@@ -2,11 +2,14 @@
 
 use axum::Json as Answer;
 use axum::http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use super::answers::Shown;
 use super::parameters::{Wanted, nullable};
-use crate::registry::{KnownToken, NewToken, Page, RateLimit, SecretText, Source, Status, Token, TokenPatch};
+use crate::registry::{
+    KnownToken, NewToken, Page, RateLimit, RateLimitText, SecretText, Source, Status, Token, TokenPatch,
+};
 use crate::server::admin::gate::{Permit, op};
 use crate::server::admin::grace::grace;
 use crate::server::digest::{self, DigestSegment};
@@ -15,7 +18,7 @@ use crate::server::problem::Problem;
 use crate::text::object::Object;
 
 /// A new token: generated, unless `token` or `sha256` is given.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct New {
     #[serde(default)]
@@ -26,14 +29,18 @@ pub(super) struct New {
     providers: Vec<String>,
     #[serde(default)]
     models: Vec<String>,
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
+    #[schema(value_type = Option<RateLimitText>)]
     rate_limit: Option<RateLimit>,
+    /// The token itself, in place of a generated one
     token: Option<String>,
+    /// The SHA-256 of a token that the registry does not get to know
     sha256: Option<String>,
 }
 
 /// A change of a token. An absent field leaves the token's field unchanged.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) struct Change {
@@ -41,27 +48,34 @@ pub(super) struct Change {
     version: Option<i64>,
     label: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
     owner: Option<Option<String>>,
     providers: Option<Vec<String>>,
     models: Option<Vec<String>>,
     #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
     team: Option<Option<String>>,
     status: Option<Status>,
     #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Option<String>>,
     #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<RateLimitText>)]
     rate_limit: Option<Option<RateLimit>>,
 }
 
 /// Tokens to import, in the form of a policy's `tokens`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Import {
+    #[schema(value_type = Vec<Known>)]
     tokens: Vec<Object<Known>>,
 }
 
-#[derive(Deserialize)]
+/// A token that is known by its digest.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = KnownToken)]
 struct Known {
     sha256: String,
     label: String,
@@ -71,14 +85,41 @@ struct Known {
     #[serde(default)]
     models: Vec<String>,
     expires_at: Option<String>,
+    #[schema(value_type = Option<RateLimitText>)]
     rate_limit: Option<RateLimit>,
     status: Status,
 }
 
-#[derive(Deserialize)]
+/// A rotation.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rotate {
+    /// The time for which both tokens work, such as `30m` or `7d`; `24h` if absent
     grace: Option<String>,
+}
+
+/// A new token, which only this answer has.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Created {
+    /// The token, `null` if it was named by its digest
+    #[schema(value_type = Option<String>)]
+    token: Option<Shown>,
+    record: Token,
+}
+
+/// A new token, which only this answer has, and the one that it replaces.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Rotated {
+    #[schema(value_type = Option<String>)]
+    token: Option<Shown>,
+    record: Token,
+    retiring: Token,
+}
+
+/// The tokens that are new to the registry.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Imported {
+    imported: Vec<Token>,
 }
 
 pub(super) async fn list(
@@ -91,7 +132,7 @@ pub(super) async fn list(
 pub(super) async fn create(
     permit: Permit<op::CreateToken>,
     Json(new): Json<New>,
-) -> Result<(StatusCode, Answer<Value>), Problem> {
+) -> Result<(StatusCode, Answer<Created>), Problem> {
     let New { label, owner, team, providers, models, expires_at, rate_limit, token, sha256 } = new;
     let source = match (token.map(SecretText::new), sha256) {
         (None, None) => Source::Mint,
@@ -104,8 +145,8 @@ pub(super) async fn create(
     };
     let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit };
     let created = permit.create_token(source, new).await?;
-    let token = created.token.as_ref().map(SecretText::expose);
-    Ok((StatusCode::CREATED, Answer(json!({"token": token, "record": created.record}))))
+    let created = Created { token: created.token.map(Shown), record: created.record };
+    Ok((StatusCode::CREATED, Answer(created)))
 }
 
 pub(super) async fn show(
@@ -129,26 +170,26 @@ pub(super) async fn change(
 pub(super) async fn import(
     permit: Permit<op::ImportTokens>,
     Json(import): Json<Import>,
-) -> Result<Answer<Value>, Problem> {
+) -> Result<Answer<Imported>, Problem> {
     let read = |Object(known): Object<Known>| {
         let Known { sha256, label, owner, team, providers, models, expires_at, rate_limit, status } = known;
         let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit };
         Ok(KnownToken { digest: digest::parse(&sha256)?, new, status })
     };
     let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;
-    Ok(Answer(json!({"imported": permit.import_tokens(tokens).await?})))
+    Ok(Answer(Imported { imported: permit.import_tokens(tokens).await? }))
 }
 
 pub(super) async fn rotate(
     permit: Permit<op::RotateToken>,
     DigestSegment(digest): DigestSegment,
     Json(rotate): Json<Rotate>,
-) -> Result<Answer<Value>, Problem> {
+) -> Result<Answer<Rotated>, Problem> {
     let grace = grace(rotate.grace.as_deref().unwrap_or("24h"))?;
     let rotation = permit.rotate_token(&digest, Source::Mint, grace).await?;
     let created = rotation.successor;
-    let token = created.token.as_ref().map(SecretText::expose);
-    Ok(Answer(json!({"token": token, "record": created.record, "retiring": rotation.retiring})))
+    let (token, record) = (created.token.map(Shown), created.record);
+    Ok(Answer(Rotated { token, record, retiring: rotation.retiring }))
 }
 
 pub(super) async fn delete(

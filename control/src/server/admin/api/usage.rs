@@ -1,9 +1,9 @@
 //! `/admin/api/usage`: sums of usage by a dimension. `/admin/api/usage/details`: usage by day, caller and model.
 
 use axum::Json as Answer;
-use serde_json::{Value, json};
 
-use crate::registry::UsageSummary;
+use super::answers::Items;
+use crate::registry::{UsageDetail, UsageSummary};
 use crate::server::admin::gate::{Permit, op};
 use crate::server::admin::usage::Asked;
 use crate::server::extract::Parameters;
@@ -20,7 +20,6 @@ pub(super) async fn summary(
 pub(super) async fn details(
     permit: Permit<op::ReadUsage>,
     Parameters(asked): Parameters<Asked>,
-) -> Result<Answer<Value>, Problem> {
-    let items = permit.usage_details(&asked.query()?, asked.limit()).await?;
-    Ok(Answer(json!({"items": items})))
+) -> Result<Answer<Items<UsageDetail>>, Problem> {
+    Ok(Items::of(permit.usage_details(&asked.query()?, asked.limit()).await?))
 }

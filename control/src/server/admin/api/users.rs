@@ -3,15 +3,16 @@
 use axum::Json as Answer;
 use axum::http::StatusCode;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::parameters::{Wanted, nullable};
-use crate::registry::{NewUser, Page, RateLimit, Status, User, UserPatch};
+use crate::registry::{NewUser, Page, RateLimit, RateLimitText, Status, User, UserPatch};
 use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::{Json, Parameters, Segment};
 use crate::server::problem::Problem;
 
 /// A change of a user. An absent field leaves the user's field unchanged.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::option_option, reason = "there are three cases")]
 pub(super) struct Change {
@@ -19,11 +20,13 @@ pub(super) struct Change {
     version: Option<i64>,
     label: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
     team: Option<Option<String>>,
     providers: Option<Vec<String>>,
     models: Option<Vec<String>>,
     status: Option<Status>,
     #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<RateLimitText>)]
     rate_limit: Option<Option<RateLimit>>,
 }
 

@@ -4,6 +4,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::registry::Token;
 
+/// The path of the page of API keys.
+pub(super) const API_KEYS: &str = "/admin/api-keys";
+
 /// Returns the path of a token's page.
 pub(super) fn of_token(token: &Token) -> String {
     format!("/admin/tokens/{}", token.digest.to_hex())

@@ -16,7 +16,8 @@ use crate::server::extract::Parameters;
 pub(super) const COLUMNS: [&str; 5] = ["Time (UTC)", "Actor", "Action", "Subject", "Detail"];
 
 /// The groups of actions.
-const ACTIONS: [&str; 8] = ["admin", "audit", "budget", "credential", "object", "policy", "token", "user"];
+const ACTIONS: [&str; 9] =
+    ["admin", "api_key", "audit", "budget", "credential", "object", "policy", "token", "user"];
 
 pub(super) async fn list(
     permit: Permit<op::ReadAudit>,

@@ -21,12 +21,13 @@ pub(super) enum Place {
     Objects,
     Policies,
     Credentials,
+    ApiKeys,
     Audit,
     /// A page outside of the navigation: the sign-in, and errors.
     Outside,
 }
 
-const PLACES: [(Place, &str, &str, Operation); 8] = [
+const PLACES: [(Place, &str, &str, Operation); 9] = [
     (Place::Overview, "/admin", "Overview", Operation::ListTokens),
     (Place::Tokens, "/admin/tokens", "Tokens", Operation::ListTokens),
     (Place::Users, "/admin/users", "Users", Operation::ListUsers),
@@ -34,6 +35,7 @@ const PLACES: [(Place, &str, &str, Operation); 8] = [
     (Place::Objects, "/admin/objects", "Objects", Operation::ListObjects),
     (Place::Policies, "/admin/policies", "Policies", Operation::ListPolicies),
     (Place::Credentials, "/admin/credentials", "Credentials", Operation::ListCredentials),
+    (Place::ApiKeys, "/admin/api-keys", "API keys", Operation::ListApiKeys),
     (Place::Audit, "/admin/audit", "Audit log", Operation::ReadAudit),
 ];
 

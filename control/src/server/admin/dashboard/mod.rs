@@ -4,6 +4,7 @@
 //! The server renders the pages and escapes all values. Nothing is loaded from other hosts.
 
 mod addresses;
+mod api_keys;
 mod assets;
 mod audit;
 mod budget;

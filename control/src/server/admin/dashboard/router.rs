@@ -6,8 +6,8 @@ use axum::{Router, middleware};
 
 use super::layout::PageError;
 use super::{
-    assets, audit, credentials, head, object, objects, offboard, overview, payer, policies, provider_sign_in,
-    shown_once, sign_in, token, tokens, usage, user, users,
+    api_keys, assets, audit, credentials, head, object, objects, offboard, overview, payer, policies,
+    provider_sign_in, shown_once, sign_in, token, tokens, usage, user, users,
 };
 use crate::server::admin::gate::{AdminState, Manner, Routes};
 use crate::server::oidc::CALLBACK;
@@ -38,8 +38,8 @@ pub(in crate::server::admin) fn routes() -> Routes {
         .post("/admin/tokens", tokens::create)
         .get("/admin/tokens/{sha256}", token::show)
         .post("/admin/tokens/{sha256}", token::set_rights)
-        .get("/admin/tokens/{sha256}/new", shown_once::show)
-        .post("/admin/tokens/{sha256}/new", shown_once::forget)
+        .get("/admin/tokens/{sha256}/new", shown_once::show_token)
+        .post("/admin/tokens/{sha256}/new", shown_once::forget_token)
         .post("/admin/tokens/{sha256}/status", token::set_status)
         .post("/admin/tokens/{sha256}/expiry", token::set_expiry)
         .post("/admin/tokens/{sha256}/rate-limit", token::set_rate_limit)
@@ -69,6 +69,11 @@ pub(in crate::server::admin) fn routes() -> Routes {
         .get("/admin/policies", policies::list)
         .get("/admin/policies/{name}", policies::show)
         .get("/admin/credentials", credentials::list)
+        .get("/admin/api-keys", api_keys::list)
+        .post("/admin/api-keys", api_keys::create)
+        .get("/admin/api-keys/{sha256}/new", shown_once::show_api_key)
+        .post("/admin/api-keys/{sha256}/new", shown_once::forget_api_key)
+        .post("/admin/api-keys/{sha256}/revoke", api_keys::revoke)
         .get("/admin/audit", audit::list)
         .post("/admin/sign-out", sign_in::sign_out)
 }

@@ -1,7 +1,7 @@
-// The pages work without this script. It copies tokens, refreshes lists, and sends a form once.
+// The pages work without this script. It copies secrets, refreshes lists, and sends a form once.
 "use strict";
 
-// A second click while the first is on its way would mint a second token.
+// A second click while the first is on its way would make a second token.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post") return;
@@ -24,7 +24,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
       status.textContent = "Copied.";
     } catch {
       getSelection().selectAllChildren(source);
-      status.textContent = "The browser blocked copying. The token is selected.";
+      status.textContent = "The browser blocked copying. The text is selected.";
     }
   });
 }

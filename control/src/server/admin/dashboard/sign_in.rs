@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
 
 use super::fields::Fields;
-use super::layout::{PageError, Place, alert, page};
+use super::layout::{PageError, Place, alert, page, page_with};
 use crate::registry::SecretText;
 use crate::server::admin::client::Client;
 use crate::server::admin::gate::{AdminState, Means, Permit, Try, attempt, op};
@@ -35,18 +35,39 @@ pub(super) async fn sign_in(
 
 pub(super) async fn sign_out(
     permit: Permit<op::SignOut>,
+    Extract(state): Extract<AdminState>,
     client: Client,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let cookie = permit.sign_out(&headers, &client).await?;
-    let is_by_access = permit.person().means() == Means::Access;
-    let next = if is_by_access { farewell() } else { Redirect::to("/admin/sign-in").into_response() };
+    let next = match permit.person().means() {
+        Means::Access => at_access(),
+        Means::Provider => at_provider(&state).await,
+        Means::Password | Means::Key => home(),
+    };
     Ok(([(header::SET_COOKIE, cookie)], next).into_response())
+}
+
+fn home() -> Response {
+    Redirect::to("/admin/sign-in").into_response()
+}
+
+/// Returns the page that leads to the sign-out at the provider, since a form may not lead to another host. Where the provider has
+/// none, the sign-out here is all.
+async fn at_provider(state: &AdminState) -> Response {
+    let Some(provider) = &state.options().oidc else { return home() };
+    let Some(url) = provider.end_session().await else { return home() };
+    let onward = format!("0; url={url}");
+    let content = html! {
+        p { "You are signed out here." }
+        p { a .button href=(url) { "Sign out at " (provider.name()) } }
+    };
+    page_with(StatusCode::OK, Place::Outside, "Sign out", Some(("refresh", &onward)), &content)
 }
 
 /// Returns the page for signing out of Cloudflare Access. Its link may lead to another host, which `form-action`
 /// forbids to forms.
-fn farewell() -> Response {
+fn at_access() -> Response {
     let content = html! {
         p { "You signed in with Cloudflare Access. You stay signed in until you sign out there." }
         p { a href="/cdn-cgi/access/logout" { "Sign out of Cloudflare Access" } }

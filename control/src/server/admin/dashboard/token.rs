@@ -9,6 +9,7 @@ use super::change::{Change, form_page};
 use super::history::{SHOWN, history};
 use super::layout::{PageError, Place, alert, badge, may, page};
 use super::objects::address_of;
+use super::sealed::Kind;
 use super::token_forms::forms;
 use super::tokens::word;
 use super::{provider, shown_once, time};
@@ -87,7 +88,10 @@ pub(super) async fn rotate(
         Err(error) => Err(error),
     };
     match rotated {
-        Ok(rotation) => Ok(shown_once::redirect(permit, &client, &headers, &rotation.successor).await?),
+        Ok(rotation) => {
+            let new = (&rotation.successor.record.digest, rotation.successor.token.as_ref());
+            Ok(shown_once::redirect(Kind::Token, permit, &client, &headers, new).await?)
+        }
         Err(error) => page_again(&change, &error.into()).await,
     }
 }

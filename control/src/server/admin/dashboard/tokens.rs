@@ -8,6 +8,7 @@ use super::addresses::of_token;
 use super::fields::Fields;
 use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::list::{List, Wanted, filter, select};
+use super::sealed::Kind;
 use super::{provider, rate_limit, shown_once, team, time};
 use crate::registry::{Attention, NewToken, Order, SecretText, Source, Status, Token};
 use crate::server::admin::client::Client;
@@ -48,7 +49,10 @@ pub(super) async fn create(
         permit.create_token(token.map_or(Source::Mint, Source::Custom), new).await
     };
     match create().await {
-        Ok(created) => Ok(shown_once::redirect(&permit, &client, &headers, &created).await?),
+        Ok(created) => {
+            let new = (&created.record.digest, created.token.as_ref());
+            Ok(shown_once::redirect(Kind::Token, &permit, &client, &headers, new).await?)
+        }
         // The form keeps the values of the failed attempt.
         Err(error) => {
             let problem = Problem::from(error);

@@ -114,8 +114,11 @@ operations! {
     ListApiKeys {
         async fn api_keys() -> Vec<ApiKey>;
     }
+    // The pages of a new key have the list and the record.
     CreateApiKey {
         async fn create_api_key(name: &str, role: AdminRole, expires_at: Option<UnixTime>) -> NewApiKey as actor;
+        async fn api_keys() -> Vec<ApiKey>;
+        async fn api_key(digest: &Digest) -> ApiKey;
     }
     RevokeApiKey {
         async fn revoke_api_key(digest: &Digest) -> () as actor;
@@ -135,14 +138,15 @@ impl Permit<op::ReadAudit> {
     }
 }
 
-/// An operation that makes a token, which a page then shows.
+/// An operation that makes a secret, which a page then shows.
 pub(in crate::server::admin) trait Mints: Op {}
 
 impl Mints for op::CreateToken {}
 impl Mints for op::RotateToken {}
+impl Mints for op::CreateApiKey {}
 
 impl<O: Mints> Permit<O> {
-    /// Returns the key that seals new tokens.
+    /// Returns the key that seals new secrets.
     pub(in crate::server::admin) async fn seal_key(&self) -> Result<SecretText> {
         self.registry().seal_key().await
     }

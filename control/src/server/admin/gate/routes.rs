@@ -72,7 +72,7 @@ impl Routes {
         path: &'static str,
         handler: impl Handler<T, AdminState>,
     ) -> Self {
-        self.add(Method::GET, MethodFilter::GET, path, None, handler)
+        self.add(Method::GET, path, None, handler)
     }
 
     pub(in crate::server::admin) fn post<T: Judged + 'static>(
@@ -80,57 +80,13 @@ impl Routes {
         path: &'static str,
         handler: impl Handler<T, AdminState>,
     ) -> Self {
-        self.add(Method::POST, MethodFilter::POST, path, None, handler)
+        self.add(Method::POST, path, None, handler)
     }
 
-    /// Adds a route for bodies of at most `limit` bytes.
-    pub(in crate::server::admin) fn post_within<T: Judged + 'static>(
-        self,
-        limit: usize,
-        path: &'static str,
-        handler: impl Handler<T, AdminState>,
-    ) -> Self {
-        self.add(Method::POST, MethodFilter::POST, path, Some(limit), handler)
-    }
-
-    pub(in crate::server::admin) fn put<T: Judged + 'static>(
-        self,
-        path: &'static str,
-        handler: impl Handler<T, AdminState>,
-    ) -> Self {
-        self.add(Method::PUT, MethodFilter::PUT, path, None, handler)
-    }
-
-    /// Adds a route for bodies of at most `limit` bytes.
-    pub(in crate::server::admin) fn put_within<T: Judged + 'static>(
-        self,
-        limit: usize,
-        path: &'static str,
-        handler: impl Handler<T, AdminState>,
-    ) -> Self {
-        self.add(Method::PUT, MethodFilter::PUT, path, Some(limit), handler)
-    }
-
-    pub(in crate::server::admin) fn patch<T: Judged + 'static>(
-        self,
-        path: &'static str,
-        handler: impl Handler<T, AdminState>,
-    ) -> Self {
-        self.add(Method::PATCH, MethodFilter::PATCH, path, None, handler)
-    }
-
-    pub(in crate::server::admin) fn delete<T: Judged + 'static>(
-        self,
-        path: &'static str,
-        handler: impl Handler<T, AdminState>,
-    ) -> Self {
-        self.add(Method::DELETE, MethodFilter::DELETE, path, None, handler)
-    }
-
-    fn add<T: Judged + 'static>(
+    /// Adds a route, for bodies of at most `limit` bytes if there is a limit.
+    pub(in crate::server::admin) fn add<T: Judged + 'static>(
         mut self,
         method: Method,
-        filter: MethodFilter,
         path: &'static str,
         limit: Option<usize>,
         handler: impl Handler<T, AdminState>,
@@ -139,7 +95,7 @@ impl Routes {
         let guarded = move |Extract(state): Extract<AdminState>, request: Request| {
             pass::<T, _>(state, manner, request, handler.clone())
         };
-        let mut route = on(filter, guarded);
+        let mut route = on(filter(&method), guarded);
         if let Some(limit) = limit {
             route = route.route_layer(DefaultBodyLimit::max(limit));
         }
@@ -154,6 +110,16 @@ impl Routes {
 
     pub(in crate::server::admin) fn into_rows(self) -> Vec<Row> {
         self.rows
+    }
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    match *method {
+        Method::POST => MethodFilter::POST,
+        Method::PUT => MethodFilter::PUT,
+        Method::PATCH => MethodFilter::PATCH,
+        Method::DELETE => MethodFilter::DELETE,
+        _ => MethodFilter::GET,
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use super::secret_variable;
-use super::terminal::input;
+use crate::command::secret_variable;
+use crate::command::terminal::input;
 use crate::server::OidcSettings;
 
 /// The longest file of rules.

@@ -1,0 +1,10 @@
+//! Roles in the administration: each role on each route, with things of its own and with foreign ones.
+
+mod setup;
+
+mod document;
+mod requests;
+
+mod matrix;
+mod pages;
+mod rights;
