@@ -20,6 +20,7 @@ mod policy;
 mod prices;
 mod render;
 mod serve;
+mod serve_kubernetes;
 mod serve_oidc;
 mod token;
 mod up;

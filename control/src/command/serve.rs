@@ -11,10 +11,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use super::serve_kubernetes::KubernetesArgs;
 use super::serve_oidc::OidcArgs;
 use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
 use super::{environment, rate, secret_variable};
+use crate::kubernetes::{Source, Status};
 use crate::registry::{DatabaseUrl, Registry};
 use crate::server::{
     self, Access, AccessSettings, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls, TlsFiles,
@@ -105,6 +107,8 @@ pub(crate) struct Serve {
     access: AccessArgs,
     #[command(flatten)]
     oidc: OidcArgs,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
 }
 
 impl Serve {
@@ -120,6 +124,7 @@ impl Serve {
         let records_key = self.records_key.as_deref().map(records_key).transpose()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
         let oidc = self.oidc.settings()?.map(Oidc::new).transpose()?;
+        let kubernetes = self.kubernetes.settings()?;
         let database = database(self.database.as_deref())?;
         let connections = ConnectionLimits {
             total: self.max_connections,
@@ -140,7 +145,7 @@ impl Serve {
             let listeners = listeners(self.listen, self.admin_listen).await?;
             let tls = self.tls.files().map(Tls::new).transpose().context("cannot use TLS")?;
             tell_addresses(&listeners, tls.is_some())?;
-            let state = tls.as_ref().map(Tls::state);
+            let (state, secrets) = (tls.as_ref().map(Tls::state), Status::default());
             let options = Options {
                 proxy_url,
                 environment,
@@ -150,13 +155,17 @@ impl Serve {
                 usage_retention,
                 access,
                 oidc,
+                kubernetes: kubernetes.as_ref().map(|_| secrets.clone()),
             };
+            let source = kubernetes.map(|(api, bounds)| Source::new(registry.clone(), api, bounds, secrets));
             let state = State::new(registry, registry_token, admin_password, records_key, options);
             if let Some(password) = server::first_password(&state).await? {
                 output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;
             }
-            server::run(listeners, tls, state, stop).await;
-            Ok(Exit::Ok)
+            tokio::select! {
+                () = server::run(listeners, tls, state, stop) => Ok(Exit::Ok),
+                error = follow(source) => Err(error),
+            }
         })
     }
 }
@@ -188,6 +197,14 @@ fn tell_addresses(listeners: &Listeners, has_tls: bool) -> anyhow::Result<()> {
         output::print(&format!("administration on {scheme}://{}", administration.local_addr()?))?;
     }
     Ok(())
+}
+
+/// Follows the Secrets of a cluster, if there is such a source. Completes if that cannot go on.
+async fn follow(source: Option<Source>) -> anyhow::Error {
+    match source {
+        Some(source) => source.run().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The files of TLS.

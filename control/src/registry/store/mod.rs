@@ -24,6 +24,7 @@ mod proposals;
 mod reach;
 mod sign_in;
 mod signers;
+mod sources;
 mod sqlite;
 mod token_pages;
 mod tokens;
