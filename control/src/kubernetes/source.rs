@@ -19,9 +19,9 @@ use crate::registry::{Actor, Declaration, Registry, RegistryError, SecretText, n
 /// The beginning of the names of these sources in the registry.
 pub(super) const PREFIX: &str = "kubernetes:";
 /// The time for which a process holds a source, unless it holds it for longer by then.
-const HOLD: Duration = Duration::from_secs(15);
+const HOLD: Duration = Duration::from_secs(9);
 /// The interval in which a process holds its sources for longer, and looks for one that no process holds.
-const HOLD_INTERVAL: Duration = Duration::from_secs(4);
+const HOLD_INTERVAL: Duration = Duration::from_secs(3);
 /// The time in which changes are collected before they are applied together.
 const GATHER: Duration = Duration::from_millis(200);
 /// The time after which a list is made anew, whatever the watch has told.
