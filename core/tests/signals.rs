@@ -68,7 +68,7 @@ fn a_key_of_the_policy_that_an_upstream_rejects_is_counted_once() {
 fn nothing_is_counted_of_a_key_that_is_the_callers_own_and_in_shadow_mode() {
     let signer = Signer::new(1, "k1");
     let own = policy(&json!({
-        "issuers": [with(&oidc(&json!([signer.jwk()])), &json!({"principals": "any", "providers": ["anthropic"], "header": "x-own"}))],
+        "issuers": [with(&oidc(&json!([signer.jwk()])), &json!({"principals": "any", "slots": ["header:x-own"]}))],
         "credentials": {"anthropic": [{"request_header": "x-own"}]},
     }));
     let own = with(&own, &json!({"tokens": null}));

@@ -6,10 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::terminal::input;
-use crate::kubernetes::{Api, Bounds};
-
-/// The longest file of bounds.
-const MAX_BOUNDS_BYTES: usize = 256 * 1024;
+use crate::kubernetes::{Api, Bounds, MAX_BOUNDS_BYTES};
 
 /// The settings of the source.
 #[derive(Args)]

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use crate::registry::{NewToken, RateLimit, Token, are_within};
 use crate::text::yaml;
 
+/// The longest file.
+pub const MAX_BOUNDS_BYTES: usize = 256 * 1024;
 /// The most namespaces of a file. Each has a watch of its own.
 const MAX_NAMESPACES: usize = 64;
 /// The most labels by which Secrets are selected.
@@ -82,6 +84,11 @@ impl Bounds {
             checked.push(namespace);
         }
         Ok(Self { labels, key, namespaces: checked })
+    }
+
+    /// Returns the names of the namespaces.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.namespaces.iter().map(|namespace| namespace.name.as_str())
     }
 
     /// Returns the selector of the API that requires each label with its value.

@@ -18,6 +18,6 @@ mod status;
 mod source;
 
 pub use api::Api;
-pub use bounds::Bounds;
+pub use bounds::{Bounds, MAX_BOUNDS_BYTES};
 pub use source::Source;
 pub use status::{NamespaceStatus, Status};
