@@ -24,6 +24,11 @@ const HOLD: Duration = Duration::from_secs(9);
 const HOLD_INTERVAL: Duration = Duration::from_secs(3);
 /// The time in which changes are collected before they are applied together.
 const GATHER: Duration = Duration::from_millis(200);
+/// The time after which changes go on that were too many.
+const LATER: Duration = Duration::from_secs(5);
+/// The changes that a namespace may make at once, and the rate at which it may make more.
+const MAX_CHANGES: usize = 2000;
+const CHANGES_PER_SECOND: usize = 2;
 /// The time after which a list is made anew, whatever the watch has told.
 const RELIST: Duration = Duration::from_mins(10);
 /// The interval in which tokens of namespaces that the file has no longer are looked for.
@@ -55,6 +60,8 @@ struct Follower {
     told: BTreeMap<String, String>,
     /// The begin of the present hour of notes, and their number.
     notes: (Instant, u32),
+    /// The number of changes that are allowed, as of a time.
+    changes: (Instant, usize),
 }
 
 /// The reason for which a process ends to follow for now.
@@ -109,6 +116,7 @@ impl Source {
                 holder: holder.clone(),
                 told: BTreeMap::new(),
                 notes: (now, 0),
+                changes: (now, MAX_CHANGES),
             };
             tasks.spawn(follower.follow());
         }
@@ -131,7 +139,7 @@ impl Source {
                 continue;
             }
             if self.registry.hold_source(&source, holder, HOLD).await? {
-                let declaration = Declaration { source: &source, holder, tokens: Vec::new() };
+                let declaration = Declaration { source: &source, holder, tokens: Vec::new(), most: 0 };
                 self.registry.declare(declaration, &|_| false, &Actor::new(&source)).await?;
                 self.registry.release_source(&source, holder).await?;
             }
@@ -174,12 +182,12 @@ impl Follower {
             self.put(&mut readings, secret);
         };
         let mut version = self.api.list(&self.namespace.name, &selector, take).await?;
-        self.apply(&readings).await?;
+        let mut is_done = self.apply(&readings).await?;
         let relist_at = Instant::now() + RELIST;
         while Instant::now() < relist_at {
             let mut watch = self.api.watch(&self.namespace.name, &selector, &version).await?;
             let mut hold_at = Instant::now() + HOLD_INTERVAL;
-            let mut apply_at: Option<Instant> = None;
+            let mut apply_at = (!is_done).then(|| Instant::now() + LATER);
             loop {
                 tokio::select! {
                     event = watch.next() => match event? {
@@ -192,7 +200,8 @@ impl Follower {
                     },
                     () = sleep_until(apply_at.unwrap_or(hold_at).min(hold_at)) => {
                         if apply_at.take_if(|at| *at <= Instant::now()).is_some() {
-                            self.apply(&readings).await?;
+                            is_done = self.apply(&readings).await?;
+                            apply_at = (!is_done).then(|| Instant::now() + LATER);
                         } else if !self.hold().await? {
                             return Ok(());
                         }
@@ -201,7 +210,7 @@ impl Follower {
                 }
             }
             if apply_at.is_some() {
-                self.apply(&readings).await?;
+                is_done = self.apply(&readings).await?;
             }
             // A server that ends each watch at once is not asked without a pause.
             sleep(GATHER).await;
@@ -252,8 +261,8 @@ impl Follower {
     }
 
     /// Makes the tokens in the registry what the Secrets say, and tells faults that are new. Of Secrets with the same value the
-    /// oldest declares.
-    async fn apply(&mut self, readings: &BTreeMap<String, Reading>) -> Result<(), End> {
+    /// oldest declares. Returns false if changes are left for later: an author could make any number of them.
+    async fn apply(&mut self, readings: &BTreeMap<String, Reading>) -> Result<bool, End> {
         if !self.hold().await? {
             return Err(End::Again);
         }
@@ -266,11 +275,13 @@ impl Follower {
         let mut ordered: Vec<(&String, &Reading)> = readings.iter().collect();
         ordered.sort_by(|(a, one), (b, other)| one.created.cmp(&other.created).then_with(|| a.cmp(b)));
         let tokens = ordered.into_iter().filter_map(|(_, reading)| reading.declared.clone()).collect();
-        let declaration = Declaration { source: &self.source, holder: &self.holder, tokens };
+        let most = self.allowance();
+        let declaration = Declaration { source: &self.source, holder: &self.holder, tokens, most };
         let admits = |token: &crate::registry::Token| self.namespace.admits(token);
         let Some(applied) = self.registry.declare(declaration, &admits, &self.actor).await? else {
             return Err(End::Again);
         };
+        self.changes.1 = self.changes.1.saturating_sub(applied.changed);
         for (name, error) in applied.refused {
             faults.entry(name).or_insert_with(|| error.to_string());
         }
@@ -285,7 +296,17 @@ impl Follower {
             status.is_failing = false;
         });
         self.tell(faults).await?;
-        Ok(())
+        Ok(!applied.is_partial)
+    }
+
+    /// Returns the number of tokens that may be added or changed now. It grows with the time, up to a bound.
+    fn allowance(&mut self) -> usize {
+        let (since, allowed) = &mut self.changes;
+        let seconds = since.elapsed().as_secs();
+        *since += Duration::from_secs(seconds);
+        let grown = usize::try_from(seconds).unwrap_or(usize::MAX).saturating_mul(CHANGES_PER_SECOND);
+        *allowed = allowed.saturating_add(grown).min(MAX_CHANGES);
+        *allowed
     }
 
     /// Writes the faults that are new into the log, and into the audit log as long as they are few.

@@ -13,6 +13,8 @@ use serde_json::json;
 
 use super::handle::{Registry, Result};
 use super::record::actor::Actor;
+use super::record::budget::Payer;
+use super::record::change::Subject;
 use super::record::clock::now;
 use super::record::draft::{NewToken, Source, ValidToken};
 use super::record::error::{Kind, RegistryError};
@@ -41,7 +43,12 @@ pub struct Declaration<'d> {
     pub holder: &'d str,
     /// The tokens.
     pub tokens: Vec<DeclaredToken>,
+    /// The most tokens that are added or changed. Revocations are not bounded.
+    pub most: usize,
 }
+
+/// The most withdrawn tokens of a source that are kept. The source could make any number of them.
+const MAX_WITHDRAWN: usize = 1000;
 
 /// The outcome of a declaration.
 #[derive(Debug, Default)]
@@ -50,6 +57,8 @@ pub struct Applied {
     pub changed: usize,
     /// The number of tokens that were disabled, since they are not declared any more.
     pub withdrawn: usize,
+    /// True if some tokens are still to be added or changed: there were more than the most.
+    pub is_partial: bool,
     /// The declarations that were refused, by their names.
     pub refused: Vec<(String, RegistryError)>,
 }
@@ -88,7 +97,7 @@ impl Registry {
         admits: &(dyn Fn(&Token) -> bool + Sync),
         actor: &Actor,
     ) -> Result<Option<Applied>> {
-        let Declaration { source, holder, tokens } = declaration;
+        let Declaration { source, holder, tokens, most } = declaration;
         let mut write = self.0.write().await?;
         if !write.holds_source(source, holder, now()).await? {
             return Ok(None);
@@ -100,31 +109,36 @@ impl Registry {
         let mut withdrawn = Vec::new();
         for DeclaredToken { name, digest, new } in tokens {
             let token = present.remove(&digest.to_hex());
-            let valid = match new.map(|new| admit(&mut write, new)) {
-                Some(valid) => valid.await.map(Some),
-                None => Ok(None),
-            };
-            let done = match (valid, token) {
-                (Ok(Some(valid)), Some(token)) => set(&mut write, &token, valid, actor).await,
-                (Ok(Some(valid)), None) => add(&mut write, digest, valid, source, actor).await,
-                (Ok(None), Some(token)) if admits(&token) => Ok(false),
-                (Ok(None), None) => Ok(false),
-                (refused, token) => {
-                    withdrawn.extend(token);
-                    refused.map(|_| false)
-                }
-            };
+            if applied.changed >= most {
+                applied.is_partial = true;
+                withdrawn.extend(token.filter(|token| !admits(token)));
+                continue;
+            }
+            let done = judge(&mut write, (digest, new, token), source, admits, actor).await;
+            let done = done.map_err(|(error, token)| {
+                withdrawn.extend(token);
+                error
+            });
             match done {
-                Ok(is_changed) => applied.changed += usize::from(is_changed),
+                Ok(Outcome::Same) => {}
+                Ok(Outcome::Changed) => applied.changed += 1,
+                Ok(Outcome::Beyond(token)) => withdrawn.push(*token),
                 Err(error) if error.kind() == Kind::Unavailable => return Err(error),
                 Err(error) => applied.refused.push((name, error)),
             }
         }
         withdrawn.extend(present.into_values());
+        let mut gone: Vec<(UnixTime, Digest)> =
+            withdrawn.iter().filter_map(|token| Some((token.withdrawn_at?, token.digest))).collect();
         for token in withdrawn {
             applied.withdrawn += usize::from(withdraw(&mut write, token, actor).await?);
         }
-        if applied.changed + applied.withdrawn > 0 {
+        gone.sort_by_key(|(at, _)| std::cmp::Reverse(at.0));
+        let forgotten = gone.get(MAX_WITHDRAWN..).unwrap_or_default();
+        for (_, digest) in forgotten {
+            forget(&mut write, digest, actor).await?;
+        }
+        if applied.changed + applied.withdrawn + forgotten.len() > 0 {
             write.commit().await?;
         }
         Ok(Some(applied))
@@ -136,6 +150,41 @@ impl Registry {
         let detail = json!({"source": source, "reason": reason});
         write.audit(actor, "token.refuse", name, &detail).await?;
         write.commit().await
+    }
+}
+
+/// The outcome of one declaration.
+enum Outcome {
+    Same,
+    Changed,
+    /// The declaration has faults, and the token is beyond the bounds.
+    Beyond(Box<Token>),
+}
+
+/// Carries out one declaration: a digest, its record, and its present token. An error comes with the token, which is to be
+/// withdrawn.
+async fn judge(
+    write: &mut Write,
+    (digest, new, present): (Digest, Option<NewToken>, Option<Token>),
+    source: &str,
+    admits: &(dyn Fn(&Token) -> bool + Sync),
+    actor: &Actor,
+) -> std::result::Result<Outcome, (RegistryError, Option<Token>)> {
+    let Some(new) = new else {
+        let beyond = present.filter(|token| !admits(token));
+        return Ok(beyond.map_or(Outcome::Same, |token| Outcome::Beyond(Box::new(token))));
+    };
+    let valid = match admit(write, new).await {
+        Ok(valid) => valid,
+        Err(error) => return Err((error, present)),
+    };
+    let changed = match &present {
+        Some(token) => set(write, token, valid, actor).await,
+        None => add(write, digest, valid, source, actor).await,
+    };
+    match changed {
+        Ok(is_changed) => Ok(if is_changed { Outcome::Changed } else { Outcome::Same }),
+        Err(error) => Err((error, present)),
     }
 }
 
@@ -198,6 +247,14 @@ async fn set(write: &mut Write, before: &Token, valid: ValidToken, actor: &Actor
         write.audit(actor, action, &token.digest.to_hex(), &detail).await?;
     }
     Ok(true)
+}
+
+/// Deletes a withdrawn token.
+async fn forget(write: &mut Write, digest: &Digest, actor: &Actor) -> Result<()> {
+    write.delete_token(digest).await?;
+    write.delete_budget(&Payer::Token(*digest)).await?;
+    write.change(Subject::Token, &digest.to_hex()).await?;
+    write.audit(actor, "token.delete", &digest.to_hex(), &json!({"because": "withdrawn"})).await
 }
 
 /// Disables a token that is not declared any more. Returns false for a token that is disabled already.

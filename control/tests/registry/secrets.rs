@@ -200,7 +200,7 @@ async fn one_process_at_a_time_applies_a_source(database: &Database) {
     };
     let declare = async |registry: &Registry, holder: &str, values: &[&str]| {
         let tokens = values.iter().map(|value| declared(value)).collect();
-        let declaration = Declaration { source: "kubernetes:red", holder, tokens };
+        let declaration = Declaration { source: "kubernetes:red", holder, tokens, most: 2 };
         registry.declare(declaration, &|_| true, &Actor::new("kubernetes:red")).await.unwrap()
     };
     assert!(declare(&one, "one", &["token-number-1"]).await.is_none());
@@ -213,11 +213,17 @@ async fn one_process_at_a_time_applies_a_source(database: &Database) {
     let again = declare(&one, "one", &["token-number-1"]).await.unwrap();
     assert_eq!((again.changed, again.withdrawn, again.refused.len()), (0, 0, 0));
     assert_eq!(one.audit(&AuditQuery::default()).await.unwrap().total, before);
+    // More than the most: the rest comes with the next time, and nothing is revoked meanwhile.
+    let many = ["token-number-1", "token-number-2", "token-number-3", "token-number-4"];
+    let first = declare(&one, "one", &many).await.unwrap();
+    assert_eq!((first.changed, first.withdrawn, first.is_partial), (2, 0, true));
+    let second = declare(&one, "one", &many).await.unwrap();
+    assert_eq!((second.changed, second.withdrawn, second.is_partial), (1, 0, false));
     // The time of the holder is over.
     assert!(one.hold_source("kubernetes:red", "one", Duration::ZERO).await.unwrap());
     assert!(other.hold_source("kubernetes:red", "other", span).await.unwrap());
     assert!(declare(&one, "one", &[]).await.is_none());
-    assert_eq!(declare(&other, "other", &[]).await.unwrap().withdrawn, 1);
+    assert_eq!(declare(&other, "other", &[]).await.unwrap().withdrawn, 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -301,7 +307,7 @@ async fn tokens_beyond_narrower_bounds_and_of_former_namespaces_are_disabled() {
         let token = SecretText::new(value.to_owned());
         let tokens = vec![DeclaredToken::new("a".to_owned(), token, new).unwrap()];
         assert!(registry.hold_source(&source, "before", Duration::from_secs(60)).await.unwrap());
-        let declaration = Declaration { source: &source, holder: "before", tokens };
+        let declaration = Declaration { source: &source, holder: "before", tokens, most: 9 };
         let applied = registry.declare(declaration, &|_| true, &Actor::new(&source)).await.unwrap();
         assert_eq!(applied.unwrap().changed, 1);
         registry.release_source(&source, "before").await.unwrap();
