@@ -77,7 +77,8 @@ fn nothing_is_counted_of_a_key_that_is_the_callers_own_and_in_shadow_mode() {
     assert_eq!(status, 200);
     assert!(exchange.rejected(&Head("401", true)).is_none());
 
-    let (status, exchange) = send(&Worker::within(&policy(&json!({"mode": "shadow"})), Secrets), b"x-api-key", TOKEN);
+    let (status, exchange) =
+        send(&Worker::within(&policy(&json!({"mode": "shadow"})), Secrets), b"x-api-key", TOKEN);
     assert_eq!(status, 200);
     assert!(exchange.rejected(&Head("401", true)).is_none());
 }
@@ -104,8 +105,10 @@ fn the_counters_of_a_policy_begin_at_zero_once() {
 fn the_state_of_a_key_set_is_that_after_the_last_try() {
     let signer = Signer::new(1, "k1");
     let issuer = with(&oidc(&json!([])), &json!({"jwks": {"url": "https://id.example/keys"}}));
-    let document = json!({"version": "keyswap/v1", "issuers": [issuer], "credentials": {"openai": [{"env": "A"}]}});
-    let document = with(&document, &json!({"principals": [{"email": "alice@example.com", "providers": ["openai"]}]}));
+    let document =
+        json!({"version": "keyswap/v1", "issuers": [issuer], "credentials": {"openai": [{"env": "A"}]}});
+    let document =
+        with(&document, &json!({"principals": [{"email": "alice@example.com", "providers": ["openai"]}]}));
     let policy = RolloutPolicy::from_json(document.to_string().as_bytes()).unwrap();
     let worker =
         worker::Worker::of(policy, Box::new(Secrets), Box::new(PureRust), Capabilities::ENVOY).unwrap();

@@ -32,7 +32,8 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// Returns the host with this root context, which begins to count.
     pub(crate) fn new(root: u32) -> Self {
-        let host = Self { root, counters: Counters::default(), gauges: Gauges::default(), period: Cell::default() };
+        let host =
+            Self { root, counters: Counters::default(), gauges: Gauges::default(), period: Cell::default() };
         for metric in &WATCHED {
             host.counters.add(metric, 0);
         }

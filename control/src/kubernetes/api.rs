@@ -211,7 +211,8 @@ impl Api {
             .append_pair("resourceVersion", version);
         let client = self.client()?;
         let response = tokio::time::timeout(CALL_TIMEOUT, self.send(&client, url)).await;
-        let response = response.unwrap_or_else(|_| Err(ApiError::Failed("a watch did not begin in time".to_owned())))?;
+        let response =
+            response.unwrap_or_else(|_| Err(ApiError::Failed("a watch did not begin in time".to_owned())))?;
         Ok(Watch { response, rest: Zeroizing::default(), searched: 0 })
     }
 

@@ -68,7 +68,10 @@ impl Bounds {
             .map_err(|error| anyhow!("`{}` is invalid: {}", error.path(), error.inner()))?;
         ensure!((1..=MAX_LABELS).contains(&labels.len()), "`labels` needs 1 to {MAX_LABELS} labels");
         for (name, value) in &labels {
-            ensure!(is_label(name) && is_label(value), "`labels` has a name or a value that no label can have");
+            ensure!(
+                is_label(name) && is_label(value),
+                "`labels` has a name or a value that no label can have"
+            );
         }
         let key = key.unwrap_or_else(|| KEY.to_owned());
         ensure!(is_label(&key), "`key` is not a key that a Secret can have");
@@ -102,11 +105,18 @@ impl Namespace {
     /// Returns the bounds in the form of the registry's records, an error if no token could be within them.
     fn check(self) -> anyhow::Result<Self> {
         let is_name = (1..=MAX_NAMESPACE_BYTES).contains(&self.name.len())
-            && self.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+            && self
+                .name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         ensure!(is_name, "`name` is not the name of a namespace");
         for owner in &self.owners {
-            let address = owner.strip_prefix('*').map_or_else(|| owner.clone(), |domain| format!("any{domain}"));
-            ensure!(keyswap_core::syntax::is_email(&address), "`owners` needs addresses, or `*@` and a domain");
+            let address =
+                owner.strip_prefix('*').map_or_else(|| owner.clone(), |domain| format!("any{domain}"));
+            ensure!(
+                keyswap_core::syntax::is_email(&address),
+                "`owners` needs addresses, or `*@` and a domain"
+            );
         }
         let token = NewToken {
             label: self.name.clone(),
@@ -140,9 +150,8 @@ impl Namespace {
         if token.models.is_empty() || !are_within(&token.models, &self.models) {
             return Err(Beyond("models"));
         }
-        let is_limited = self.rate_limit.is_none_or(|most| {
-            token.rate_limit.is_some_and(|limit| is_at_most(limit, most))
-        });
+        let is_limited =
+            self.rate_limit.is_none_or(|most| token.rate_limit.is_some_and(|limit| is_at_most(limit, most)));
         is_limited.then_some(()).ok_or(Beyond("rate-limit"))
     }
 
@@ -211,12 +220,18 @@ mod tests {
 
     #[test]
     fn a_token_has_no_more_than_its_namespace() {
-        let bounds = namespace("models: [gpt-5], owners: [a@acme.example, \"*@red.example\"], rate_limit: {requests: 60, per: 1m}");
+        let bounds = namespace(
+            "models: [gpt-5], owners: [a@acme.example, \"*@red.example\"], rate_limit: {requests: 60, per: 1m}",
+        );
         let limit = |requests, per| RateLimit::parse(Some(requests), None, per).ok();
         let sound = NewToken { rate_limit: limit(60, "1m"), ..token() };
         assert_eq!(bounds.check_token(&sound), Ok(()));
         let owner = |owner: &str| NewToken { owner: Some(owner.to_owned()), ..sound.clone() };
-        for token in [owner("A@acme.example"), owner("x@RED.example"), NewToken { rate_limit: limit(1, "1m"), ..sound.clone() }] {
+        for token in [
+            owner("A@acme.example"),
+            owner("x@RED.example"),
+            NewToken { rate_limit: limit(1, "1m"), ..sound.clone() },
+        ] {
             assert_eq!(bounds.check_token(&token), Ok(()));
         }
         let list = |items: &[&str]| items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>();
@@ -234,7 +249,10 @@ mod tests {
             (NewToken { rate_limit: None, ..sound.clone() }, "rate-limit"),
             (NewToken { rate_limit: limit(61, "1m"), ..sound.clone() }, "rate-limit"),
             (NewToken { rate_limit: limit(60, "1s"), ..sound.clone() }, "rate-limit"),
-            (NewToken { rate_limit: RateLimit::parse(None, Some(1), "1m").ok(), ..sound.clone() }, "rate-limit"),
+            (
+                NewToken { rate_limit: RateLimit::parse(None, Some(1), "1m").ok(), ..sound.clone() },
+                "rate-limit",
+            ),
         ] {
             assert_eq!(bounds.check_token(&token), Err(Beyond(field)), "{token:?}");
         }

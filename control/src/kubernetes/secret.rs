@@ -74,10 +74,14 @@ impl fmt::Display for Fault {
             Self::NoValue => f.write_str("the data has not the key of the token"),
             Self::NotBase64 => f.write_str("the value is not text in base64, or too long for a token"),
             Self::Annotation(expected) => f.write_str(expected),
-            Self::UnknownAnnotation => write!(f, "an annotation that begins with `{ANNOTATION}` is not known"),
+            Self::UnknownAnnotation => {
+                write!(f, "an annotation that begins with `{ANNOTATION}` is not known")
+            }
             Self::Beyond(Beyond(field)) => write!(f, "`{field}` is beyond the bounds of the namespace"),
             // The registry's words could hold a name from the scope.
-            Self::Registry(RegistryError::Invalid { field: field @ "provider", .. }) => write!(f, "invalid {field}"),
+            Self::Registry(RegistryError::Invalid { field: field @ "provider", .. }) => {
+                write!(f, "invalid {field}")
+            }
             Self::Registry(error) => error.fmt(f),
         }
     }
@@ -116,9 +120,8 @@ impl Secret {
             Ok(new) => (Some(new), None),
             Err(fault) => (None, Some(fault)),
         };
-        let declared = token.and_then(|token| {
-            DeclaredToken::new(name.to_owned(), token, new).map_err(Fault::Registry)
-        });
+        let declared =
+            token.and_then(|token| DeclaredToken::new(name.to_owned(), token, new).map_err(Fault::Registry));
         match declared {
             Ok(declared) => Reading { created, declared: Some(declared), fault },
             Err(fault) => Reading { created, declared: None, fault: Some(fault) },
@@ -158,7 +161,8 @@ fn record(
             "expires-at" => new.expires_at = Some(text.trim().to_owned()),
             "rate-limit" => {
                 let limit = RateLimit::of_text(text.trim()).and_then(Result::ok);
-                new.rate_limit = Some(limit.ok_or(Fault::Annotation("`rate-limit` needs a text such as `60/1m`"))?);
+                new.rate_limit =
+                    Some(limit.ok_or(Fault::Annotation("`rate-limit` needs a text such as `60/1m`"))?);
             }
             _ => return Err(Fault::UnknownAnnotation),
         }

@@ -163,7 +163,11 @@ impl Follower {
                 Err(End::Registry(error)) => (Some(error.to_string()), pause),
             };
             if let Some(error) = &error {
-                tracing::warn!(namespace = self.namespace.name, error, "cannot follow Secrets: tokens stay as they are");
+                tracing::warn!(
+                    namespace = self.namespace.name,
+                    error,
+                    "cannot follow Secrets: tokens stay as they are"
+                );
                 pause = pause.saturating_mul(2).min(MAX_PAUSE);
             }
             self.status.update(&self.namespace.name, |status| status.is_failing = error.is_some());
@@ -315,7 +319,12 @@ impl Follower {
             if self.told.get(name) == Some(fault) {
                 continue;
             }
-            tracing::warn!(namespace = self.namespace.name, secret = name, fault, "a Secret declares no token");
+            tracing::warn!(
+                namespace = self.namespace.name,
+                secret = name,
+                fault,
+                "a Secret declares no token"
+            );
             let (begin, count) = &mut self.notes;
             if begin.elapsed() > Duration::from_hours(1) {
                 (*begin, *count) = (Instant::now(), 0);

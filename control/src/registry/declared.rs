@@ -114,17 +114,14 @@ impl Registry {
                 withdrawn.extend(token.filter(|token| !admits(token)));
                 continue;
             }
-            let done = judge(&mut write, (digest, new, token), source, admits, actor).await;
-            let done = done.map_err(|(error, token)| {
-                withdrawn.extend(token);
-                error
-            });
-            match done {
-                Ok(Outcome::Same) => {}
-                Ok(Outcome::Changed) => applied.changed += 1,
-                Ok(Outcome::Beyond(token)) => withdrawn.push(*token),
-                Err(error) if error.kind() == Kind::Unavailable => return Err(error),
-                Err(error) => applied.refused.push((name, error)),
+            match judge(&mut write, (digest, new, token.as_ref()), source, admits, actor).await? {
+                Outcome::Same => {}
+                Outcome::Changed => applied.changed += 1,
+                Outcome::Beyond => withdrawn.extend(token),
+                Outcome::Refused(error) => {
+                    withdrawn.extend(token);
+                    applied.refused.push((name, error));
+                }
             }
         }
         withdrawn.extend(present.into_values());
@@ -157,34 +154,34 @@ impl Registry {
 enum Outcome {
     Same,
     Changed,
-    /// The declaration has faults, and the token is beyond the bounds.
-    Beyond(Box<Token>),
+    /// The declaration has faults, and the present token is beyond the bounds.
+    Beyond,
+    /// The declaration is refused, and a present token is to be withdrawn.
+    Refused(RegistryError),
 }
 
-/// Carries out one declaration: a digest, its record, and its present token. An error comes with the token, which is to be
-/// withdrawn.
+/// Carries out one declaration: a digest, its record, and its present token.
 async fn judge(
     write: &mut Write,
-    (digest, new, present): (Digest, Option<NewToken>, Option<Token>),
+    (digest, new, present): (Digest, Option<NewToken>, Option<&Token>),
     source: &str,
     admits: &(dyn Fn(&Token) -> bool + Sync),
     actor: &Actor,
-) -> std::result::Result<Outcome, (RegistryError, Option<Token>)> {
+) -> Result<Outcome> {
     let Some(new) = new else {
-        let beyond = present.filter(|token| !admits(token));
-        return Ok(beyond.map_or(Outcome::Same, |token| Outcome::Beyond(Box::new(token))));
+        let is_beyond = present.is_some_and(|token| !admits(token));
+        return Ok(if is_beyond { Outcome::Beyond } else { Outcome::Same });
     };
-    let valid = match admit(write, new).await {
-        Ok(valid) => valid,
-        Err(error) => return Err((error, present)),
-    };
-    let changed = match &present {
-        Some(token) => set(write, token, valid, actor).await,
-        None => add(write, digest, valid, source, actor).await,
+    let changed = match (admit(write, new).await, present) {
+        (Err(error), _) => Err(error),
+        (Ok(valid), Some(token)) => set(write, token, valid, actor).await,
+        (Ok(valid), None) => add(write, digest, valid, source, actor).await,
     };
     match changed {
-        Ok(is_changed) => Ok(if is_changed { Outcome::Changed } else { Outcome::Same }),
-        Err(error) => Err((error, present)),
+        Ok(true) => Ok(Outcome::Changed),
+        Ok(false) => Ok(Outcome::Same),
+        Err(error) if error.kind() == Kind::Unavailable => Err(error),
+        Err(error) => Ok(Outcome::Refused(error)),
     }
 }
 

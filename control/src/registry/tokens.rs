@@ -62,7 +62,8 @@ impl Registry {
                 Err(RegistryError::UnknownToken) => {}
                 Err(error) => return Err(error),
             }
-            let record = insert(&mut write, digest, String::new(), new.check()?, status, digest, None).await?;
+            let record =
+                insert(&mut write, digest, String::new(), new.check()?, status, digest, None).await?;
             let mut detail = described(&record);
             if let Some(detail) = detail.as_object_mut() {
                 detail.insert("status".to_owned(), json!(status));

@@ -229,9 +229,11 @@ impl Text {
             }),
             ("keyswap_registry_secrets", "Secrets that declare a token.", |it| it.accepted.to_string()),
             ("keyswap_registry_secrets_refused", "Secrets with faults.", |it| it.refused.len().to_string()),
-            ("keyswap_registry_secrets_unreachable", "1 while the Secrets cannot be read or applied.", |it| {
-                i64::from(it.is_failing).to_string()
-            }),
+            (
+                "keyswap_registry_secrets_unreachable",
+                "1 while the Secrets cannot be read or applied.",
+                |it| i64::from(it.is_failing).to_string(),
+            ),
             (
                 "keyswap_registry_secrets_applied_timestamp_seconds",
                 "Time at which Secrets were last applied.",

@@ -100,7 +100,10 @@ impl Cluster {
         let mut state = self.state.lock().unwrap();
         state.version += 1;
         let metadata = secret["metadata"].as_object_mut().unwrap();
-        let key = (metadata["namespace"].as_str().unwrap().to_owned(), metadata["name"].as_str().unwrap().to_owned());
+        let key = (
+            metadata["namespace"].as_str().unwrap().to_owned(),
+            metadata["name"].as_str().unwrap().to_owned(),
+        );
         let before = state.secrets.get(&key).cloned();
         let created = before.as_ref().map_or_else(
             || json!(format!("2026-11-30T00:00:{:02}Z", state.version % 60)),
@@ -212,7 +215,8 @@ impl Cluster {
         let is_selected = |((of, _), secret): &(&(String, String), &Value)| {
             of == namespace && secret["metadata"]["labels"][LABEL] == "true"
         };
-        let selected: Vec<&Value> = state.secrets.iter().filter(is_selected).map(|(_, secret)| secret).collect();
+        let selected: Vec<&Value> =
+            state.secrets.iter().filter(is_selected).map(|(_, secret)| secret).collect();
         let from: usize = query.get("continue").map_or(0, |at| at.parse().unwrap());
         let limit: usize = query["limit"].parse().unwrap();
         let page: Vec<&Value> = selected.iter().copied().skip(from).take(limit).collect();
@@ -238,7 +242,8 @@ impl Cluster {
                 (events, version < state.oldest, state.version)
             };
             if is_gone {
-                let gone = json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}});
+                let gone =
+                    json!({"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired"}});
                 return chunk(stream, format!("{gone}\n").as_bytes()).await;
             }
             for event in events {
@@ -249,7 +254,8 @@ impl Cluster {
                 chunk(stream, end).await?;
             }
             version = newest;
-            let bookmark = json!({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": newest.to_string()}}});
+            let bookmark =
+                json!({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": newest.to_string()}}});
             chunk(stream, format!("{bookmark}\n").as_bytes()).await?;
             changed.changed().await.ok()?;
             if changed.borrow().1 != cuts {

@@ -54,7 +54,8 @@ impl Drop for Following {
 
 /// Follows the Secrets of a cluster.
 async fn follow(cluster: &Cluster, registry: Registry, bounds: &str) -> Following {
-    let (api, bounds) = (Api::at(&cluster.url(), &cluster.folder()).unwrap(), Bounds::read(bounds.as_bytes()));
+    let (api, bounds) =
+        (Api::at(&cluster.url(), &cluster.folder()).unwrap(), Bounds::read(bounds.as_bytes()));
     let state = State::default();
     let source = Secrets::new(registry.clone(), api, bounds.unwrap(), state.clone());
     let task = tokio::spawn(async move {
@@ -258,7 +259,9 @@ async fn a_secret_with_a_fault_declares_nothing_and_is_named_without_its_content
         names.push(format!("fault-{place:02}"));
         cluster.put(secret("red", &names[place], value, annotations));
     }
-    for (name, data) in [("no-base64", json!({"token": "SENTINEL!"})), ("no-key", json!({"other": "U0VOVElORUw="}))] {
+    for (name, data) in
+        [("no-base64", json!({"token": "SENTINEL!"})), ("no-key", json!({"other": "U0VOVElORUw="}))]
+    {
         let mut broken = secret("red", name, "", &[]);
         broken["data"] = data;
         cluster.put(broken);

@@ -103,7 +103,14 @@ impl Worker {
         let rollout =
             policy.map(|policy| Rollout::new(policy, None, &*environment, &services)).transpose()?;
         let running = RefCell::new(rollout.map(Rc::new));
-        Ok(Self { environment, services, bundles, running, notes: RefCell::default(), begins: Cell::new(true) })
+        Ok(Self {
+            environment,
+            services,
+            bundles,
+            running,
+            notes: RefCell::default(),
+            begins: Cell::new(true),
+        })
     }
 
     /// Returns the policies in force. While there are none, another worker of the process is looked to for them.

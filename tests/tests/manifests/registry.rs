@@ -260,7 +260,9 @@ fn cert_manager_fills_the_secrets_of_the_registry_and_of_the_proxies() -> Result
         for certificate in &certificates {
             schemas.check(certificate)?;
             let spec = &certificate["spec"];
-            ensure!(spec["issuerRef"]["name"] == "internal" && spec["privateKey"]["rotationPolicy"] == "Always");
+            ensure!(
+                spec["issuerRef"]["name"] == "internal" && spec["privateKey"]["rotationPolicy"] == "Always"
+            );
             let hours = |field: &str| {
                 let text = spec[field].as_str().and_then(|text| text.strip_suffix('h'));
                 text.and_then(|text| text.parse::<u32>().ok()).context("hours")
@@ -313,15 +315,18 @@ fn the_registry_reads_secrets_in_the_namespaces_of_the_bounds_and_nowhere_else()
         };
         ensure!(namespaces("Role") == ["red", "blue"] && namespaces("RoleBinding") == ["red", "blue"]);
         for role in of("Role") {
-            let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]);
+            let rules =
+                json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]);
             ensure!(role["rules"] == rules, "{role}");
         }
         for binding in of("RoleBinding") {
-            let subject = json!([{"kind": "ServiceAccount", "name": "keyswap-registry", "namespace": "keyswap"}]);
+            let subject =
+                json!([{"kind": "ServiceAccount", "name": "keyswap-registry", "namespace": "keyswap"}]);
             ensure!(binding["subjects"] == subject && binding["roleRef"]["kind"] == "Role", "{binding}");
         }
         ensure!(objects.iter().all(|object| object["kind"] != "ClusterRole"));
-        let kept = of("ConfigMap").first().and_then(|map| map["data"]["tokens.yaml"].as_str().map(str::to_owned));
+        let kept =
+            of("ConfigMap").first().and_then(|map| map["data"]["tokens.yaml"].as_str().map(str::to_owned));
         let kept: Value = serde_saphyr::from_str(&kept.context("the bounds")?)?;
         ensure!(kept == bounds, "{kept}");
         let pod = pod(find(&objects, "Deployment", "keyswap-registry")?);

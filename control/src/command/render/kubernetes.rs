@@ -92,7 +92,8 @@ impl Kubernetes {
         let namespace = self.registry_namespace();
         let service = format!("keyswap-registry.{namespace}.svc");
         // The names that the proxies call, then those of a port that is forwarded.
-        let called = plan.callouts.iter().filter(|callout| callout.is_registry()).map(|callout| &callout.site);
+        let called =
+            plan.callouts.iter().filter(|callout| callout.is_registry()).map(|callout| &callout.site);
         let mut hosts: Vec<String> =
             called.filter(|site| !site.is_address()).map(|site| site.host.clone()).collect();
         hosts.extend([service, "localhost".to_owned()]);
