@@ -40,7 +40,6 @@ namespaces:
 const HANGS: Duration = Duration::from_secs(60);
 
 struct Following {
-    cluster: Cluster,
     registry: Registry,
     state: State,
     task: JoinHandle<()>,
@@ -62,7 +61,7 @@ async fn follow(cluster: &Cluster, registry: Registry, bounds: &str) -> Followin
         let error = source.run().await;
         panic!("{error}");
     });
-    Following { cluster: cluster.clone(), registry, state, task }
+    Following { registry, state, task }
 }
 
 /// Waits until a condition holds.

@@ -72,7 +72,7 @@ pub struct Token {
     /// The source outside that declares the token, such as `kubernetes:NAMESPACE`. Its rights are changed there.
     pub source: Option<String>,
     /// The time since which the source does not declare the token any more, which is disabled for that reason.
-    pub(in crate::registry) withdrawn_at: Option<UnixTime>,
+    pub withdrawn_at: Option<UnixTime>,
 }
 
 impl Token {
