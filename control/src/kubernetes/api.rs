@@ -71,7 +71,7 @@ pub(super) enum Event {
 /// An open watch.
 pub(super) struct Watch {
     response: Response,
-    /// What has come of the next event.
+    /// The beginning of the next event.
     rest: Zeroizing<Vec<u8>>,
     /// The number of its bytes that hold no line break.
     searched: usize,
