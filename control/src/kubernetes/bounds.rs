@@ -14,6 +14,8 @@ pub const MAX_BOUNDS_BYTES: usize = 256 * 1024;
 const MAX_NAMESPACES: usize = 64;
 /// The most labels by which Secrets are selected.
 const MAX_LABELS: usize = 8;
+/// The beginning of the names of these sources in the registry.
+pub(super) const PREFIX: &str = "kubernetes:";
 /// The longest name of a namespace (RFC 1123).
 const MAX_NAMESPACE_BYTES: usize = 63;
 /// The key of a Secret's data that holds the token.
@@ -132,7 +134,7 @@ impl Namespace {
 
     /// Returns the name of the source in the registry.
     pub(super) fn source(&self) -> String {
-        format!("{}{}", super::source::PREFIX, self.name)
+        format!("{PREFIX}{}", self.name)
     }
 
     /// Checks that a token is within the bounds. The first field that is not is the error.

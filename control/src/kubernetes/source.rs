@@ -11,13 +11,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::api::{Api, ApiError, Event, MAX_SECRETS};
-use super::bounds::{Bounds, Namespace};
+use super::bounds::{Bounds, Namespace, PREFIX};
 use super::secret::{Reading, Secret};
 use super::status::Status;
 use crate::registry::{Actor, Declaration, Registry, RegistryError, SecretText, now};
 
-/// The beginning of the names of these sources in the registry.
-pub(super) const PREFIX: &str = "kubernetes:";
 /// The time for which a process holds a source, unless it holds it for longer by then.
 const HOLD: Duration = Duration::from_secs(9);
 /// The interval in which a process holds its sources for longer, and looks for one that no process holds.
