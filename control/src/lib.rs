@@ -27,6 +27,8 @@ pub mod registry;
 
 mod export;
 
+pub mod kubernetes;
+
 pub mod server;
 
 mod command;

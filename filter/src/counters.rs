@@ -1,10 +1,10 @@
-//! Counters, defined with the host when they are first needed.
+//! Counters and gauges, defined with the host when they are first needed.
 
 use std::cell::RefCell;
 
-use keyswap_streams::{MAX_LABELS, Metric};
+use keyswap_streams::{GAUGE_LABEL, GAUGES, MAX_LABELS, Metric};
 
-use crate::host::Counter;
+use crate::host::{Counter, Gauge};
 
 /// The counters defined so far, in the order of their keys.
 #[derive(Default)]
@@ -35,6 +35,25 @@ impl Counters {
                     rows.insert(place, Row { family, values: values.map(Into::into), counter });
                 }
             }
+        }
+    }
+}
+
+/// The gauges defined so far, by their issuers.
+#[derive(Default)]
+pub(crate) struct Gauges(RefCell<Vec<(Box<str>, [Option<Gauge>; GAUGES.len()])>>);
+
+impl Gauges {
+    /// Sets the gauges of an issuer.
+    pub(crate) fn set(&self, issuer: &str, values: [u64; GAUGES.len()]) {
+        let Ok(mut rows) = self.0.try_borrow_mut() else { return };
+        if !rows.iter().any(|(of, _)| **of == *issuer) {
+            let define = |gauge| Gauge::define(&["keyswap.", gauge, ".", GAUGE_LABEL, ".", issuer].concat());
+            rows.push((issuer.into(), GAUGES.map(define)));
+        }
+        let gauges = rows.iter().find(|(of, _)| **of == *issuer).map(|(_, gauges)| gauges);
+        for (gauge, value) in gauges.into_iter().flatten().zip(values) {
+            gauge.iter().for_each(|gauge| gauge.set(value));
         }
     }
 }

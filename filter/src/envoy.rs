@@ -7,9 +7,9 @@ use keyswap_core::answer::LocalReply;
 use keyswap_core::base::Moment;
 use keyswap_core::host::Store;
 use keyswap_core::services::FetchRequest;
-use keyswap_streams::{Body, Host, HostError, Map, Metric, Need, WATCHED};
+use keyswap_streams::{Body, GAUGES, Host, HostError, Map, Metric, Need, WATCHED};
 
-use crate::counters::Counters;
+use crate::counters::{Counters, Gauges};
 use crate::header_map::HeaderMap;
 use crate::host;
 use crate::store::SharedData;
@@ -24,6 +24,7 @@ const IDLE_PERIOD_MS: u32 = 1000;
 pub(crate) struct Envoy {
     root: u32,
     counters: Counters,
+    gauges: Gauges,
     /// The milliseconds between two calls of the root context; 0 before the first.
     period: Cell<u32>,
 }
@@ -31,7 +32,8 @@ pub(crate) struct Envoy {
 impl Envoy {
     /// Returns the host with this root context, which begins to count.
     pub(crate) fn new(root: u32) -> Self {
-        let host = Self { root, counters: Counters::default(), period: Cell::default() };
+        let host =
+            Self { root, counters: Counters::default(), gauges: Gauges::default(), period: Cell::default() };
         for metric in &WATCHED {
             host.counters.add(metric, 0);
         }
@@ -136,6 +138,10 @@ impl Host for Envoy {
 
     fn count(&self, metric: &Metric<'_>, by: u64) {
         self.counters.add(metric, by);
+    }
+
+    fn set_gauges(&self, issuer: &str, values: [u64; GAUGES.len()]) {
+        self.gauges.set(issuer, values);
     }
 
     fn prepare(_name: &u32) {}

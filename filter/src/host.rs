@@ -308,17 +308,35 @@ pub(crate) struct Counter(u32);
 
 impl Counter {
     pub(crate) fn define(name: &str) -> Option<Self> {
-        const COUNTER: u32 = 0;
-        let mut id = 0;
-        // SAFETY: the slice and the pointer are valid for the call.
-        let status = unsafe { abi::proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
-        (status == 0).then_some(Self(id))
+        define_metric(0, name).map(Self)
     }
 
     pub(crate) fn add(&self, count: u64) {
         // SAFETY: plain numbers.
         let _ = unsafe { abi::proxy_increment_metric(self.0, i64::try_from(count).unwrap_or(i64::MAX)) };
     }
+}
+
+/// A gauge of the host.
+pub(crate) struct Gauge(u32);
+
+impl Gauge {
+    pub(crate) fn define(name: &str) -> Option<Self> {
+        define_metric(1, name).map(Self)
+    }
+
+    pub(crate) fn set(&self, value: u64) {
+        // SAFETY: plain numbers.
+        let _ = unsafe { abi::proxy_record_metric(self.0, value) };
+    }
+}
+
+/// Defines a metric: a counter (0) or a gauge (1).
+fn define_metric(kind: u32, name: &str) -> Option<u32> {
+    let mut id = 0;
+    // SAFETY: the slice and the pointer are valid for the call.
+    let status = unsafe { abi::proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) };
+    (status == 0).then_some(id)
 }
 
 const fn number_of(level: log::Level) -> u32 {

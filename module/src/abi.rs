@@ -145,6 +145,16 @@ callbacks! {
         filter: Envoy, id: usize, values: *mut Bytes, values_size: usize, by: u64,
     ) -> u32;
 
+    fn envoy_dynamic_module_callback_http_filter_config_define_gauge(
+        config: Envoy, name: Bytes, labels: *mut Bytes, labels_size: usize, id: *mut usize,
+    ) -> u32;
+    fn envoy_dynamic_module_callback_http_filter_config_set_gauge(
+        config: Envoy, id: usize, values: *mut Bytes, values_size: usize, value: u64,
+    ) -> u32;
+    fn envoy_dynamic_module_callback_http_filter_set_gauge(
+        filter: Envoy, id: usize, values: *mut Bytes, values_size: usize, value: u64,
+    ) -> u32;
+
     fn envoy_dynamic_module_callback_http_filter_config_scheduler_new(config: Envoy) -> Envoy;
     fn envoy_dynamic_module_callback_http_filter_config_scheduler_commit(scheduler: Envoy, event: u64);
     fn envoy_dynamic_module_callback_http_filter_config_scheduler_delete(scheduler: Envoy);

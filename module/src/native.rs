@@ -9,7 +9,7 @@ use keyswap_core::answer::LocalReply;
 use keyswap_core::base::Moment;
 use keyswap_core::host::Store;
 use keyswap_core::services::FetchRequest;
-use keyswap_streams::{Body, Host, HostError, Map, Metric, Need};
+use keyswap_streams::{Body, GAUGES, Host, HostError, Map, Metric, Need};
 
 use crate::after::{self, After};
 use crate::calls::{self, Head};
@@ -121,6 +121,10 @@ impl Host for Native {
 
     fn count(&self, metric: &Metric<'_>, by: u64) {
         self.post.count(metric, by);
+    }
+
+    fn set_gauges(&self, issuer: &str, values: [u64; GAUGES.len()]) {
+        self.post.set_gauges(issuer, values);
     }
 
     fn prepare(name: &Waker) {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use keyswap_core::services::FetchRequest;
-use keyswap_streams::{FAMILIES, HostError, Metric, WATCHED};
+use keyswap_streams::{FAMILIES, GAUGE_LABEL, GAUGES, HostError, Metric, WATCHED};
 
 use crate::abi::{self, Bytes, Envoy, Line, SUCCESS};
 use crate::after::effective;
@@ -14,6 +14,7 @@ pub(crate) struct Post {
     scheduler: Envoy,
     /// The counters by their families; `None` where Envoy refused one.
     counters: Vec<Option<usize>>,
+    gauges: [Option<usize>; GAUGES.len()],
 }
 
 // SAFETY: events may be sent from any thread, and counters are counted from any. Calls are made on the main thread only,
@@ -28,8 +29,10 @@ impl Post {
         // SAFETY: Envoy handed the configuration over, and is not done with it.
         let scheduler =
             unsafe { abi::envoy_dynamic_module_callback_http_filter_config_scheduler_new(configuration) };
-        let define = |(family, labels): &(&str, &[&str])| define(configuration, family, labels);
-        let post = Self { configuration, scheduler, counters: FAMILIES.iter().map(define).collect() };
+        let counter = |(family, labels): &(&str, &[&str])| define(configuration, family, labels, false);
+        let gauge = |name: &str| define(configuration, name, &[GAUGE_LABEL], true);
+        let (counters, gauges) = (FAMILIES.iter().map(counter).collect(), GAUGES.map(gauge));
+        let post = Self { configuration, scheduler, counters, gauges };
         for metric in &WATCHED {
             post.count(metric, 0);
         }
@@ -76,6 +79,35 @@ impl Post {
         };
     }
 
+    /// Sets the gauges of an issuer.
+    pub(crate) fn set_gauges(&self, issuer: &str, values: [u64; GAUGES.len()]) {
+        let filter = effective();
+        for (id, value) in self.gauges.iter().zip(values) {
+            let Some(id) = *id else { continue };
+            let mut label = Bytes::of(issuer.as_bytes());
+            // SAFETY: as for counters.
+            let _ = unsafe {
+                if filter.is_null() {
+                    abi::envoy_dynamic_module_callback_http_filter_config_set_gauge(
+                        self.configuration,
+                        id,
+                        &raw mut label,
+                        1,
+                        value,
+                    )
+                } else {
+                    abi::envoy_dynamic_module_callback_http_filter_set_gauge(
+                        filter,
+                        id,
+                        &raw mut label,
+                        1,
+                        value,
+                    )
+                }
+            };
+        }
+    }
+
     /// Makes a call, on the main thread. Returns its number among those of the configuration.
     pub(crate) fn call(&self, request: &FetchRequest) -> Result<u64, HostError> {
         let lines = request.headers.iter();
@@ -106,21 +138,20 @@ impl Drop for Post {
     }
 }
 
-/// Defines a counter. Its labels have the names that the rules of `stats_tags` give to those of the filter.
-fn define(configuration: Envoy, family: &str, labels: &[&str]) -> Option<usize> {
+/// Defines a counter or a gauge. Its labels have the names that the rules of `stats_tags` give to those of the filter.
+fn define(configuration: Envoy, family: &str, labels: &[&str], is_gauge: bool) -> Option<usize> {
     let name = format!("keyswap.{family}");
     let labels: Vec<String> = labels.iter().map(|label| format!("keyswap_{label}")).collect();
     let mut shown: Vec<Bytes> = labels.iter().map(|label| Bytes::of(label.as_bytes())).collect();
     let mut id = 0;
     // SAFETY: Envoy handed the configuration over in this hook, and what is shown is valid for the call.
     let status = unsafe {
-        abi::envoy_dynamic_module_callback_http_filter_config_define_counter(
-            configuration,
-            Bytes::of(name.as_bytes()),
-            shown.as_mut_ptr(),
-            shown.len(),
-            &raw mut id,
-        )
+        let define = if is_gauge {
+            abi::envoy_dynamic_module_callback_http_filter_config_define_gauge
+        } else {
+            abi::envoy_dynamic_module_callback_http_filter_config_define_counter
+        };
+        define(configuration, Bytes::of(name.as_bytes()), shown.as_mut_ptr(), shown.len(), &raw mut id)
     };
     (status == SUCCESS).then_some(id)
 }

@@ -9,7 +9,7 @@ use keyswap_core::host::Store;
 use keyswap_core::services::FetchRequest;
 
 use crate::lines::{Lines, Malformed};
-use crate::metric::Metric;
+use crate::metric::{GAUGES, Metric};
 
 /// The answer to a callback of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +158,9 @@ pub trait Host: Sized + 'static {
 
     /// Adds to a counter, about once a second for each. A host that cannot count is not a reason to refuse a request.
     fn count(&self, metric: &Metric<'_>, by: u64);
+
+    /// Sets all gauges of an issuer, in the order of [`GAUGES`](crate::GAUGES).
+    fn set_gauges(&self, issuer: &str, values: [u64; GAUGES.len()]);
 
     /// Prepares the stream of the present callback for being woken.
     fn prepare(name: &Self::Name);

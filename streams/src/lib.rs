@@ -46,7 +46,7 @@ mod rounds;
 
 pub use crate::host::{Action, Body, Host, HostError, Map, Need};
 pub use crate::lines::{Lines, Malformed};
-pub use crate::metric::{FAMILIES, MAX_LABELS, Metric, WATCHED};
+pub use crate::metric::{FAMILIES, GAUGE_LABEL, GAUGES, MAX_LABELS, Metric, WATCHED};
 pub use crate::request::Request;
 pub use crate::rounds::{abandon, answered, work};
 pub use crate::shared::Shared;

@@ -13,7 +13,7 @@ pub struct Metric<'a> {
 pub const MAX_LABELS: usize = 3;
 
 /// The families with their labels.
-pub const FAMILIES: [(&str, &[&str]); 11] = [
+pub const FAMILIES: [(&str, &[&str]); 12] = [
     ("decisions", &["verdict", "reason", "provider"]),
     ("lookups", &["from"]),
     ("fetches", &["kind", "outcome"]),
@@ -25,7 +25,15 @@ pub const FAMILIES: [(&str, &[&str]); 11] = [
     ("usage", &["outcome", "provider", "model"]),
     ("tokens", &["kind", "provider", "model"]),
     ("spend_nano_usd", &["provider", "model"]),
+    ("key_rejections", &["status", "provider"]),
 ];
+
+/// The gauges, each by [`GAUGE_LABEL`]. All workers write the same ones, so a value is that of the worker which last tried to
+/// renew the key set: the newest knowledge of the issuer. A worker that no request asks has an older set, and that is no fault.
+pub const GAUGES: [&str; 2] = ["key_set_fetched_timestamp_seconds", "key_set_failures"];
+
+/// The label of the gauges. Its value is the policy's.
+pub const GAUGE_LABEL: &str = "issuer";
 
 /// The counters that alerts watch for single events. Hosts count them from zero: to Prometheus it is no growth when a counter
 /// that was not there is one.
@@ -96,7 +104,7 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use super::{FAMILIES, Metric, WATCHED};
+    use super::{FAMILIES, GAUGE_LABEL, Metric, WATCHED};
 
     fn at(path: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -142,7 +150,8 @@ mod tests {
             .skip(1)
             .filter_map(|rule| Some(rule.split_once(',')?.0))
             .collect();
-        let labels: BTreeSet<&str> = FAMILIES.iter().flat_map(|(_, labels)| labels.iter().copied()).collect();
+        let labels = FAMILIES.iter().flat_map(|(_, labels)| labels.iter().copied());
+        let labels: BTreeSet<&str> = labels.chain([GAUGE_LABEL]).collect();
         assert_eq!(labels, rules);
     }
 
@@ -183,6 +192,7 @@ mod tests {
         for name in [
             "keyswap.fallbacks",
             "keyswap.ended.reason.token_revoked.provider.openai",
+            "keyswap.key_rejections.status.401.provider.openai",
             "keyswap.usage.outcome.metered.provider.openai.model.gpt-4.1-mini",
             "keyswap.spend_nano_usd.provider.openai.model.provider.model.x",
             "keyswap.divergences.stable.allowed.candidate.token_unknown.provider.openai",

@@ -22,6 +22,7 @@ pub fn work<H: Host>(shared: &Shared<H>) {
         shared.last_round.set(now);
         let due = shared.worker.due(now, shared.store());
         due.notes.iter().for_each(|note| log::warn!("{note}"));
+        shared.observe(&due.counters);
         for fetch in due.fetches {
             shared.start(fetch, now);
         }
@@ -86,6 +87,10 @@ fn settle<H: Host>(shared: &Shared<H>, call: &Call, answer: &FetchAnswer<'_>) {
     let Ok(now) = H::now() else { return resolve(shared, &call.key, &Resolution::Unavailable) };
     let accepted = shared.worker.accept(&call.key, call.as_of, answer, now, shared.store());
     shared.add(&Metric::fetch(call.key.kind(), accepted.outcome.name()), 1);
+    if let Some(set) = shared.worker.key_set(&call.key) {
+        let fetched_at = set.fetched_at.and_then(|at| u64::try_from(at.0).ok()).unwrap_or_default();
+        shared.host.set_gauges(&set.issuer, [fetched_at, set.failures.into()]);
+    }
     let (resolution, lines) = accepted.into_parts(&call.key);
     lines.for_each(|line| log::warn!("{line}"));
     resolve(shared, &call.key, &resolution);

@@ -109,6 +109,9 @@ impl<H: Host> Stream<H> {
         }
         let exchange = self.request.exchange.borrow();
         let response = exchange.response();
+        if let Some(rejected) = exchange.rejected(&answer) {
+            shared.observe(&[rejected]);
+        }
         if exchange.has_to_learn()
             && let Ok(now) = H::now()
         {

@@ -14,6 +14,8 @@ struct Row {
     family: usize,
     values: [Box<str>; MAX_LABELS],
     count: u64,
+    /// Set until the host has the counter.
+    is_new: bool,
 }
 
 impl Row {
@@ -34,17 +36,17 @@ impl Tally {
             }
             Err(place) => {
                 let (family, values) = metric.key();
-                rows.insert(place, Row { family, values: values.map(Into::into), count: by });
+                rows.insert(place, Row { family, values: values.map(Into::into), count: by, is_new: true });
             }
         }
     }
 
-    /// Hands over what was counted since the last time.
+    /// Hands over what was counted since the last time, and what begins at zero.
     pub(crate) fn hand_over(&self, mut count: impl FnMut(&Metric<'_>, u64)) {
         let Ok(mut rows) = self.0.try_borrow_mut() else { return };
         for row in rows.iter_mut() {
             let by = std::mem::take(&mut row.count);
-            if by > 0 {
+            if std::mem::take(&mut row.is_new) || by > 0 {
                 count(&row.metric(), by);
             }
         }
@@ -87,5 +89,8 @@ mod tests {
         assert!(handed_over(&tally).is_empty());
         tally.add(&Metric::lookup("worker"), 1);
         assert_eq!(handed_over(&tally), ["lookups worker 1"]);
+        tally.add(&Metric::lookup("process"), 0);
+        assert_eq!(handed_over(&tally), ["lookups process 0"]);
+        assert!(handed_over(&tally).is_empty());
     }
 }

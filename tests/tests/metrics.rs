@@ -272,6 +272,32 @@ fn of_encrypted_registry() -> Result<String> {
     tools::run(Command::new("curl").args(curl), "curl is needed")
 }
 
+/// Returns the metrics of a registry whose tokens are in Secrets of a cluster that does not answer.
+fn of_registry_with_secrets(nobody: std::net::SocketAddr) -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("token"), "credential")?;
+    let bounds = "{labels: {a: b}, namespaces: [{name: red, providers: [openai]}]}";
+    fs::write(path("bounds"), bounds)?;
+    let (api, own) = (format!("http://{nobody}"), path(""));
+    let registry = Registry::setup().arguments(&[
+        "--kubernetes-tokens",
+        &path("bounds"),
+        "--kubernetes-api",
+        &api,
+        "--kubernetes-credentials",
+        &own,
+    ]);
+    let registry = registry.start()?;
+    let metrics = Request::get("/metrics").bearer(registry.registry_token());
+    let mut text = String::new();
+    until("the cluster is found not to answer", || {
+        text = registry.send(&metrics)?.text();
+        Ok(text.contains("keyswap_registry_secrets_unreachable{namespace=\"red\"} 1"))
+    })?;
+    Ok(text)
+}
+
 /// Returns the metrics of Envoys that together have counted every kind of event.
 fn everything() -> Result<Vec<Sample>> {
     let standin = Standin::start()?;
@@ -337,6 +363,7 @@ fn everything() -> Result<Vec<Sample>> {
         ended(with(&at_registry(json!({"revoke": "streams"}))?), &registry, &standin)?,
         of_registry(&registry)?,
         of_encrypted_registry()?,
+        of_registry_with_secrets(nobody)?,
         rejected(with(&at_registry(json!({}))?), &standin)?,
     ];
     Ok(stats.iter().flat_map(|stats| stats.lines()).filter_map(Sample::parse).collect())

@@ -12,14 +12,7 @@ const YEAR_SECONDS: u32 = 366 * 86_400;
 /// Parses a rate limit: a number of requests, of tokens (`t`) or of both, and a period.
 pub(super) fn parse(text: &str) -> anyhow::Result<RateLimit> {
     let expected = "expected requests, tokens or both, and a period: `60/1m`, `100000t/1m`, `60,100000t/1m`";
-    let (numbers, per) = text.split_once('/').context(expected)?;
-    let (requests, tokens) = match (numbers.split_once(','), numbers.strip_suffix('t')) {
-        (Some((requests, tokens)), _) => (Some(requests), Some(tokens.strip_suffix('t').context(expected)?)),
-        (None, Some(tokens)) => (None, Some(tokens)),
-        (None, None) => (Some(numbers), None),
-    };
-    let number = |text: Option<&str>| text.map(|text| text.parse().context(expected)).transpose();
-    Ok(RateLimit::parse(number(requests)?, number(tokens)?, per)?)
+    Ok(RateLimit::of_text(text).context(expected)??)
 }
 
 /// Parses a number of callers and a period, such as `5/5m`.

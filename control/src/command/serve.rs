@@ -1,6 +1,7 @@
 //! `keyswap serve`: runs the registry's server until SIGTERM or SIGINT.
 
 mod access;
+mod kubernetes;
 mod oidc;
 mod tls;
 
@@ -16,11 +17,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use self::access::AccessArgs;
+use self::kubernetes::KubernetesArgs;
 use self::oidc::OidcArgs;
 use self::tls::TlsArgs;
 use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
 use super::{environment, rate, secret_variable};
+use crate::kubernetes::{Source, Status};
 use crate::registry::{DatabaseUrl, Registry};
 use crate::server::{self, Access, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls};
 use crate::signing::{MAX_KEY_BYTES, SigningKey};
@@ -109,6 +112,8 @@ pub(crate) struct Serve {
     access: AccessArgs,
     #[command(flatten)]
     oidc: OidcArgs,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
 }
 
 impl Serve {
@@ -124,6 +129,7 @@ impl Serve {
         let records_key = self.records_key.as_deref().map(records_key).transpose()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
         let oidc = self.oidc.settings()?.map(Oidc::new).transpose()?;
+        let kubernetes = self.kubernetes.settings()?;
         let database = database(self.database.as_deref())?;
         let connections = ConnectionLimits {
             total: self.max_connections,
@@ -144,7 +150,7 @@ impl Serve {
             let listeners = listeners(self.listen, self.admin_listen).await?;
             let tls = self.tls.files().map(Tls::new).transpose().context("cannot use TLS")?;
             tell_addresses(&listeners, tls.is_some())?;
-            let state = tls.as_ref().map(Tls::state);
+            let (state, secrets) = (tls.as_ref().map(Tls::state), Status::default());
             let options = Options {
                 proxy_url,
                 environment,
@@ -154,13 +160,17 @@ impl Serve {
                 usage_retention,
                 access,
                 oidc,
+                kubernetes: kubernetes.as_ref().map(|_| secrets.clone()),
             };
+            let source = kubernetes.map(|(api, bounds)| Source::new(registry.clone(), api, bounds, secrets));
             let state = State::new(registry, registry_token, admin_password, records_key, options);
             if let Some(password) = server::first_password(&state).await? {
                 output::print(&format!("first password: {} (it is not shown again)", password.expose()))?;
             }
-            server::run(listeners, tls, state, stop).await;
-            Ok(Exit::Ok)
+            tokio::select! {
+                () = server::run(listeners, tls, state, stop) => Ok(Exit::Ok),
+                error = follow(source) => Err(error),
+            }
         })
     }
 }
@@ -192,6 +202,14 @@ fn tell_addresses(listeners: &Listeners, has_tls: bool) -> anyhow::Result<()> {
         output::print(&format!("administration on {scheme}://{}", administration.local_addr()?))?;
     }
     Ok(())
+}
+
+/// Follows the Secrets of a cluster, if there is such a source. Completes if that cannot go on.
+async fn follow(source: Option<Source>) -> anyhow::Error {
+    match source {
+        Some(source) => source.run().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn records_key(path: &Path) -> anyhow::Result<SigningKey> {

@@ -33,10 +33,13 @@ mod users;
 mod offboard;
 mod undo;
 
+mod declared;
+
 mod objects;
 
 mod api_keys;
 
+pub use declared::{Applied, Declaration, DeclaredToken};
 pub use handle::{Registry, Result};
 pub use limits::Taken;
 pub use offboard::Offboarded;
@@ -75,5 +78,6 @@ pub use record::usage::{
     UsageTotal,
 };
 pub use record::window::{Per, Window, Zone};
+pub(crate) use rights::are_within;
 pub use store::url::DatabaseUrl;
 pub use tokens::{Created, MAX_GRACE, Rotation};

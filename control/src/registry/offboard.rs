@@ -46,9 +46,11 @@ impl Registry {
             write.audit(actor, "user.update", &user.email, &difference(&before, user)).await?;
         }
         let mut tokens = write.tokens_of(&email).await?;
-        tokens.retain(|token| token.status == Status::Active);
+        // A token that its source has withdrawn would come back with it.
+        tokens.retain(|token| token.status == Status::Active || token.withdrawn_at.is_some());
         for token in &mut tokens {
             token.status = Status::Disabled;
+            token.withdrawn_at = None;
             token.version = write.change(Subject::Token, &token.digest.to_hex()).await?;
             write.update_token(token).await?;
             let detail = json!({"label": token.label, "because": "offboard"});

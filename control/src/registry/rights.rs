@@ -171,7 +171,7 @@ fn own_token(user: &User, new: NewToken) -> Result<NewToken> {
 
 /// Returns true if a list of models allows none that the list of a user does not: each entry is one of the user's, and what
 /// the user's list takes away is taken away.
-fn are_within(models: &[String], of_user: &[String]) -> bool {
+pub(crate) fn are_within(models: &[String], of_user: &[String]) -> bool {
     let is_exception = |model: &String| model.starts_with('!');
     let allows = |model: &String| is_exception(model) || of_user.contains(model);
     let takes_all_away =

@@ -13,6 +13,7 @@ use super::record::clock::now;
 use super::record::draft::{KnownToken, NewToken, Source, TokenPatch, ValidToken, check_expiry, check_team};
 use super::record::error::RegistryError;
 use super::record::model::{Listing, Page, Status, Token};
+use super::record::reach::Reach;
 use super::record::secret_text::SecretText;
 use super::rights::check_patch;
 use super::store::write::Write;
@@ -44,7 +45,7 @@ impl Registry {
         let mut write = self.0.write().await?;
         let valid = write.token_by(actor, &source, new).await?.check()?;
         let (token, digest, last4) = source.take()?;
-        let record = insert(&mut write, digest, last4, valid, Status::Active, digest).await?;
+        let record = insert(&mut write, digest, last4, valid, Status::Active, digest, None).await?;
         write.audit(actor, "token.create", &digest.to_hex(), &described(&record)).await?;
         write.commit().await?;
         Ok(Created { token, record })
@@ -61,7 +62,8 @@ impl Registry {
                 Err(RegistryError::UnknownToken) => {}
                 Err(error) => return Err(error),
             }
-            let record = insert(&mut write, digest, String::new(), new.check()?, status, digest).await?;
+            let record =
+                insert(&mut write, digest, String::new(), new.check()?, status, digest, None).await?;
             let mut detail = described(&record);
             if let Some(detail) = detail.as_object_mut() {
                 detail.insert("status".to_owned(), json!(status));
@@ -118,6 +120,7 @@ impl Registry {
         let mut write = self.0.write().await?;
         let before = write.token_of(digest, actor).await?;
         check_patch(&patch, actor)?;
+        check_source(&before, &patch)?;
         if patch.version.is_some_and(|version| version != before.version) {
             return Err(RegistryError::ChangedMeanwhile);
         }
@@ -160,7 +163,7 @@ impl Registry {
         };
         // Both hold the objects of their line: a rotation moves none.
         let holder = retiring.holder;
-        let record = insert(&mut write, successor, last4, heir, Status::Active, holder).await?;
+        let record = insert(&mut write, successor, last4, heir, Status::Active, holder, None).await?;
         if let Some(budget) = write.budget(&Payer::Token(*digest)).await? {
             write.put_budget(&Payer::Token(successor), &budget).await?;
         }
@@ -181,6 +184,10 @@ impl Registry {
     pub async fn delete_token(&self, digest: &Digest, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
         let token = write.token_of(digest, actor).await?;
+        // A token that its source declares comes back enabled, so whoever cannot enable all tokens must not delete it.
+        if token.source.is_some() && (token.status == Status::Active || *actor.reach() != Reach::All) {
+            return Err(RegistryError::DeclaredToken);
+        }
         write.delete_token(digest).await?;
         write.delete_budget(&Payer::Token(*digest)).await?;
         write.change(Subject::Token, &digest.to_hex()).await?;
@@ -205,18 +212,23 @@ fn patched(before: &Token, patch: TokenPatch) -> Result<Token> {
         (token.label, token.owner) = (valid.label, valid.owner);
         (token.providers, token.models) = (valid.providers, valid.models);
     }
-    token.status = patch.status.unwrap_or(before.status);
+    if let Some(status) = patch.status {
+        token.status = status;
+        // A person's word counts for longer than the source's.
+        token.withdrawn_at = None;
+    }
     token.rate_limit = patch.rate_limit.unwrap_or(before.rate_limit);
     Ok(token)
 }
 
-async fn insert(
+pub(super) async fn insert(
     write: &mut Write,
     digest: Digest,
     last4: String,
     valid: ValidToken,
     status: Status,
     holder: Digest,
+    source: Option<&str>,
 ) -> Result<Token> {
     let token = Token {
         version: write.change(Subject::Token, &digest.to_hex()).await?,
@@ -235,18 +247,20 @@ async fn insert(
         retires_at: None,
         holder,
         last_used: None,
+        source: source.map(str::to_owned),
+        withdrawn_at: None,
     };
     write.insert_token(&token).await?;
     Ok(token)
 }
 
-async fn update(write: &mut Write, token: &mut Token) -> Result<()> {
+pub(super) async fn update(write: &mut Write, token: &mut Token) -> Result<()> {
     token.version = write.change(Subject::Token, &token.digest.to_hex()).await?;
     write.update_token(token).await
 }
 
 /// Returns the audit log's entries for a change: action and details, one entry for each changed field.
-fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
+pub(super) fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
     let mut lines = Vec::new();
     for action in SET_ACTIONS {
         let (from, to) = (field(before, action), field(after, action));
@@ -254,7 +268,8 @@ fn differences(before: &Token, after: &Token) -> Vec<(&'static str, Value)> {
             lines.push((action, json!({"label": after.label, "from": from, "to": to})));
         }
     }
-    if before.status != after.status {
+    let is_taken_over = before.withdrawn_at.is_some() && after.withdrawn_at.is_none();
+    if before.status != after.status || is_taken_over {
         lines.push((status_action(after.status), json!({"label": after.label})));
     }
     lines
@@ -293,9 +308,19 @@ pub(super) fn field(token: &Token, action: &str) -> Value {
     }
 }
 
+/// Checks a change of a token that a source declares: it can be disabled, and enabled while the source declares it.
+fn check_source(token: &Token, patch: &TokenPatch) -> Result<()> {
+    let is_withdrawn = token.withdrawn_at.is_some() && patch.status == Some(Status::Active);
+    let rest = TokenPatch { version: None, status: None, ..patch.clone() };
+    let is_free = token.source.is_none() || (rest == TokenPatch::default() && !is_withdrawn);
+    is_free.then_some(()).ok_or(RegistryError::DeclaredToken)
+}
+
 /// Checks that a token may be rotated. A disabled or expired token gets no successor, which would be accepted.
 fn may_rotate(token: &Token, now: UnixTime) -> Result<()> {
-    if token.successor.is_some() {
+    if token.source.is_some() {
+        Err(RegistryError::DeclaredToken)
+    } else if token.successor.is_some() {
         Err(RegistryError::AlreadyRotated)
     } else if token.status == Status::Disabled {
         Err(RegistryError::TokenDisabled)
@@ -306,7 +331,7 @@ fn may_rotate(token: &Token, now: UnixTime) -> Result<()> {
     }
 }
 
-fn described(token: &Token) -> Value {
+pub(super) fn described(token: &Token) -> Value {
     json!({
         "label": token.label,
         "owner": token.owner,

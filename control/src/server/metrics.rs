@@ -22,6 +22,7 @@ use super::counters::Counters;
 use super::problem::Problem;
 use super::state::State;
 use crate::export::provider_name;
+use crate::kubernetes::NamespaceStatus;
 use crate::registry::{BudgetState, Credential, Payer, Reach, Unit, UsageTotal, amount, now};
 
 /// The budgets of policies whose state is answered.
@@ -29,6 +30,9 @@ const MAX_BUDGETS: i64 = 500;
 
 /// The times within which expiring tokens are counted, in seconds.
 const EXPIRING_WITHIN: [(&str, i64); 2] = [("1d", 86_400), ("7d", 7 * 86_400)];
+
+/// The Secrets with faults that are named, of each namespace.
+const MAX_FAULTY_SECRETS: usize = 20;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -66,6 +70,9 @@ async fn metrics(Extract(state): Extract<State>) -> Result<impl IntoResponse, Pr
     text.credentials(&registry.credentials().await?);
     text.tls(state.options().tls.as_ref());
     text.events(state.counters());
+    if let Some(status) = &state.options().kubernetes {
+        text.secrets(&status.namespaces());
+    }
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE), (header::CACHE_CONTROL, "no-store")], text.0))
 }
 
@@ -210,6 +217,40 @@ impl Text {
             self.name(name, "gauge", help);
             if let Some(value) = value {
                 self.sample(name, &[], &value.to_string());
+            }
+        }
+    }
+
+    /// Writes the state of the Secrets that declare tokens, as this process knows it.
+    fn secrets(&mut self, namespaces: &[(String, NamespaceStatus)]) {
+        let gauges: [Metric<NamespaceStatus>; 5] = [
+            ("keyswap_registry_secrets_applied_here", "1 in the process that applies the Secrets.", |it| {
+                i64::from(it.applies).to_string()
+            }),
+            ("keyswap_registry_secrets", "Secrets that declare a token.", |it| it.accepted.to_string()),
+            ("keyswap_registry_secrets_refused", "Secrets with faults.", |it| it.refused.len().to_string()),
+            (
+                "keyswap_registry_secrets_unreachable",
+                "1 while the Secrets cannot be read or applied.",
+                |it| i64::from(it.is_failing).to_string(),
+            ),
+            (
+                "keyswap_registry_secrets_applied_timestamp_seconds",
+                "Time at which Secrets were last applied.",
+                |it| it.applied_at.map_or(0, |at| at.0).to_string(),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            self.name(name, "gauge", help);
+            for (namespace, status) in namespaces {
+                self.sample(name, &[("namespace", namespace)], &value(status));
+            }
+        }
+        let name = "keyswap_registry_secret_fault";
+        self.name(name, "gauge", "1 for each Secret with faults, the first ones of a namespace.");
+        for (namespace, status) in namespaces {
+            for secret in status.refused.iter().take(MAX_FAULTY_SECRETS) {
+                self.sample(name, &[("namespace", namespace), ("secret", secret)], "1");
             }
         }
     }

@@ -10,6 +10,7 @@ use super::connections::{ConnectionLimits, TlsState};
 use super::counters::Counters;
 use super::oidc::Oidc;
 use super::proxy_url::ProxyUrl;
+use crate::kubernetes;
 use crate::registry::{Registry, SecretText};
 use crate::signing::SigningKey;
 
@@ -50,6 +51,8 @@ pub struct Options {
     pub access: Option<Access>,
     /// Sign-in by an `OpenID` provider, `None` if it is not configured.
     pub oidc: Option<Oidc>,
+    /// The state of the source of tokens in Kubernetes, `None` if there is none.
+    pub kubernetes: Option<kubernetes::Status>,
 }
 
 impl State {

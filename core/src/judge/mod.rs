@@ -8,6 +8,7 @@ mod forward;
 mod held;
 mod odd_path;
 mod progress;
+mod rejections;
 mod replay;
 mod tell;
 mod verify;
@@ -18,7 +19,7 @@ pub(crate) use self::body::{
 };
 pub(crate) use self::engine::Engine;
 pub use self::forward::{Field, FieldValue, Rewrite, has_content};
-pub(crate) use self::progress::{Admitted, Part, Share, Suspended};
+pub(crate) use self::progress::{Admitted, OwnKey, Part, Share, Suspended, rejection};
 pub use self::progress::{AnswerFields, AnswerHead, Check, Request, Sent};
 pub use self::replay::{
     LoggedRequest, NotReplayable, ReplayCharge, ReplayOutcome, ReplayPolicy, ReplayVerdict,

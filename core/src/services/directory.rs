@@ -11,7 +11,7 @@ use super::agent::Agent;
 use super::bundle::Bundles;
 use super::credential_file::CredentialFile;
 use super::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, ServiceId};
-use super::keyring::KeyRing;
+use super::keyring::{KeyRing, KeySet};
 use super::registry::Registry;
 use super::resolution::Accepted;
 use crate::base::Moment;
@@ -184,6 +184,14 @@ impl Services {
             Some(Service::KeyRing(ring)) => ring.accept(&key.subject, answer, now),
             Some(Service::Agent(agent)) => agent.accept(&key.subject, as_of, answer, now),
             Some(Service::Bundles) | None => Accepted::failed(),
+        }
+    }
+
+    /// Returns the state of the key set that a fetch was for; `None` for other fetches.
+    pub(crate) fn key_set(&self, key: &FetchKey) -> Option<KeySet> {
+        match self.find(key.service)? {
+            Service::KeyRing(ring) => Some(ring.key_set()),
+            Service::Registry(_) | Service::Agent(_) | Service::Bundles => None,
         }
     }
 

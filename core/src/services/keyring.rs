@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, ServiceId, Subject};
 use super::resolution::{Accepted, FetchResults, Lookup, Resolution};
-use crate::base::{Moment, Pause, doubled};
+use crate::base::{Moment, Pause, UnixTime, doubled};
 use crate::identity::jwt::{Endpoint, Issuer, JwkSet, KeySource, RemoteKeys, jwks_endpoint};
 
 /// The pause after the first failure, doubled with each further one.
@@ -18,8 +18,21 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause after a failure.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 
+/// The state of a fetched key set, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySet {
+    /// The policy's name for the issuer.
+    pub issuer: String,
+    /// The time at which the set was fetched; `None` where there is no set.
+    pub fetched_at: Option<UnixTime>,
+    /// The number of failures in a row since then.
+    pub failures: u32,
+}
+
 pub(crate) struct KeyRing {
     id: ServiceId,
+    /// The name of the first issuer that asked for these keys.
+    issuer: String,
     source: Source,
     state: RefCell<State>,
 }
@@ -62,7 +75,7 @@ impl Default for State {
 
 impl KeyRing {
     pub(crate) fn new(id: ServiceId, issuer: &Issuer) -> Self {
-        Self { id, source: Source::of(issuer), state: RefCell::default() }
+        Self { id, issuer: issuer.name().to_owned(), source: Source::of(issuer), state: RefCell::default() }
     }
 
     pub(crate) fn id(&self) -> ServiceId {
@@ -163,6 +176,11 @@ impl KeyRing {
                 Accepted { outcome, resolution: Resolution::Unavailable, notes }
             }
         }
+    }
+
+    pub(crate) fn key_set(&self) -> KeySet {
+        let (_, fetched_at, failures) = self.report();
+        KeySet { issuer: self.issuer.clone(), fetched_at: fetched_at.map(Moment::unix), failures }
     }
 
     /// Returns the number of keys, the moment at which they were fetched, and the failures in a row since.

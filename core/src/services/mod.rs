@@ -17,6 +17,7 @@ pub use self::directory::Services;
 pub(crate) use self::fetch::Subject;
 pub use self::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, MAX_FETCHED_BYTES};
 pub(crate) use self::keyring::KeyRing;
+pub use self::keyring::KeySet;
 pub use self::registry::{MAX_RECORD_SECONDS, RECORD_TYPE, RecordSource, objects_name};
 pub use self::resolution::{Accepted, Resolution};
 pub(crate) use self::resolution::{FetchResults, Lookup};

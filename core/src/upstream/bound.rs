@@ -27,6 +27,8 @@ pub(crate) struct AuthHeader {
 pub(crate) struct Upstream {
     /// The name of the provider.
     pub(crate) provider: String,
+    /// The place among all upstreams of the policy.
+    pub(crate) number: u32,
     /// The one authority that gets the credentials below.
     pub(crate) authority: String,
     /// Set where the authority is reached by TLS.
@@ -66,7 +68,9 @@ pub(crate) fn build_all(policy: &Policy, credentials: &Credentials) -> Vec<Upstr
             None => direct(provider, keys),
         }
     });
-    upstreams.collect()
+    let mut upstreams: Vec<Upstream> = upstreams.collect();
+    upstreams.iter_mut().zip(0..).for_each(|(upstream, number)| upstream.number = number);
+    upstreams
 }
 
 /// Returns a provider's credentials. The policy was checked, so it has every credential that its providers name.
@@ -133,6 +137,7 @@ fn carrying(
     let openai_style = if provider.dialect == Dialect::OpenAi { &provider.auth } else { &bearer };
     Upstream {
         provider: provider.id.clone(),
+        number: 0,
         authority: url.authority.clone(),
         https: url.https,
         tells_usage_if_asked: tells_usage_if_asked(&provider.id),

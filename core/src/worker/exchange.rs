@@ -10,8 +10,8 @@ use crate::base::Moment;
 use crate::body::{self, Edit, Relink, TOKEN_COUNT_HEADERS};
 use crate::host::Store;
 use crate::judge::{
-    Admitted, AnswerFate, AnswerHead, Decision, JudgedSlice, ListJudge, Meter, ObjectWatch, Pending, Refusal,
-    Sent, Slice, Step, Watch, logged, usage,
+    Admitted, AnswerFate, AnswerHead, Decision, JudgedSlice, ListJudge, Meter, ObjectWatch, Observation,
+    OwnKey, Pending, Refusal, Sent, Slice, Step, Watch, logged, rejection, usage,
 };
 use crate::services::Fetch;
 use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting, UploadAddress};
@@ -21,6 +21,8 @@ use crate::upstream::{MAX_MINTED_BYTES, MintFault, Minting, UploadAddress};
 pub struct Exchange {
     rollout: Weak<Rollout>,
     sent: Cell<Sent>,
+    /// The key of the policy that went upstream, until it was rejected.
+    own_key: Cell<Option<OwnKey>>,
     response: ResponseHeaders,
     minting: Option<Box<Minting>>,
     /// The address of an upload that the answer may tell.
@@ -53,6 +55,7 @@ impl Exchange {
     pub(super) fn new(rollout: Option<&Rc<Rollout>>, decision: &mut Decision<'_>) -> Self {
         Self {
             rollout: rollout.map(Rc::downgrade).unwrap_or_default(),
+            own_key: Cell::new(decision.follow_up.sent.own_key()),
             sent: Cell::new(std::mem::take(&mut decision.follow_up.sent)),
             response: std::mem::take(&mut decision.response),
             minting: decision.follow_up.minting.take(),
@@ -333,6 +336,14 @@ impl Exchange {
     /// exchange are gone.
     pub fn is_slot(&self, name: &[u8]) -> Option<bool> {
         self.rollout.upgrade().map(|rollout| rollout.is_slot(name))
+    }
+
+    /// Returns the observation of an upstream that rejects a key of the policy, once; `None` where the key is the caller's own.
+    pub fn rejected(&self, answer: &dyn AnswerHead) -> Option<Observation> {
+        let key = self.own_key.get()?;
+        let status = rejection(answer)?;
+        self.own_key.set(None);
+        self.rollout.upgrade()?.rejected(key, status)
     }
 
     /// Tells whether the answer teaches something.

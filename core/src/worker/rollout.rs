@@ -15,8 +15,8 @@ use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
 use crate::identity::Principal;
 use crate::judge::{
-    About, Admitted, AnswerHead, CandidateFacts, Compared, Decision, Engine, Observation, Outcome, Part,
-    Request, RequestJudge, RolloutFacts, Sent, Watch, Watched,
+    About, Admitted, AnswerHead, CandidateFacts, Compared, Decision, Engine, Observation, Outcome, OwnKey,
+    Part, Request, RequestJudge, RolloutFacts, Sent, Watch, Watched,
 };
 use crate::policy::{CandidatePolicy, PolicyErrors, RolloutPolicy};
 use crate::request::RequestHead;
@@ -264,6 +264,21 @@ impl Rollout {
             _ => &self.stable,
         };
         engine.look_again(admitted, now, store)
+    }
+
+    /// Returns the observation of an upstream that rejects a key of the policy that decided.
+    pub(super) fn rejected(&self, key: OwnKey, status: &str) -> Option<Observation> {
+        let engine = match &self.candidate {
+            Some((engine, _)) if key.by_candidate => engine,
+            _ if key.by_candidate => return None,
+            _ => &self.stable,
+        };
+        engine.rejected(key.upstream, status)
+    }
+
+    /// Returns the observations of keys that upstreams may reject, each with a count of 0.
+    pub(super) fn rejectable(&self) -> Vec<Observation> {
+        self.engines().flat_map(Engine::rejectable).collect()
     }
 
     /// Learns from the answer to a forwarded request.

@@ -3,7 +3,7 @@
 //! A policy replaces another between two requests, whole or not at all. The new policy begins with the caches of the
 //! services that both ask. A request that waits is judged by the new one.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::in_force::InForce;
@@ -11,10 +11,11 @@ use super::rollout::Rollout;
 use crate::base::Moment;
 use crate::host::{Capabilities, Environment, Store};
 use crate::identity::jwt::SignatureVerifier;
+use crate::judge::Observation;
 use crate::policy::{Configuration, PolicyErrors, RolloutPolicy};
 use crate::services::bundle::{BundleError, Bundles, Offer, SignedBundle};
 use crate::services::{
-    Accepted, AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, Resolution, Services, Subject,
+    Accepted, AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, KeySet, Resolution, Services, Subject,
 };
 
 /// A worker.
@@ -25,6 +26,8 @@ pub struct Worker {
     running: RefCell<Option<Rc<Rollout>>>,
     /// Notes for operators that were not handed out yet.
     notes: RefCell<Vec<String>>,
+    /// Set while the counters of the policies in force have not begun.
+    begins: Cell<bool>,
 }
 
 /// The calls that are due, and notes for operators.
@@ -34,6 +37,8 @@ pub struct Due {
     pub fetches: Vec<Fetch>,
     /// Lines for the log.
     pub notes: Vec<String>,
+    /// Counters that begin, each with a count of 0: to Prometheus it is no growth when a counter that was not there is one.
+    pub counters: Vec<Observation>,
 }
 
 impl Worker {
@@ -98,7 +103,14 @@ impl Worker {
         let rollout =
             policy.map(|policy| Rollout::new(policy, None, &*environment, &services)).transpose()?;
         let running = RefCell::new(rollout.map(Rc::new));
-        Ok(Self { environment, services, bundles, running, notes: RefCell::default() })
+        Ok(Self {
+            environment,
+            services,
+            bundles,
+            running,
+            notes: RefCell::default(),
+            begins: Cell::new(true),
+        })
     }
 
     /// Returns the policies in force. While there are none, another worker of the process is looked to for them.
@@ -129,10 +141,12 @@ impl Worker {
         self.services.read_files(&*self.environment, now).into_iter().for_each(|note| self.note(note));
         let mut due = Due { notes: self.notes.take(), ..Due::default() };
         due.fetches.extend(self.bundles.as_ref().and_then(|bundles| bundles.due(now, store)));
-        due.fetches.extend(match self.rollout() {
-            Some(rollout) => rollout.due(now, store),
-            None => Vec::new(),
-        });
+        if let Some(rollout) = self.rollout() {
+            due.fetches.extend(rollout.due(now, store));
+            if self.begins.replace(false) {
+                due.counters = rollout.rejectable();
+            }
+        }
         due
     }
 
@@ -168,6 +182,11 @@ impl Worker {
         Accepted { outcome, resolution, notes: self.notes.take() }
     }
 
+    /// Returns the state of the key set that a fetch was for; `None` for other fetches.
+    pub fn key_set(&self, key: &FetchKey) -> Option<KeySet> {
+        self.services.key_set(key)
+    }
+
     fn rollout(&self) -> Option<Rc<Rollout>> {
         self.running.try_borrow().ok()?.clone()
     }
@@ -197,6 +216,7 @@ impl Worker {
                 if let Ok(mut running) = self.running.try_borrow_mut() {
                     *running = Some(Rc::new(rollout));
                 }
+                self.begins.set(true);
                 bundles.taken(revision, expires_at, &text, store);
                 self.note(format!("revision {revision} of the policy is in force"));
                 true

@@ -42,6 +42,7 @@ unsafe extern "C" {
     ) -> u32;
     pub(super) fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     pub(super) fn proxy_increment_metric(id: u32, by: i64) -> u32;
+    pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
     pub(super) fn proxy_send_local_response(
         status: u32,
         details: *const u8,

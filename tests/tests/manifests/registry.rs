@@ -1,10 +1,13 @@
 //! The registry in both meshes: the ports and the identities that reach them, and the TLS of the calls.
 
+use std::fs;
+
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::chart::{gateway, gateway_with_tls, release};
 use crate::reviewed::{SELECTED, find, objects, pod};
+use crate::schemas::Schemas;
 
 const OVER_TLS: [&str; 2] =
     ["--cluster", "keyswap-registry=https://keyswap-registry.keyswap.svc.cluster.local:7070"];
@@ -239,5 +242,100 @@ fn the_identities_of_a_release_are_the_gateway_its_test_and_those_that_are_named
     }
     let deployment = find(&objects, "Deployment", "keyswap-registry")?;
     ensure!(deployment["spec"]["template"]["metadata"]["labels"]["sidecar.istio.io/inject"] == "false");
+    Ok(())
+}
+
+/// The Secrets are those that the options name, each in its namespace, and each certificate is for the names that are called.
+#[test]
+fn cert_manager_fills_the_secrets_of_the_registry_and_of_the_proxies() -> Result<()> {
+    let schemas = Schemas::read()?;
+    let issuer = ["--cert-manager", "internal", "--registry-client-certificates"];
+    for (mesh, proxies) in [("istio", "keyswap"), ("envoy-gateway", "envoy-gateway-system")] {
+        let namespace = ["--registry-namespace", "keyswap-registry"];
+        let address = "keyswap-registry=https://keyswap-registry.keyswap-registry.svc.cluster.local:7070";
+        let objects =
+            objects(mesh, &[&["--cluster", address], &SERVER[..], &TRUST, &issuer, &namespace].concat())?;
+        let certificates: Vec<&Value> =
+            objects.iter().filter(|object| object["kind"] == "Certificate").collect();
+        for certificate in &certificates {
+            schemas.check(certificate)?;
+            let spec = &certificate["spec"];
+            ensure!(
+                spec["issuerRef"]["name"] == "internal" && spec["privateKey"]["rotationPolicy"] == "Always"
+            );
+            let hours = |field: &str| {
+                let text = spec[field].as_str().and_then(|text| text.strip_suffix('h'));
+                text.and_then(|text| text.parse::<u32>().ok()).context("hours")
+            };
+            ensure!(hours("duration")? > 2 * hours("renewBefore")?, "{spec}");
+        }
+        let of = |secret: &str| {
+            let found = certificates.iter().find(|it| it["spec"]["secretName"] == secret);
+            found.with_context(|| format!("no certificate for {secret}"))
+        };
+        let (server, client) = (of("registry-tls")?, of("registry-ca")?);
+        ensure!(certificates.len() == 2 && server["metadata"]["namespace"] == "keyswap-registry", "{server}");
+        ensure!(client["metadata"]["namespace"] == proxies, "{client}");
+        let names = json!([
+            "keyswap-registry.keyswap-registry.svc.cluster.local",
+            "keyswap-registry.keyswap-registry.svc",
+            "localhost"
+        ]);
+        ensure!(server["spec"]["dnsNames"] == names, "{server}");
+        ensure!(server["spec"]["usages"] == json!(["digital signature", "server auth"]), "{server}");
+        ensure!(client["spec"]["usages"] == json!(["digital signature", "client auth"]), "{client}");
+        ensure!(client["spec"]["dnsNames"].is_null(), "a data plane serves nothing: {client}");
+    }
+    let without_secret = objects("istio", &["--cert-manager", "internal"]);
+    ensure!(without_secret.is_err(), "no Secret is named that could be filled");
+    Ok(())
+}
+
+#[test]
+fn the_registry_reads_secrets_in_the_namespaces_of_the_bounds_and_nowhere_else() -> Result<()> {
+    let (schemas, folder) = (Schemas::read()?, tempfile::tempdir()?);
+    let file = folder.path().join("bounds.yaml");
+    let bounds = json!({"labels": {"keyswap/token": "true"}, "namespaces": [
+        {"name": "red", "team": "red", "providers": ["openai"]}, {"name": "blue", "providers": ["openai"]},
+    ]});
+    fs::write(&file, bounds.to_string())?;
+    for mesh in MESHES {
+        let plain = objects(mesh, &[])?;
+        ensure!(plain.iter().all(|object| object["kind"] != "Role" && object["kind"] != "RoleBinding"));
+        let objects = objects(mesh, &["--kubernetes-tokens", &file.display().to_string()])?;
+        objects.iter().try_for_each(|object| schemas.check(object))?;
+        let of = |kind: &str| -> Vec<&Value> {
+            let is_it = |object: &&Value| {
+                object["kind"] == kind && object["metadata"]["name"] == "keyswap-registry-tokens"
+            };
+            objects.iter().filter(is_it).collect()
+        };
+        let namespaces = |kind: &str| -> Vec<&str> {
+            of(kind).iter().filter_map(|object| object["metadata"]["namespace"].as_str()).collect()
+        };
+        ensure!(namespaces("Role") == ["red", "blue"] && namespaces("RoleBinding") == ["red", "blue"]);
+        for role in of("Role") {
+            let rules =
+                json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]);
+            ensure!(role["rules"] == rules, "{role}");
+        }
+        for binding in of("RoleBinding") {
+            let subject =
+                json!([{"kind": "ServiceAccount", "name": "keyswap-registry", "namespace": "keyswap"}]);
+            ensure!(binding["subjects"] == subject && binding["roleRef"]["kind"] == "Role", "{binding}");
+        }
+        ensure!(objects.iter().all(|object| object["kind"] != "ClusterRole"));
+        let kept =
+            of("ConfigMap").first().and_then(|map| map["data"]["tokens.yaml"].as_str().map(str::to_owned));
+        let kept: Value = serde_saphyr::from_str(&kept.context("the bounds")?)?;
+        ensure!(kept == bounds, "{kept}");
+        let pod = pod(find(&objects, "Deployment", "keyswap-registry")?);
+        let variable = json!({"name": "KEYSWAP_KUBERNETES_TOKENS", "value": "/etc/keyswap/tokens.yaml"});
+        ensure!(list(pod, "/containers/0/env")?.contains(&variable), "{pod}");
+        // The credential is a file of this container alone.
+        ensure!(pod["automountServiceAccountToken"] == false, "{pod}");
+        let place = "/var/run/secrets/kubernetes.io/serviceaccount";
+        ensure!(list(pod, "/containers/0/volumeMounts")?.iter().any(|it| it["mountPath"] == place), "{pod}");
+    }
     Ok(())
 }

@@ -56,9 +56,9 @@ impl RenderEnvoyGateway {
                 include_str!("templates/gateway_peer.yaml"),
                 &[("proxy_namespace", &self.proxy_namespace), ("namespace", &self.kubernetes.namespace)],
             );
-            files.extend(
-                self.kubernetes.manifest_of_registry(&peer, &InMesh { labels: "", tunnel: "", objects: "" }),
-            );
+            let mesh = InMesh { labels: "", tunnel: "", objects: "" };
+            let certificates = self.kubernetes.certificates(&plan, &self.proxy_namespace);
+            files.extend(self.kubernetes.manifest_of_registry(&peer, &mesh, &certificates)?);
             Ok(files)
         })
     }

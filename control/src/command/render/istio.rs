@@ -74,7 +74,7 @@ impl RenderIstio {
             plan.rename_clusters(|site| self.cluster(site));
             let hosts = self.hosts(&plan)?;
             let mut files = vec![self.filter(&plan)?, self.gateway(&plan)?, hosts];
-            files.extend(self.registry());
+            files.extend(self.registry(&plan)?);
             Ok(files)
         })
     }

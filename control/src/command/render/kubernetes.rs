@@ -1,5 +1,7 @@
 //! The parts that Istio and Envoy Gateway share: names, the code to run, references to Secrets.
 
+use std::collections::BTreeSet;
+
 use anyhow::ensure;
 use clap::Args;
 
@@ -85,11 +87,33 @@ impl Kubernetes {
         self.registry.check(plan, self.registry_namespace())
     }
 
+    /// Returns the objects that have cert-manager fill the Secrets of the registry and the proxies, whose namespace is given.
+    pub(super) fn certificates(&self, plan: &Plan, proxies: &str) -> String {
+        let namespace = self.registry_namespace();
+        let service = format!("keyswap-registry.{namespace}.svc");
+        // The names that the proxies call, then those of a port that is forwarded.
+        let called =
+            plan.callouts.iter().filter(|callout| callout.is_registry()).map(|callout| &callout.site);
+        let mut hosts: Vec<String> =
+            called.filter(|site| !site.is_address()).map(|site| site.host.clone()).collect();
+        hosts.extend([service, "localhost".to_owned()]);
+        let mut seen = BTreeSet::new();
+        hosts.retain(|host| seen.insert(host.clone()));
+        self.registry.certificates(&hosts, namespace, proxies)
+    }
+
     /// Returns the manifest of the registry, `None` without `--registry-image`. `peer` selects the pods that may call it.
-    pub(super) fn manifest_of_registry(&self, peer: &str, mesh: &InMesh<'_>) -> Option<File> {
+    pub(super) fn manifest_of_registry(
+        &self,
+        peer: &str,
+        mesh: &InMesh<'_>,
+        certificates: &str,
+    ) -> anyhow::Result<Option<File>> {
         let registry = &self.registry;
-        let image = registry.image()?;
+        let Some(image) = registry.image() else { return Ok(None) };
         let (variables, mount, volume) = registry.server_tls();
+        let bounds = registry.token_bounds()?;
+        let of_bounds = |text| if bounds.is_some() { text } else { "" };
         let scheme = if registry.speaks_tls() { "https" } else { "http" };
         let mut text = fill(
             include_str!("templates/registry.yaml"),
@@ -108,10 +132,18 @@ impl Kubernetes {
                 ("tls_variables", &variables),
                 ("tls_mount", mount),
                 ("tls_volume", &volume),
+                (
+                    "bounds_variables",
+                    of_bounds("- {name: KEYSWAP_KUBERNETES_TOKENS, value: /etc/keyswap/tokens.yaml}\n"),
+                ),
+                ("bounds_mount", of_bounds(include_str!("templates/registry_bounds_mount.yaml"))),
+                ("bounds_volume", of_bounds(include_str!("templates/registry_bounds_volume.yaml"))),
             ],
         );
         text.push_str(mesh.objects);
-        Some(File { name: "registry.yaml", text })
+        text.push_str(certificates);
+        text.push_str(&bounds.map(|it| it.objects(self.registry_namespace())).unwrap_or_default());
+        Ok(Some(File { name: "registry.yaml", text }))
     }
 
     /// Returns the volume that has the dynamic module, with its place in the proxy's container; nothing for the filter.

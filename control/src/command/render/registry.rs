@@ -1,14 +1,19 @@
 //! The registry of the renderings for a mesh: its options, and the TLS of the calls to it.
 
-use anyhow::{bail, ensure};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Args;
 
 use super::common::{Image, label};
 use super::parts::Trust;
 use super::plan::{Callout, Plan};
-use super::text::{fill, quoted};
+use super::text::{self, fill, quoted};
+use crate::command::terminal::input;
 use crate::command::{environment, rate};
+use crate::kubernetes::{Bounds, MAX_BOUNDS_BYTES};
 use crate::server::ProxyUrl;
+use crate::text::yaml;
 
 /// The options of the registry, and of the calls to it.
 #[derive(Args)]
@@ -40,6 +45,32 @@ pub(super) struct RegistryOptions {
     /// one that is signed by `ca.crt` of `--registry-tls-secret`
     #[arg(long, requires = "registry_ca_secret")]
     registry_client_certificates: bool,
+    /// `ClusterIssuer` of cert-manager that is to fill the Secrets of `--registry-tls-secret` and `--registry-ca-secret`
+    #[arg(long, value_name = "NAME", requires = "registry_tls_secret", value_parser = label)]
+    cert_manager: Option<String>,
+    /// File for `keyswap serve --kubernetes-tokens`: the registry takes tokens from the Secrets of its namespaces, and gets the
+    /// right to read them
+    #[arg(long, value_name = "FILE", requires = "registry_image")]
+    kubernetes_tokens: Option<PathBuf>,
+}
+
+/// The file of bounds of tokens in Secrets, and its namespaces.
+pub(super) struct TokenBounds {
+    pub(super) text: String,
+    pub(super) namespaces: Vec<String>,
+}
+
+impl TokenBounds {
+    /// Returns the file as an object, and the right to read the Secrets of each namespace.
+    pub(super) fn objects(&self, namespace: &str) -> String {
+        let values = [("namespace", namespace), ("bounds", self.text.as_str())];
+        let mut text = fill(include_str!("templates/registry_bounds.yaml"), &values);
+        for of in &self.namespaces {
+            let values = [("namespace", namespace), ("token_namespace", of.as_str())];
+            text.push_str(&fill(include_str!("templates/registry_secrets.yaml"), &values));
+        }
+        text
+    }
 }
 
 /// The parts of the registry's manifest that a mesh adds.
@@ -135,6 +166,40 @@ impl RegistryOptions {
             "`--registry-ca-secret` is for the registry, and the policy asks none"
         );
         Ok(())
+    }
+
+    /// Returns the objects that have cert-manager fill the Secrets, with the names of the registry and the namespaces of both
+    /// Secrets; nothing without an issuer.
+    pub(super) fn certificates(&self, hosts: &[String], registry: &str, proxies: &str) -> String {
+        let (Some(issuer), Some(server)) = (&self.cert_manager, &self.registry_tls_secret) else {
+            return String::new();
+        };
+        let certificate = |secret: &str, namespace: &str, subject: &str, usage: &str| {
+            let fields = [
+                ("secret", secret),
+                ("namespace", namespace),
+                ("issuer", issuer),
+                ("subject", subject),
+                ("usage", usage),
+            ];
+            fill(include_str!("templates/certificate.yaml"), &fields)
+        };
+        let mut text =
+            certificate(server, registry, &format!("dnsNames: [{}]\n", hosts.join(", ")), "server auth");
+        if let Some(clients) = self.registry_ca_secret.as_ref().filter(|clients| *clients != server) {
+            text.push_str(&certificate(clients, proxies, "commonName: keyswap-data-plane\n", "client auth"));
+        }
+        text
+    }
+
+    /// Returns the file of bounds, `None` if the registry takes no tokens from Secrets.
+    pub(super) fn token_bounds(&self) -> anyhow::Result<Option<TokenBounds>> {
+        let Some(path) = &self.kubernetes_tokens else { return Ok(None) };
+        let document = input::read(path, MAX_BOUNDS_BYTES).context("`--kubernetes-tokens`")?;
+        let bounds = Bounds::read(&document).context("`--kubernetes-tokens`")?;
+        let document = yaml::parse(&document).map_err(|error| anyhow!("`--kubernetes-tokens`: {error}"))?;
+        let text = text::yaml(&document)?;
+        Ok(Some(TokenBounds { text, namespaces: bounds.names().map(str::to_owned).collect() }))
     }
 
     /// Returns the variables, the mount and the volume of the registry's certificate.

@@ -64,7 +64,7 @@ pub struct KnownToken {
 }
 
 /// A change of a token. `None` leaves a field unchanged.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TokenPatch {
     /// The version of the token that the change is based on. Another version is an error; `None` permits any.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -55,6 +55,10 @@ pub enum RegistryError {
     ChangedMeanwhile,
     /// An entry of the audit log that cannot be undone.
     NotUndoable,
+    /// A change of a token that a source outside declares.
+    DeclaredToken,
+    /// A declared token whose owner is a disabled user.
+    OwnerDisabled,
     /// A rotation of a token that has a successor already.
     AlreadyRotated,
     /// A rotation of a disabled token.
@@ -135,6 +139,8 @@ impl RegistryError {
             Self::TooManyCredentials => "too_many_credentials",
             Self::ChangedMeanwhile => "changed_meanwhile",
             Self::NotUndoable => "not_undoable",
+            Self::DeclaredToken => "declared_token",
+            Self::OwnerDisabled => "owner_disabled",
             Self::AlreadyRotated => "already_rotated",
             Self::TokenDisabled => "token_disabled",
             Self::TokenExpired => "token_expired",
@@ -184,6 +190,8 @@ impl RegistryError {
             | Self::TooManyCredentials
             | Self::ChangedMeanwhile
             | Self::NotUndoable
+            | Self::DeclaredToken
+            | Self::OwnerDisabled
             | Self::AlreadyRotated
             | Self::TokenDisabled
             | Self::StaleRevision
@@ -233,6 +241,10 @@ impl fmt::Display for RegistryError {
             }
             Self::ChangedMeanwhile => f.write_str("it was changed meanwhile: look at it, then repeat the change"),
             Self::NotUndoable => f.write_str("this entry of the audit log cannot be undone"),
+            Self::DeclaredToken => f.write_str(
+                "a source outside the registry declares this token: change or delete it there; here it can be disabled",
+            ),
+            Self::OwnerDisabled => f.write_str("the owner is a disabled user"),
             Self::AlreadyRotated => f.write_str("the token has a successor already"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::TokenExpired => f.write_str("the token has expired"),

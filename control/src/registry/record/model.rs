@@ -36,7 +36,7 @@ impl Status {
 
 /// The record of a proxy token. It does not contain the token.
 ///
-/// The JSON form is the [`TokenRecord`] with `last4` and `last_used`.
+/// The JSON form is the [`TokenRecord`] with `last4` and `last_used`, and with `source` where the token has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The SHA-256 of the token.
@@ -71,6 +71,10 @@ pub struct Token {
     pub last_used: Option<Day>,
     /// The sequence number of the last change.
     pub version: i64,
+    /// The source outside that declares the token, such as `kubernetes:NAMESPACE`. Its rights are changed there.
+    pub source: Option<String>,
+    /// The time since which the source does not declare the token any more, which is disabled for that reason.
+    pub withdrawn_at: Option<UnixTime>,
 }
 
 impl Token {
@@ -162,6 +166,9 @@ struct Full<'a> {
     /// The day of the last use, in UTC
     #[schema(value_type = Option<String>, format = Date)]
     last_used: Option<Day>,
+    /// The source that declares the token
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
 }
 
 impl utoipa::PartialSchema for Token {
@@ -178,7 +185,8 @@ impl utoipa::ToSchema for Token {
 
 impl Serialize for Token {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Full { record: self.record(), last4: &self.last4, last_used: self.last_used }.serialize(serializer)
+        let (last4, last_used, source) = (self.last4.as_str(), self.last_used, self.source.as_deref());
+        Full { record: self.record(), last4, last_used, source }.serialize(serializer)
     }
 }
 
@@ -206,6 +214,7 @@ impl<'de> Deserialize<'de> for Token {
             holder: Option<String>,
             last_used: Option<Day>,
             version: i64,
+            source: Option<String>,
         }
         let full = Full::deserialize(deserializer)?;
         let digest = read_digest(&full.sha256)?;
@@ -226,6 +235,8 @@ impl<'de> Deserialize<'de> for Token {
             holder: full.holder.as_deref().map(read_digest).transpose()?.unwrap_or(digest),
             last_used: full.last_used,
             version: full.version,
+            source: full.source,
+            withdrawn_at: None,
         })
     }
 }

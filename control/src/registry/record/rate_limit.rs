@@ -37,6 +37,19 @@ impl RateLimit {
         Self::of(requests, tokens, seconds(per).unwrap_or(0))
     }
 
+    /// Parses requests, tokens (`t`) or both, and a period: `60/1m`, `100000t/1m`, `60,100000t/1m`. Returns `None` for a text of
+    /// another form.
+    pub(crate) fn of_text(text: &str) -> Option<Result<Self, RegistryError>> {
+        let (numbers, per) = text.split_once('/')?;
+        let (requests, tokens) = match (numbers.split_once(','), numbers.strip_suffix('t')) {
+            (Some((requests, tokens)), _) => (Some(requests), Some(tokens.strip_suffix('t')?)),
+            (None, Some(tokens)) => (None, Some(tokens)),
+            (None, None) => (Some(numbers), None),
+        };
+        let number = |text: Option<&str>| text.map(str::parse::<u32>).transpose().ok();
+        Some(Self::parse(number(requests)?, number(tokens)?, per))
+    }
+
     /// Returns the number of requests, if it is limited.
     pub fn requests(self) -> Option<u32> {
         self.0.requests.map(keyswap_core::limit::RateLimit::requests)

@@ -25,6 +25,7 @@ mod proposals;
 mod reach;
 mod sign_in;
 mod signers;
+mod sources;
 mod sqlite;
 mod token_pages;
 mod tokens;

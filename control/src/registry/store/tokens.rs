@@ -15,7 +15,7 @@ use crate::registry::record::rate_limit::RateLimit;
 macro_rules! columns {
     () => {
         "digest, ordinal, label, owner, team, last4, providers, models, status, created_at, expires_at, rate_requests, \
-         rate_tokens, rate_per, successor, retires_at, holder, last_used, version"
+         rate_tokens, rate_per, successor, retires_at, holder, last_used, version, source, withdrawn_at"
     };
 }
 
@@ -44,6 +44,8 @@ pub(super) struct Row {
     holder: String,
     last_used: Option<i64>,
     version: i64,
+    source: Option<String>,
+    withdrawn_at: Option<i64>,
 }
 
 impl Store {
@@ -101,8 +103,8 @@ impl Write {
         let [requests, tokens, seconds] = split(token.rate_limit);
         let done = sqlx::query::<Any>(
             "INSERT INTO tokens (digest, ordinal, label, owner, last4, providers, models, status, created_at,
-                 expires_at, rate_requests, rate_per, version, search, team, holder, rate_tokens)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14, $15, $16)
+                 expires_at, rate_requests, rate_per, version, search, team, holder, rate_tokens, source)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14, $15, $16, $17)
              ON CONFLICT (digest) DO NOTHING",
         )
         .bind(hex)
@@ -121,6 +123,7 @@ impl Write {
         .bind(token.team.as_deref())
         .bind(token.holder.to_hex())
         .bind(tokens)
+        .bind(token.source.as_deref())
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateToken)
@@ -132,7 +135,7 @@ impl Write {
         let done = sqlx::query::<Any>(
             "UPDATE tokens SET status = $2, expires_at = $3, successor = $4, retires_at = $5, version = $6,
                  rate_requests = $7, rate_per = $8, team = $9, search = $10, rate_tokens = $11, label = $12,
-                 owner = $13, providers = $14, models = $15
+                 owner = $13, providers = $14, models = $15, withdrawn_at = $16
              WHERE digest = $1",
         )
         .bind(token.digest.to_hex())
@@ -150,6 +153,7 @@ impl Write {
         .bind(token.owner.as_deref())
         .bind(to_json(&token.providers))
         .bind(to_json(&token.models))
+        .bind(token.withdrawn_at.map(|at| at.0))
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownToken)
@@ -186,6 +190,8 @@ impl TryFrom<Row> for Token {
             holder: digest(if row.holder.is_empty() { &row.digest } else { &row.holder })?,
             last_used: row.last_used.map(Day),
             version: row.version,
+            source: row.source,
+            withdrawn_at: row.withdrawn_at.map(UnixTime),
         })
     }
 }

@@ -36,6 +36,7 @@ impl UpstreamKeys {
         let principal = scoped.record().digest;
         progress.sent.principal = Some(principal);
         let upstream: &'a Upstream = scoped.upstream();
+        progress.sent.upstream = upstream.number;
         let provider = match (caller.session(), &upstream.keys) {
             (Some(session), _) => Some(self.of_session(session, upstream)?),
             (None, Some(keys)) => {
@@ -76,6 +77,7 @@ impl UpstreamKeys {
             // Nearly every provider has one credential, from the environment, of which its answers teach nothing.
             if let Some((name, key)) = self.0.constant(id) {
                 progress.checks.push(Check::HasCredential(name));
+                progress.sent.has_own_key = true;
                 return Ok(key);
             }
             let key = self.find_key(id, pool, caller, context, progress)?;
@@ -120,8 +122,10 @@ impl UpstreamKeys {
 
     fn note<'a>(&'a self, key: &KeyInHand, id: CredentialId, pool: &Pool, progress: &mut Progress<'a>) {
         let KeyInHand::Key(_, used) = key else {
+            progress.sent.has_own_key = true;
             return progress.checks.push(Check::HostHasCredential);
         };
+        progress.sent.has_own_key |= !self.0.is_of_request(*used);
         progress.checks.push(Check::HasCredential(self.name(id)));
         let cooldown = pool.only().is_none().then(|| pool.cooldown());
         if cooldown.is_some() || self.0.is_fetched(*used) {

@@ -14,5 +14,5 @@ pub(crate) use self::context::{Context, Exit, Progress};
 pub(crate) use self::part::{Part, Share};
 pub use self::request::Request;
 pub use self::sent::{AnswerFields, AnswerHead, Sent};
-pub(crate) use self::sent::{SentKey, retry_after};
+pub(crate) use self::sent::{OwnKey, REJECTIONS, SentKey, rejection, retry_after};
 pub(crate) use self::suspended::Suspended;

@@ -18,6 +18,20 @@ pub struct Sent {
     keys: [Option<SentKey>; 2],
     /// Set where the candidate of a rollout decided, to which the keys belong.
     pub(crate) by_candidate: bool,
+    /// Set where a key of the policy goes upstream, and not the caller's own alone.
+    pub(crate) has_own_key: bool,
+    /// The number of the upstream.
+    pub(crate) upstream: u32,
+}
+
+/// The statuses with which an upstream rejects a key: it is not valid, or may not do this.
+pub(crate) const REJECTIONS: [&str; 2] = ["401", "403"];
+
+/// The key of the policy that an upstream may reject.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnKey {
+    pub(crate) upstream: u32,
+    pub(crate) by_candidate: bool,
 }
 
 /// A key that went upstream.
@@ -33,6 +47,12 @@ impl Sent {
         if let Some(place) = self.keys.iter_mut().find(|place| place.is_none()) {
             *place = Some(key);
         }
+    }
+
+    /// Returns the key of the policy that goes upstream.
+    pub(crate) fn own_key(&self) -> Option<OwnKey> {
+        let Self { upstream, by_candidate, .. } = *self;
+        self.has_own_key.then_some(OwnKey { upstream, by_candidate })
     }
 
     /// Returns whether the reply teaches nothing.
@@ -52,6 +72,13 @@ pub trait AnswerHead {
 
     /// Returns whether the upstream gave the reply, and not the host in its stead.
     fn is_of_upstream(&self) -> bool;
+}
+
+/// Returns the status with which an upstream rejects the key; `None` for every other answer.
+pub(crate) fn rejection(answer: &dyn AnswerHead) -> Option<&'static str> {
+    let status = answer.value(":status")?;
+    let rejection = REJECTIONS.into_iter().find(|rejection| rejection.as_bytes() == status)?;
+    answer.is_of_upstream().then_some(rejection)
 }
 
 /// Returns the time for which an upstream asks for no further requests (RFC 9110 section 10.2.3); `None` unless it is

@@ -23,6 +23,12 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// Returns the observation of an upstream that rejects a key of the policy. The status is one of `REJECTIONS`.
+    pub(crate) fn rejected(status: &str, provider: &str) -> Self {
+        let metric = format!("keyswap.key_rejections.status.{status}.provider.{provider}");
+        Self { metric, count: 1, line: None }
+    }
+
     /// Returns the observation of an exchange that ends, since its caller has lost the right to it.
     pub(crate) fn ended(admitted: &Admitted, error: CheckError<'_>) -> Self {
         let (reason, provider) = (error.reason().code(), admitted.provider.as_str());

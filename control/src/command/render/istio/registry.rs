@@ -3,6 +3,7 @@
 use super::RenderIstio;
 use crate::command::render::common::File;
 use crate::command::render::parts::Trust;
+use crate::command::render::plan::Plan;
 use crate::command::render::registry::InMesh;
 use crate::command::render::site::Site;
 use crate::command::render::text::{fill, scalar};
@@ -12,12 +13,13 @@ const TUNNEL: &str = "- {protocol: TCP, port: 15008}\n";
 
 impl RenderIstio {
     /// Returns the manifest of the registry: in the mesh, or with TLS of its own outside of it.
-    pub(super) fn registry(&self) -> Option<File> {
+    pub(super) fn registry(&self, plan: &Plan) -> anyhow::Result<Option<File>> {
         let kubernetes = &self.kubernetes;
         if kubernetes.registry.speaks_tls() {
             let labels = include_str!("../templates/istio_registry_outside.yaml");
-            return kubernetes
-                .manifest_of_registry(&self.peer(), &InMesh { labels, tunnel: "", objects: "" });
+            let mesh = InMesh { labels, tunnel: "", objects: "" };
+            let certificates = kubernetes.certificates(plan, &kubernetes.namespace);
+            return kubernetes.manifest_of_registry(&self.peer(), &mesh, &certificates);
         }
         // The account of a gateway that exists is not known here.
         let source = match self.selector {
@@ -33,7 +35,7 @@ impl RenderIstio {
             ],
         );
         let mesh = InMesh { labels: &self.injection(), tunnel: TUNNEL, objects: &objects };
-        kubernetes.manifest_of_registry(&self.peer(), &mesh)
+        kubernetes.manifest_of_registry(&self.peer(), &mesh, "")
     }
 
     /// Returns the pods that may call the registry.

@@ -10,7 +10,7 @@ use super::history::{SHOWN, history};
 use super::layout::{PageError, Place, alert, badge, may, page};
 use super::objects::address_of;
 use super::sealed::Kind;
-use super::token_forms::forms;
+use super::token_forms::{declared, forms};
 use super::tokens::word;
 use super::{provider, shown_once, time};
 use crate::registry::{Holder, RegistryError, Source, Token, TokenPatch};
@@ -145,7 +145,7 @@ async fn answer<O>(
         p { a href="/admin/tokens" { "← All tokens" } }
         (alert(message))
         (facts(token))
-        @if may(Operation::ChangeToken) { (forms(token)) }
+        @if may(Operation::ChangeToken) { @if token.source.is_some() { (declared(token)) } @else { (forms(token)) } }
         (history(&changes, &token.digest.to_hex(), &of_token(token), Operation::ChangeToken))
     };
     Ok(page(status, Place::Tokens, &token.label, &content))
@@ -168,6 +168,7 @@ fn facts(token: &Token) -> Markup {
             dt { "Created" } dd { (time::shown(token.created_at)) }
             dt { "Expires" } dd { @if let Some(at) = token.expires_at() { (time::shown(at)) } @else { "never" } }
             dt { "Last used" } dd { @if let Some(day) = token.last_used { (day) } @else { "never" } }
+            @if let Some(source) = &token.source { dt { "Declared by" } dd { code { (source) } } }
             @if let Some(successor) = token.successor {
                 dt { "Successor" }
                 dd { a href={ "/admin/tokens/" (successor.to_hex()) } { code { (successor.to_hex()) } } }

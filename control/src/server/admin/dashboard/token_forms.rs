@@ -50,6 +50,19 @@ pub(super) fn forms(token: &Token) -> Markup {
     }
 }
 
+/// Returns the forms for a token that a source outside declares: its rights are changed there.
+pub(super) fn declared(token: &Token) -> Markup {
+    let address = of_token(token);
+    html! {
+        section .card {
+            h2 { "Status" }
+            p { "A source outside the registry declares this token. Its rights are changed there. A token that is disabled here stays \
+                 disabled, whatever the source says." }
+            (toggle_for(Operation::ChangeToken, &format!("{address}/status"), token.status, &token.label))
+        }
+    }
+}
+
 fn rights(token: &Token, address: &str) -> Markup {
     html! {
         section .card {
