@@ -15,12 +15,15 @@ mod apply;
 mod budget;
 mod completions;
 mod credential;
+
 mod object;
 mod policy;
 mod prices;
 mod render;
 mod serve;
 mod serve_oidc;
+mod serve_sessions;
+mod session;
 mod token;
 mod up;
 mod usage;

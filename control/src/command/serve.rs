@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::serve_oidc::OidcArgs;
+use super::serve_sessions::SessionArgs;
 use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
 use super::{environment, rate, secret_variable};
@@ -105,6 +106,8 @@ pub(crate) struct Serve {
     access: AccessArgs,
     #[command(flatten)]
     oidc: OidcArgs,
+    #[command(flatten)]
+    sessions: SessionArgs,
 }
 
 impl Serve {
@@ -119,7 +122,9 @@ impl Serve {
         let admin_password = secret_variable::ADMIN_PASSWORD.read()?;
         let records_key = self.records_key.as_deref().map(records_key).transpose()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
+        let public_url = self.oidc.public_url.clone();
         let oidc = self.oidc.settings()?.map(Oidc::new).transpose()?;
+        let sessions = self.sessions.issuer(public_url.as_deref(), access.is_some() || oidc.is_some())?;
         let database = database(self.database.as_deref())?;
         let connections = ConnectionLimits {
             total: self.max_connections,
@@ -150,6 +155,7 @@ impl Serve {
                 usage_retention,
                 access,
                 oidc,
+                sessions,
             };
             let state = State::new(registry, registry_token, admin_password, records_key, options);
             if let Some(password) = server::first_password(&state).await? {

@@ -10,6 +10,7 @@ use super::connections::{ConnectionLimits, TlsState};
 use super::counters::Counters;
 use super::oidc::Oidc;
 use super::proxy_url::ProxyUrl;
+use super::session_issuer::SessionIssuer;
 use crate::registry::{Registry, SecretText};
 use crate::signing::SigningKey;
 
@@ -50,6 +51,8 @@ pub struct Options {
     pub access: Option<Access>,
     /// Sign-in by an `OpenID` provider, `None` if it is not configured.
     pub oidc: Option<Oidc>,
+    /// The issuer of sessions on devices, `None` if devices are not signed in.
+    pub sessions: Option<SessionIssuer>,
 }
 
 impl State {

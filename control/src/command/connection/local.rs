@@ -107,6 +107,17 @@ impl Operations for Local {
         self.wait(self.registry.revoke_credential(digest, &self.actor))
     }
 
+    fn sessions(&self, email: &str) -> anyhow::Result<Vec<Session>> {
+        self.wait(async {
+            let user = self.registry.user(email).await?;
+            self.registry.sessions(&user.email).await
+        })
+    }
+
+    fn end_session(&self, sid: &str) -> anyhow::Result<()> {
+        self.wait(self.registry.end_session(sid, &self.actor))
+    }
+
     fn create_api_key(&self, name: &str, role: AdminRole, expires_at: UnixTime) -> anyhow::Result<NewApiKey> {
         self.wait(self.registry.create_api_key(name, role, Some(expires_at), &self.actor))
     }

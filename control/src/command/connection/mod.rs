@@ -3,6 +3,6 @@
 pub(super) mod operations;
 
 mod local;
-mod remote;
+pub(super) mod remote;
 
 pub(super) mod target;

@@ -129,6 +129,7 @@ impl Beside {
             usage_retention: USAGE_RETENTION,
             access: None,
             oidc: None,
+            sessions: None,
         };
         let given = secret_variable::ADMIN_PASSWORD.read()?;
         let state = State::new(registry, Some(credential), given, None, options);

@@ -57,6 +57,7 @@ pub(super) fn of(value: &Value, subject: &Subject) -> Option<(CallerRecord, u64)
         models: member(members, "models", names).ok()?.map_or_else(Models::all, Models::new),
         expires_at: member(members, "expires_at", |value| UnixTime::from_rfc3339(value.as_str()?)).ok()?,
         rate_limit: member(members, "rate_limit", rate_limit).ok()?,
+        ended_sessions: member(members, "ended_sessions", names).ok()?.unwrap_or_default(),
     };
     Some((record, version))
 }
@@ -95,6 +96,7 @@ pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> V
         "models": record.models.lists().first(),
         "expires_at": record.expires_at.map(|at| at.to_string()),
         "rate_limit": rate_limit,
+        "ended_sessions": record.ended_sessions,
         "version": version,
     });
     form.to_string().into_bytes()
@@ -178,11 +180,12 @@ mod tests {
     fn a_person_is_known_by_the_address_that_was_asked_for() {
         let body = json!({
             "email": "a@b.c", "label": null, "status": "active", "providers": ["openai"], "models": ["*"],
-            "created_at": "2026-11-01T09:00:00Z", "rate_limit": null, "version": 5,
+            "created_at": "2026-11-01T09:00:00Z", "rate_limit": null, "version": 5, "ended_sessions": ["s1", "s2"],
         });
         let read = |email: &str| read(body.to_string().as_bytes(), &Subject::Person(email.to_owned()));
         let (record, version) = read("a@b.c").unwrap();
         assert_eq!((record.label.as_str(), record.owner.as_deref(), version), ("a@b.c", Some("a@b.c"), 5));
+        assert_eq!(record.ended_sessions, ["s1", "s2"]);
         let subject = Subject::Person("a@b.c".to_owned());
         assert_eq!(super::read(&write(&record, &subject, 5), &subject), Some((record, 5)));
         assert!(read("b@b.c").is_none());
@@ -225,6 +228,8 @@ mod tests {
             change("/rate_limit", json!({"requests": 5, "tokens": 4_294_967_296_u64, "per": "60s"})),
             change("/rate_limit", json!({"requests": 5, "tokens": "90000", "per": "60s"})),
             change("/version", json!(-1)),
+            change("/new", json!(["s"])).replace("\"new\":[\"s\"]", "\"ended_sessions\":\"s\""),
+            change("/new", json!([7])).replace("\"new\":[7]", "\"ended_sessions\":[7]"),
             change("/new", json!({})).replace("\"new\":{}", "\"holder\":\"t\""),
             change("/new", json!({})).replace("\"new\":{}", "\"holder\":7"),
             change("/label", json!("x".repeat(MAX_BYTES))),

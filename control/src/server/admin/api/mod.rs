@@ -11,6 +11,7 @@ mod openapi;
 mod parameters;
 mod policies;
 mod session;
+mod sessions;
 mod tokens;
 mod usage;
 mod users;
