@@ -14,6 +14,7 @@ mod credentials;
 mod dashboard;
 mod dashboard_token;
 mod database_tls;
+mod devices;
 mod editing;
 mod feed;
 mod four_eyes;

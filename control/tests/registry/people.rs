@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use keyswap::registry::{
-    Actor, AdminRole, AuditQuery, Budget, KeptObject, NewToken, NewUser, ObjectClaim, ObjectKey, Payer, Per,
+    Actor, AdminRole, AuditQuery, Budget, KeptObject, NewToken, NewUser, ObjectClaim, ObjectKey, Payer, Per, Poll,
     Reach, Registry, RegistryError, RoleName, Source, Status, Token, TokenPatch, UserPatch, Zone,
 };
 use keyswap::server::{AdminRoute, admin_routes};
@@ -31,7 +31,7 @@ const ROLES: &str = "roles: [{role: self_service}]";
 const NAMES: [RoleName; 4] = [RoleName::Admin, RoleName::Auditor, RoleName::TeamOwner, RoleName::SelfService];
 
 /// The rights, in the order of the roles: on all, on own things, none.
-const RIGHTS: [(&str, &str); 37] = [
+const RIGHTS: [(&str, &str); 40] = [
     ("list tokens", "all all own own"),
     ("show a token", "all all own own"),
     ("create a token", "all no own own"),
@@ -46,6 +46,9 @@ const RIGHTS: [(&str, &str); 37] = [
     ("delete a user", "all no own no"),
     ("show what an owner has", "all all own own"),
     ("disable all of an owner", "all no no no"),
+    ("list sessions", "all all own own"),
+    ("sign in a device", "own own own own"),
+    ("end a session", "all no own own"),
     ("list budgets", "all all own own"),
     ("show a budget", "all all own own"),
     ("set a budget", "all no own no"),
@@ -162,6 +165,8 @@ struct Things {
     email: &'static str,
     token: Token,
     object: KeptObject,
+    /// The id of a session of the person.
+    session: String,
     /// A user of the team beside the person.
     user: String,
     /// The newest entries of the audit log about the token and the user: changes that can be undone.
@@ -205,7 +210,18 @@ impl Things {
             registry.audit(&query).await.unwrap().items[0].id
         };
         let entries = [newest(&token.digest.to_hex()).await, newest(&other).await];
-        Self { team, email, token, object, user: other, entries }
+        let session = session(registry, email).await;
+        Self { team, email, token, object, session, user: other, entries }
+    }
+}
+
+/// Returns the id of a new session of a user.
+async fn session(registry: &Registry, email: &str) -> String {
+    let device = registry.begin_device("laptop", "192.0.2.1").await.unwrap();
+    registry.decide_device(&device.user_code, email, true, &Actor::new(email)).await.unwrap();
+    match registry.poll_device(&device.device_code).await.unwrap() {
+        Poll::Begun(issued) => issued.session.sid,
+        _ => panic!("the session has not begun"),
     }
 }
 
@@ -248,11 +264,12 @@ fn request(route: &AdminRoute, things: &Things) -> (Named, String, Body) {
         _ if path.starts_with("/admin/api/") || path == "/admin/session" => to_api(method, path, things),
         _ => to_page(method, path, things),
     };
-    let is_read = method == "GET" && path.ends_with("{email}");
+    let is_read = method == "GET" && (path.ends_with("{email}") || path.ends_with("/sessions"));
     let filled = path
         .replace("/objects/{sha256}", &format!("/objects/{}", things.object.digest.to_hex()))
         .replace("/tokens/{sha256}", &format!("/tokens/{}", things.token.digest.to_hex()))
         .replace("{sha256}", &"0".repeat(64))
+        .replace("{sid}", &things.session)
         .replace("{email}", if is_read { things.email } else { &things.user })
         .replace("{subject}", &format!("token:{}", things.token.digest.to_hex()))
         .replace("{name}", "prod")
@@ -280,7 +297,7 @@ fn to_api(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/api/tokens/import") => (Named::Nothing, json(json!({"tokens": []}))),
         ("PATCH", "/admin/api/tokens/{sha256}") => (Named::Subject, json(json!({"status": "disabled"}))),
         ("POST", "/admin/api/tokens/{sha256}/rotate") => (Named::Subject, json(json!({}))),
-        ("DELETE", "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}")
+        ("DELETE", "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}" | "/admin/api/sessions/{sid}")
         | ("POST", "/admin/api/owners/{email}/offboard") => (Named::Subject, Body::None),
         ("POST", "/admin/api/users") => {
             (Named::New, json(json!({"email": email, "providers": ["openai"], "team": things.team})))
@@ -375,6 +392,9 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/objects/{sha256}/transfer") => {
             (Named::Subject, form(&[("to", &format!("person:{email}"))]))
         }
+        ("POST", "/admin/sessions") => (Named::Nothing, form(&[("code", "BCDF-GHJK")])),
+        ("POST", "/admin/sessions/device") => (Named::Nothing, form(&[("code", "BCDF-GHJK"), ("decision", "refuse")])),
+        ("POST", "/admin/sessions/{sid}/end") => (Named::Subject, form(&[])),
         ("POST", "/admin/sign-out") => (Named::Nothing, form(&[])),
         (method, path) => panic!("{method} {path} is not in the matrix"),
     }

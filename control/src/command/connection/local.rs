@@ -11,7 +11,7 @@ use crate::registry::{
     self, Actor, AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder,
     KeptObject, KnownToken, Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey,
     ObjectListing, Offboarded, Page, Payer, PolicyStatus, Progress, Reach, Registry, Revision, Role,
-    Rotation, SignerKeys, Signers, Source, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary,
+    Rotation, Session, SignerKeys, Signers, Source, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary,
     User, UserPatch, now,
 };
 
