@@ -35,7 +35,8 @@ fn jwt(changes: &Value) -> String {
 
 /// Returns the registry's word about Alice.
 fn alice(changes: &Value) -> impl Fn(&str) -> Answer {
-    let record = json!({"email": "alice@example.com", "status": "active", "providers": ["openai"], "version": 2});
+    let record =
+        json!({"email": "alice@example.com", "status": "active", "providers": ["openai"], "version": 2});
     let record = with(&record, changes).to_string();
     move |path| {
         assert_eq!(path, "/v1/principals/alice%40example.com");
@@ -119,7 +120,8 @@ fn a_token_that_is_not_of_a_session_is_refused_before_anybody_is_asked() {
     }
     let payload = b64u(claims().to_string());
     let header = |header: Value| b64u(header.to_string());
-    let [_, _, signature] = jwt(&json!({})).split('.').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
+    let [_, _, signature] =
+        jwt(&json!({})).split('.').map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
     for token in [
         format!("{}.{payload}.", header(json!({"alg": "none"}))),
         format!("{}.{payload}.{signature}", header(json!({"alg": "HS256", "kid": "s1"}))),
@@ -127,7 +129,10 @@ fn a_token_that_is_not_of_a_session_is_refused_before_anybody_is_asked() {
         // The signature is of a header with another type.
         format!("{}.{payload}.{signature}", header(json!({"alg": "ES256", "kid": "s1"}))),
         signer().sign_raw(&json!({"alg": "ES256", "typ": "at+jwt"}).to_string(), claims().to_string()),
-        signer().sign_raw(&json!({"alg": "ES256", "kid": "s1", "typ": "keyswap-record+jws"}).to_string(), claims().to_string()),
+        signer().sign_raw(
+            &json!({"alg": "ES256", "kid": "s1", "typ": "keyswap-record+jws"}).to_string(),
+            claims().to_string(),
+        ),
     ] {
         assert_eq!(ask(&worker(&json!({})), &token, &nobody_is_asked), 401, "{token}");
     }
@@ -137,12 +142,16 @@ fn a_token_that_is_not_of_a_session_is_refused_before_anybody_is_asked() {
 fn the_preset_needs_a_registry_and_takes_its_people_only() {
     let with_registry = |changes: &Value| {
         let document = registry_policy(&json!({"issuers": [entry(changes)]})).to_string();
-        keyswap_core::policy::Policy::from_json(document.as_bytes()).map_or_else(|errors| errors.to_string(), |_| String::new())
+        keyswap_core::policy::Policy::from_json(document.as_bytes())
+            .map_or_else(|errors| errors.to_string(), |_| String::new())
     };
     assert_eq!(with_registry(&json!({})), "");
     assert_eq!(with_registry(&json!({"jwks": null})), "");
     for (changes, expect) in [
-        (json!({"principals": "any"}), "issuers[0].principals`: a session is of a person that the registry knows"),
+        (
+            json!({"principals": "any"}),
+            "issuers[0].principals`: a session is of a person that the registry knows",
+        ),
         (json!({"email_claim": "upn"}), "issuers[0].email_claim`"),
         (json!({"unverified_email": "allow"}), "issuers[0].unverified_email`"),
         (json!({"service_tokens": ["s"]}), "issuers[0].service_tokens`"),

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
-    Envoy, Issuer, KEYSWAP, Registry, Request, SigningKey, Standin, Testbed, unix_now, until, with,
+    Envoy, Issuer, KEYSWAP, Registry, Request, Response, SigningKey, Standin, Testbed, unix_now, until, with,
 };
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ const PUBLIC_URL: &str = "http://127.0.0.1:7070";
 const ALICE: &str = "alice@example.com";
 
 /// Sends a form, and returns the answer.
-fn post(registry: &Registry, path: &str, form: &str, access: Option<&str>) -> Result<keyswap_tests::Response> {
+fn post(registry: &Registry, path: &str, form: &str, access: Option<&str>) -> Result<Response> {
     let mut request = Request::new("POST", path).header("content-type", "application/x-www-form-urlencoded");
     if let Some(jwt) = access {
         request = request.header("cf-access-jwt-assertion", jwt).header("x-keyswap-client", "tests");
@@ -34,6 +34,10 @@ fn session(registry: &Registry, access: &str) -> Result<Value> {
         device.context("no device code")?
     );
     post(registry, "/oauth/token", &form, None)?.json()
+}
+
+fn jwt(tokens: &Value) -> Result<&str> {
+    tokens["access_token"].as_str().context("no token")
 }
 
 #[test]
@@ -67,18 +71,17 @@ fn a_session_is_verified_offline_and_refused_once_it_has_ended() -> Result<()> {
         .registry(registry.address())
         .upstream(&standin)
         .start()?;
-    let jwt = |tokens: &Value| Ok(tokens["access_token"].as_str().context("no token")?.to_owned());
-    let (first_jwt, second_jwt): (String, String) = (jwt(&first).map_err(|error: anyhow::Error| error)?, jwt(&second)?);
+    let (first_jwt, second_jwt) = (jwt(&first)?, jwt(&second)?);
     let ask = |jwt: &str| -> Result<u16> { Ok(envoy.send(&Request::get("/v1/models").bearer(jwt))?.status) };
-    ensure!(ask(&first_jwt)? == 200 && ask(&second_jwt)? == 200, "{}", envoy.log());
+    ensure!(ask(first_jwt)? == 200 && ask(second_jwt)? == 200, "{}", envoy.log());
 
     let token = first["refresh_token"].as_str().context("no refresh token")?;
     let revoked = post(&registry, "/oauth/revoke", &format!("client_id=keyswap&token={token}"), None)?;
     ensure!(revoked.status == 200, "{}", revoked.text());
-    until("the ended session is refused", || Ok(ask(&first_jwt)? == 401))?;
-    ensure!(ask(&second_jwt)? == 200, "the other session has ended, too");
+    until("the ended session is refused", || Ok(ask(first_jwt)? == 401))?;
+    ensure!(ask(second_jwt)? == 200, "the other session has ended, too");
     registry.admin("PATCH", &format!("/users/{ALICE}"), &json!({"status": "disabled"}))?;
-    until("the disabled person is refused", || Ok(ask(&second_jwt)? == 403))?;
+    until("the disabled person is refused", || Ok(ask(second_jwt)? == 403))?;
     ensure!(!envoy.log().contains("eyJ") && !registry.log().contains("krt_"));
     Ok(())
 }

@@ -4,8 +4,8 @@ use clap::Subcommand;
 
 use super::terminal::exit::Exit;
 use super::{
-    api_key, apply, budget, completions, credential, object, policy, prices, render, serve, session, token, up, usage,
-    user, version,
+    api_key, apply, budget, completions, credential, object, policy, prices, render, serve, session, token,
+    up, usage, user, version,
 };
 
 /// A subcommand.

@@ -68,7 +68,9 @@ pub use record::reach::Reach;
 pub(crate) use record::secret_text::API_KEY;
 pub use record::secret_text::SecretText;
 pub use record::selection::{Attention, AuditQuery, Order};
-pub use record::session::{DEVICE_SECONDS, Device, Issued, MAX_JWT_SECONDS, NewDevice, POLL_SECONDS, Poll, Session};
+pub use record::session::{
+    DEVICE_SECONDS, Device, Issued, MAX_JWT_SECONDS, NewDevice, POLL_SECONDS, Poll, Session,
+};
 pub use record::signers::{SIGNERS_TYPE, SignerKeys, Signers, SignersChange};
 pub use record::usage::{
     CallerKind, Counts, UsageBy, UsageDetail, UsageLine, UsageQuery, UsageReport, UsageRow, UsageSummary,

@@ -101,8 +101,9 @@ impl Registry {
         let mut write = self.0.write().await?;
         let decision = if is_approved {
             let user = active_user(&mut write, &normal(email)).await?;
-            let user =
-                user.ok_or(RegistryError::BeyondRole("the registry has no active user with your email address"))?;
+            let user = user.ok_or(RegistryError::BeyondRole(
+                "the registry has no active user with your email address",
+            ))?;
             if write.count_sessions(&user.email, now).await? >= MAX_SESSIONS {
                 return Err(RegistryError::TooManySessions);
             }
@@ -110,7 +111,8 @@ impl Registry {
         } else {
             Decision::Denied
         };
-        let device = write.decide_device(&digest, &decision, now).await?.ok_or(RegistryError::UnknownDevice)?;
+        let device =
+            write.decide_device(&digest, &decision, now).await?.ok_or(RegistryError::UnknownDevice)?;
         let action = if is_approved { "session.approve" } else { "session.deny" };
         let detail = json!({"device": device.name, "address": device.address});
         write.audit(actor, action, &normal(email), &detail).await?;
@@ -285,11 +287,8 @@ mod tests {
     async fn open(folder: &tempfile::TempDir) -> Registry {
         let url = format!("sqlite://{}", folder.path().join("a.db").display());
         let registry = Registry::open(&url.parse().unwrap()).await.unwrap();
-        let new = NewUser {
-            email: ALICE.to_owned(),
-            providers: vec!["openai".to_owned()],
-            ..NewUser::default()
-        };
+        let new =
+            NewUser { email: ALICE.to_owned(), providers: vec!["openai".to_owned()], ..NewUser::default() };
         registry.create_user(new, &Actor::new("admin")).await.unwrap();
         registry
     }
@@ -312,13 +311,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let registry = open(&folder).await;
         let device = registry.begin_device_at("laptop", "192.0.2.1", at(0)).await.unwrap();
-        let poll = async |seconds| match registry.poll_device_at(&device.device_code, at(seconds)).await.unwrap() {
-            Poll::Pending => "pending",
-            Poll::SlowDown => "slow_down",
-            Poll::Expired => "expired",
-            _ => "else",
-        };
-        for (seconds, expect) in [(0, "pending"), (1, "slow_down"), (8, "slow_down"), (30, "pending"), (600, "expired")] {
+        let poll =
+            async |seconds| match registry.poll_device_at(&device.device_code, at(seconds)).await.unwrap() {
+                Poll::Pending => "pending",
+                Poll::SlowDown => "slow_down",
+                Poll::Expired => "expired",
+                _ => "else",
+            };
+        for (seconds, expect) in
+            [(0, "pending"), (1, "slow_down"), (8, "slow_down"), (30, "pending"), (600, "expired")]
+        {
             assert_eq!(poll(seconds).await, expect, "{seconds}");
         }
         assert!(matches!(approve(&registry, &device, 600).await, Err(RegistryError::UnknownDevice)));

@@ -37,9 +37,17 @@ impl Setup {
         let keys = KeyServer::start(signer.set()).await;
         let files = tempfile::tempdir().unwrap();
         let key = files.path().join("session.key").display().to_string();
-        assert!(command().args(["policy", "keygen", &key, "--algorithm", "es256"]).output().unwrap().status.success());
+        assert!(
+            command()
+                .args(["policy", "keygen", &key, "--algorithm", "es256"])
+                .output()
+                .unwrap()
+                .status
+                .success()
+        );
         let registry = database.open().await;
-        let new = NewUser { email: ALICE.to_owned(), providers: vec!["openai".to_owned()], ..NewUser::default() };
+        let new =
+            NewUser { email: ALICE.to_owned(), providers: vec!["openai".to_owned()], ..NewUser::default() };
         registry.create_user(new, &admin()).await.unwrap();
         let arguments = [
             ["--access-issuer", ACCESS],
@@ -152,7 +160,7 @@ async fn a_person_signs_a_device_in_and_it_refreshes_and_signs_out(database: &Da
 
     let (device, user) = setup.ask("alice-laptop <b>ok</b>").await;
     let page = text(setup.page(ALICE, "", &[("code", &user.to_lowercase())]).send().await.unwrap()).await;
-    assert!(page.contains("alice-laptopboklb") || page.contains("alice-laptopbokb"), "{page}");
+    assert!(page.contains("alice-laptopbokb"), "{page}");
     assert!(page.contains("127.0.0.1") && page.contains(ALICE), "{page}");
     assert_eq!(setup.decide(ALICE, &user, "approve").await, 200);
     let first = setup.poll(&device).await.unwrap();
@@ -185,7 +193,7 @@ async fn a_person_signs_a_device_in_and_it_refreshes_and_signs_out(database: &Da
     let dump = String::from_utf8_lossy(&dump);
     for secret in secrets.map(|secret| secret.as_str().unwrap()).into_iter().chain([device.as_str(), &user]) {
         // The second part of a refresh token alone is no use, either.
-        let end = &secret[secret.len() - 9.min(secret.len())..];
+        let end = &secret[secret.len().saturating_sub(9)..];
         assert!(!log.contains(end) && !dump.contains(end), "{end}");
     }
 }
@@ -258,7 +266,8 @@ fn a_page_of_another_site_a_guess_and_a_stranger_sign_no_device_in() {
         async |database| {
             let setup = Setup::start(database).await;
             let (device, user) = setup.ask("a").await;
-            let forged = builder().build().unwrap().post(format!("{}/admin/sessions/device", setup.server.url));
+            let forged =
+                builder().build().unwrap().post(format!("{}/admin/sessions/device", setup.server.url));
             let forged = forged
                 .header("cf-access-jwt-assertion", setup.signer.sign(claims(ACCESS, ALICE)))
                 .header("sec-fetch-site", "cross-site")
@@ -267,7 +276,9 @@ fn a_page_of_another_site_a_guess_and_a_stranger_sign_no_device_in() {
             assert_eq!(setup.decide(BOB, &user, "approve").await, 403, "Bob is no user of the registry");
             let password = setup.server.sign_in().await;
             let by_password = setup.server.client.post(format!("{}/admin/sessions/device", setup.server.url));
-            let by_password = by_password.header("cookie", password).form(&[("code", user.as_str()), ("decision", "approve")]);
+            let by_password = by_password
+                .header("cookie", password)
+                .form(&[("code", user.as_str()), ("decision", "approve")]);
             assert_eq!(by_password.send().await.unwrap().status(), 403, "a password is no person");
             // A code in a link fills in nothing.
             let linked = setup.server.client.get(format!("{}/device?user_code={user}", setup.server.url));
@@ -300,10 +311,15 @@ fn the_command_signs_in_and_its_helper_serves_callers_at_a_time() {
             let path = file.to_str().unwrap();
             let keyswap = |args: &[&str]| {
                 let mut command = command();
-                command.args(args).args(["--session-file", path]).stdout(Stdio::piped()).stderr(Stdio::piped());
+                command
+                    .args(args)
+                    .args(["--session-file", path])
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped());
                 command
             };
-            let mut login = keyswap(&["login", "--server", &setup.server.url, "--name", "box"]).spawn().unwrap();
+            let mut login =
+                keyswap(&["login", "--server", &setup.server.url, "--name", "box"]).spawn().unwrap();
             let mut told = String::new();
             BufReader::new(login.stderr.take().unwrap()).read_line(&mut told).unwrap();
             let user = told.trim().rsplit(' ').next().unwrap();
@@ -345,10 +361,14 @@ fn sessions_are_listed_and_ended_by_the_person_and_by_an_administrator() {
         async |database| {
             let setup = Setup::start(database).await;
             let [first, second] = [setup.begin().await, setup.begin().await];
-            let sid = |tokens: &Value| payload(tokens["access_token"].as_str().unwrap())["sid"].as_str().unwrap().to_owned();
+            let sid = |tokens: &Value| {
+                payload(tokens["access_token"].as_str().unwrap())["sid"].as_str().unwrap().to_owned()
+            };
             let url = database.url();
             let list = || {
-                let output = command().args(["session", "list", ALICE, "--format", "json", "--database", &url]).output();
+                let output = command()
+                    .args(["session", "list", ALICE, "--format", "json", "--database", &url])
+                    .output();
                 let told: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
                 told["items"].as_array().unwrap().len()
             };
@@ -360,7 +380,10 @@ fn sessions_are_listed_and_ended_by_the_person_and_by_an_administrator() {
             for tokens in [&first, &second] {
                 assert_eq!(setup.refresh(&tokens["refresh_token"]).await.unwrap_err(), "invalid_grant");
             }
-            assert!(setup.registry.end_session(&sid(&first), &Actor::new("admin")).await.is_err(), "it has ended");
+            assert!(
+                setup.registry.end_session(&sid(&first), &Actor::new("admin")).await.is_err(),
+                "it has ended"
+            );
         },
         &Database::sqlite(),
     );
@@ -372,7 +395,8 @@ fn a_server_without_a_key_signs_no_device_in_and_one_without_people_does_not_sta
         async |database| {
             let server = Server::start(&database.url());
             for path in ["/oauth/token", "/oauth/device_authorization", "/oauth/revoke"] {
-                let answer = server.client.post(format!("{}{path}", server.url)).form(&[("a", "b")]).send().await;
+                let answer =
+                    server.client.post(format!("{}{path}", server.url)).form(&[("a", "b")]).send().await;
                 assert_eq!(answer.unwrap().status(), 404, "{path}");
             }
             for path in ["/oauth/jwks", "/device", "/.well-known/oauth-authorization-server"] {
@@ -384,10 +408,21 @@ fn a_server_without_a_key_signs_no_device_in_and_one_without_people_does_not_sta
             assert!(command().args(["policy", "keygen", &key]).output().unwrap().status.success());
             let output = command()
                 .env("KEYSWAP_REGISTRY_TOKEN", "t")
-                .args(["serve", "--session-key", &key, "--public-url", PUBLIC_URL, "--database", &database.url()])
+                .args([
+                    "serve",
+                    "--session-key",
+                    &key,
+                    "--public-url",
+                    PUBLIC_URL,
+                    "--database",
+                    &database.url(),
+                ])
                 .output()
                 .unwrap();
-            assert!(String::from_utf8_lossy(&output.stderr).contains("people sign devices in under their own names"));
+            assert!(
+                String::from_utf8_lossy(&output.stderr)
+                    .contains("people sign devices in under their own names")
+            );
         },
         &Database::sqlite(),
     );

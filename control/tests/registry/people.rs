@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use keyswap::registry::{
-    Actor, AdminRole, AuditQuery, Budget, KeptObject, NewToken, NewUser, ObjectClaim, ObjectKey, Payer, Per, Poll,
-    Reach, Registry, RegistryError, RoleName, Source, Status, Token, TokenPatch, UserPatch, Zone,
+    Actor, AdminRole, AuditQuery, Budget, KeptObject, NewToken, NewUser, ObjectClaim, ObjectKey, Payer, Per,
+    Poll, Reach, Registry, RegistryError, RoleName, Source, Status, Token, TokenPatch, UserPatch, Zone,
 };
 use keyswap::server::{AdminRoute, admin_routes};
 use keyswap_core::base::Digest;
@@ -297,7 +297,10 @@ fn to_api(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/api/tokens/import") => (Named::Nothing, json(json!({"tokens": []}))),
         ("PATCH", "/admin/api/tokens/{sha256}") => (Named::Subject, json(json!({"status": "disabled"}))),
         ("POST", "/admin/api/tokens/{sha256}/rotate") => (Named::Subject, json(json!({}))),
-        ("DELETE", "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}" | "/admin/api/sessions/{sid}")
+        (
+            "DELETE",
+            "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}" | "/admin/api/sessions/{sid}",
+        )
         | ("POST", "/admin/api/owners/{email}/offboard") => (Named::Subject, Body::None),
         ("POST", "/admin/api/users") => {
             (Named::New, json(json!({"email": email, "providers": ["openai"], "team": things.team})))
@@ -393,7 +396,9 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
             (Named::Subject, form(&[("to", &format!("person:{email}"))]))
         }
         ("POST", "/admin/sessions") => (Named::Nothing, form(&[("code", "BCDF-GHJK")])),
-        ("POST", "/admin/sessions/device") => (Named::Nothing, form(&[("code", "BCDF-GHJK"), ("decision", "refuse")])),
+        ("POST", "/admin/sessions/device") => {
+            (Named::Nothing, form(&[("code", "BCDF-GHJK"), ("decision", "refuse")]))
+        }
         ("POST", "/admin/sessions/{sid}/end") => (Named::Subject, form(&[])),
         ("POST", "/admin/sign-out") => (Named::Nothing, form(&[])),
         (method, path) => panic!("{method} {path} is not in the matrix"),

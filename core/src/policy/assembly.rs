@@ -320,7 +320,10 @@ impl Resolved {
         for (index, issuer) in self.issuers.iter().enumerate() {
             let is_known = issuer.principals() == Principals::Known;
             if issuer.has_sessions() {
-                errors.add(format!("issuers[{index}].preset"), "its sessions are those of a `registry`: add one");
+                errors.add(
+                    format!("issuers[{index}].preset"),
+                    "its sessions are those of a `registry`: add one",
+                );
             } else if is_known && self.people.is_none() {
                 errors.add(
                     format!("issuers[{index}].principals"),

@@ -11,8 +11,8 @@ use crate::registry::{
     self, Actor, AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder,
     KeptObject, KnownToken, Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey,
     ObjectListing, Offboarded, Page, Payer, PolicyStatus, Progress, Reach, Registry, Revision, Role,
-    Rotation, Session, SignerKeys, Signers, Source, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary,
-    User, UserPatch, now,
+    Rotation, Session, SignerKeys, Signers, Source, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery,
+    UsageSummary, User, UserPatch, now,
 };
 
 /// The budgets of policies in one answer.

@@ -7,8 +7,8 @@ use keyswap_core::base::{Digest, UnixTime};
 use crate::registry::{
     AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
     Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page,
-    Payer, PolicyStatus, Progress, Revision, Role, Rotation, Session, SignerKeys, Signers, Source, Token, TokenPatch,
-    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, Session, SignerKeys, Signers, Source, Token,
+    TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.

@@ -43,7 +43,7 @@ pub(super) struct Kept {
 
 /// The answer of the server with tokens.
 #[derive(Deserialize)]
-pub(super) struct Tokens {
+struct Tokens {
     access_token: String,
     refresh_token: String,
     expires_in: u64,

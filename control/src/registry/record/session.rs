@@ -177,7 +177,8 @@ impl Session {
         email: &str,
         now: UnixTime,
     ) -> Result<Self, RegistryError> {
-        let sid = SecretText::random()?.expose().get(..22).ok_or(RegistryError::Corrupt("session"))?.to_owned();
+        let sid =
+            SecretText::random()?.expose().get(..22).ok_or(RegistryError::Corrupt("session"))?.to_owned();
         Ok(Self {
             sid,
             email: email.to_owned(),

@@ -53,19 +53,21 @@ impl Store {
 
     /// Returns true if a device has asked with this code.
     pub(in crate::registry) async fn has_device(&self, digest: &Digest) -> Result<bool, RegistryError> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT expires_at FROM device_requests WHERE digest = $1")
-            .bind(digest.to_hex())
-            .fetch_optional(&self.reader)
-            .await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT expires_at FROM device_requests WHERE digest = $1")
+                .bind(digest.to_hex())
+                .fetch_optional(&self.reader)
+                .await?;
         Ok(found.is_some())
     }
 
     /// Returns true if a session has this family of refresh tokens, open or not.
     pub(in crate::registry) async fn has_family(&self, family: &Digest) -> Result<bool, RegistryError> {
-        let found: Option<i64> = sqlx::query_scalar("SELECT expires_at FROM device_sessions WHERE family = $1")
-            .bind(family.to_hex())
-            .fetch_optional(&self.reader)
-            .await?;
+        let found: Option<i64> =
+            sqlx::query_scalar("SELECT expires_at FROM device_sessions WHERE family = $1")
+                .bind(family.to_hex())
+                .fetch_optional(&self.reader)
+                .await?;
         Ok(found.is_some())
     }
 
@@ -87,12 +89,13 @@ impl Store {
         email: &str,
         now: UnixTime,
     ) -> Result<Vec<String>, RegistryError> {
-        let sids =
-            sqlx::query_scalar("SELECT sid FROM device_sessions WHERE email = $1 AND ended_at > $2 ORDER BY sid")
-                .bind(email)
-                .bind(now.0.saturating_sub(ENDED_SECONDS))
-                .fetch_all(&self.reader)
-                .await?;
+        let sids = sqlx::query_scalar(
+            "SELECT sid FROM device_sessions WHERE email = $1 AND ended_at > $2 ORDER BY sid",
+        )
+        .bind(email)
+        .bind(now.0.saturating_sub(ENDED_SECONDS))
+        .fetch_all(&self.reader)
+        .await?;
         Ok(sids)
     }
 

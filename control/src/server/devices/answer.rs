@@ -77,7 +77,11 @@ where
         let is_repeated = |(index, (name, _)): (usize, &(String, String))| {
             fields.iter().skip(index + 1).any(|(other, _)| other == name)
         };
-        if fields.len() > MAX_FIELDS || fields.iter().enumerate().any(is_repeated) { Err(invalid) } else { Ok(Self(fields)) }
+        if fields.len() > MAX_FIELDS || fields.iter().enumerate().any(is_repeated) {
+            Err(invalid)
+        } else {
+            Ok(Self(fields))
+        }
     }
 }
 

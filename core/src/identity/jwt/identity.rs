@@ -120,7 +120,8 @@ impl VerifiedIdentity {
             }
             Subjects::Registry => {
                 let address = email(claims, EMAIL)?.ok_or(IdentityError::Email)?;
-                let session = claims.text("sid").filter(|text| is_name(text)).ok_or(IdentityError::Session)?;
+                let session =
+                    claims.text("sid").filter(|text| is_name(text)).ok_or(IdentityError::Session)?;
                 let email = Email { session: Some(session.to_owned()), ..Email::new(address, true) };
                 Ok(identity(subject(claims)?, Some(email), false))
             }

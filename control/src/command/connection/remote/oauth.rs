@@ -70,7 +70,7 @@ impl OAuth {
                 ensure!(body.len() + chunk.len() <= MAX_BODY_BYTES, NotKeyswapError);
                 body.extend_from_slice(&chunk);
             }
-            Ok((response.status(), body))
+            Ok::<_, anyhow::Error>((response.status(), body))
         })?;
         match status {
             StatusCode::OK => Ok(Ok(body)),

@@ -13,8 +13,8 @@ use crate::command::connection::operations::Operations;
 use crate::registry::{
     AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
     Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page,
-    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SecretText, Session, SignerKeys, Signers, Source, Status,
-    Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SecretText, Session, SignerKeys, Signers,
+    Source, Status, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// The body of a request for a new token.

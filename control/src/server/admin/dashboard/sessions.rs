@@ -47,7 +47,8 @@ pub(super) async fn decide(permit: Permit<op::BeginSession>, fields: Fields) -> 
     match decided {
         Ok(()) => {
             let text = if is_approved { "The device is signed in." } else { "The device is refused." };
-            let content = html! { p { (text) " You can close this page." } p { a href=(PAGE) { "Your sessions" } } };
+            let content =
+                html! { p { (text) " You can close this page." } p { a href=(PAGE) { "Your sessions" } } };
             Ok(page(StatusCode::OK, Place::Sessions, "Sign in a device", &content))
         }
         Err(problem) => answer(&permit, problem.status(), Some(problem.detail())).await,

@@ -9,10 +9,10 @@ use super::operation::{Op, op};
 use super::permit::Permit;
 use super::session;
 use crate::registry::{
-    AdminRole, Adopted, ApiKey, AuditEntry, AuditQuery, Budget, Created, Credential, Device, Holder, KeptObject,
-    KnownToken, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, Offboarded, Page, Payer,
-    PolicyStatus, Progress, Result, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Token,
-    TokenPatch, User, UserPatch,
+    AdminRole, Adopted, ApiKey, AuditEntry, AuditQuery, Budget, Created, Credential, Device, Holder,
+    KeptObject, KnownToken, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, Offboarded, Page,
+    Payer, PolicyStatus, Progress, Result, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source,
+    Token, TokenPatch, User, UserPatch,
 };
 use crate::server::admin::client::Client;
 use crate::server::problem::Problem;
