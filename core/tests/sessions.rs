@@ -34,7 +34,7 @@ fn jwt(changes: &Value) -> String {
 }
 
 /// Returns the registry's word about Alice.
-fn alice(changes: &Value) -> impl Fn(&str) -> Answer {
+fn alice(changes: &Value) -> impl Fn(&str) -> Answer + use<> {
     let record =
         json!({"email": "alice@example.com", "status": "active", "providers": ["openai"], "version": 2});
     let record = with(&record, changes).to_string();
