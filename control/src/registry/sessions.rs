@@ -35,7 +35,7 @@ pub struct Principal {
 
 impl Registry {
     /// Returns a user as data planes look it up, by the email address, ignoring case.
-    pub async fn principal(&self, email: &str) -> Result<Principal> {
+    pub async fn user_for_data_planes(&self, email: &str) -> Result<Principal> {
         // The user comes first: an end between the two reads is in the list, while the version is still the older one.
         let user = self.user(email).await?;
         let ended_sessions = self.0.ended_sessions(&user.email, now()).await?;
@@ -200,7 +200,7 @@ impl Registry {
     }
 
     /// Ends a session by its id.
-    pub async fn end_session(&self, sid: &str, actor: &Actor) -> Result<()> {
+    pub async fn end_device_session(&self, sid: &str, actor: &Actor) -> Result<()> {
         let now = now();
         let mut write = self.0.write().await?;
         let session = write.session(sid, now).await?;

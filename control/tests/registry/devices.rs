@@ -381,7 +381,7 @@ fn sessions_are_listed_and_ended_by_the_person_and_by_an_administrator() {
                 assert_eq!(setup.refresh(&tokens["refresh_token"]).await.unwrap_err(), "invalid_grant");
             }
             assert!(
-                setup.registry.end_session(&sid(&first), &Actor::new("admin")).await.is_err(),
+                setup.registry.end_device_session(&sid(&first), &Actor::new("admin")).await.is_err(),
                 "it has ended"
             );
         },

@@ -115,7 +115,7 @@ impl Operations for Local {
     }
 
     fn end_session(&self, sid: &str) -> anyhow::Result<()> {
-        self.wait(self.registry.end_session(sid, &self.actor))
+        self.wait(self.registry.end_device_session(sid, &self.actor))
     }
 
     fn create_api_key(&self, name: &str, role: AdminRole, expires_at: UnixTime) -> anyhow::Result<NewApiKey> {

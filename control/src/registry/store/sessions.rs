@@ -8,11 +8,26 @@ use super::write::Write;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::session::{Decision, Device, ENDED_SECONDS, Session};
 
-const DEVICE: &str = "SELECT digest, name, address, created_at, expires_at, pause, polled_at, decision, email \
-                      FROM device_requests WHERE ";
+macro_rules! device {
+    ($rest:literal) => {
+        concat!(
+            "SELECT digest, name, address, created_at, expires_at, pause, polled_at, decision, email \
+             FROM device_requests ",
+            $rest
+        )
+    };
+}
 
-const SESSION: &str = "SELECT sid, email, name, address, latest, created_at, refreshed_at, expires_at \
-                       FROM device_sessions WHERE ended_at IS NULL AND expires_at > ";
+/// Selects among the sessions that are open at the time `$1`.
+macro_rules! open_session {
+    ($rest:literal) => {
+        concat!(
+            "SELECT sid, email, name, address, latest, created_at, refreshed_at, expires_at \
+             FROM device_sessions WHERE ended_at IS NULL AND expires_at > $1 ",
+            $rest
+        )
+    };
+}
 
 #[derive(sqlx::FromRow)]
 struct DeviceRow {
@@ -45,9 +60,9 @@ impl Store {
         &self,
         user_code: &Digest,
     ) -> Result<Option<Device>, RegistryError> {
-        let sql = format!("{DEVICE} user_code = $1");
+        let sql = device!("WHERE user_code = $1");
         let row: Option<DeviceRow> =
-            sqlx::query_as(&sql).bind(user_code.to_hex()).fetch_optional(&self.reader).await?;
+            sqlx::query_as(sql).bind(user_code.to_hex()).fetch_optional(&self.reader).await?;
         row.map(Device::try_from).transpose()
     }
 
@@ -77,9 +92,9 @@ impl Store {
         email: &str,
         now: UnixTime,
     ) -> Result<Vec<Session>, RegistryError> {
-        let sql = format!("{SESSION} $1 AND email = $2 ORDER BY created_at DESC, sid");
+        let sql = open_session!("AND email = $2 ORDER BY created_at DESC, sid");
         let rows: Vec<SessionRow> =
-            sqlx::query_as(&sql).bind(now.0).bind(email).fetch_all(&self.reader).await?;
+            sqlx::query_as(sql).bind(now.0).bind(email).fetch_all(&self.reader).await?;
         Ok(rows.into_iter().map(|row| row.split().0).collect())
     }
 
@@ -154,9 +169,9 @@ impl Write {
         &mut self,
         digest: &Digest,
     ) -> Result<Option<Device>, RegistryError> {
-        let sql = format!("{DEVICE} digest = $1");
+        let sql = device!("WHERE digest = $1");
         let row: Option<DeviceRow> =
-            sqlx::query_as(&sql).bind(digest.to_hex()).fetch_optional(self.connection()).await?;
+            sqlx::query_as(sql).bind(digest.to_hex()).fetch_optional(self.connection()).await?;
         row.map(Device::try_from).transpose()
     }
 
@@ -249,9 +264,9 @@ impl Write {
         family: &Digest,
         now: UnixTime,
     ) -> Result<Option<(Session, Digest)>, RegistryError> {
-        let sql = format!("{SESSION} $1 AND family = $2");
+        let sql = open_session!("AND family = $2");
         let row: Option<SessionRow> =
-            sqlx::query_as(&sql).bind(now.0).bind(family.to_hex()).fetch_optional(self.connection()).await?;
+            sqlx::query_as(sql).bind(now.0).bind(family.to_hex()).fetch_optional(self.connection()).await?;
         let Some((session, latest)) = row.map(SessionRow::split) else { return Ok(None) };
         let latest = Digest::from_hex(&latest).ok_or(RegistryError::Corrupt("session"))?;
         Ok(Some((session, latest)))
@@ -262,9 +277,9 @@ impl Write {
         sid: &str,
         now: UnixTime,
     ) -> Result<Session, RegistryError> {
-        let sql = format!("{SESSION} $1 AND sid = $2");
+        let sql = open_session!("AND sid = $2");
         let row: Option<SessionRow> =
-            sqlx::query_as(&sql).bind(now.0).bind(sid).fetch_optional(self.connection()).await?;
+            sqlx::query_as(sql).bind(now.0).bind(sid).fetch_optional(self.connection()).await?;
         row.map(|row| row.split().0).ok_or(RegistryError::UnknownSession)
     }
 

@@ -74,7 +74,7 @@ pub(super) async fn principal(
     Segment(email): Segment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let found = state.registry().principal(&email).await;
+    let found = state.registry().user_for_data_planes(&email).await;
     if let Some(signer) = Signer::for_request(&state, &headers) {
         return signer.answer(&format!("user:{email}"), found.map(|principal| json!(principal)));
     }

@@ -7,4 +7,4 @@ mod response;
 
 pub(super) use address::Address;
 pub(super) use client::Remote;
-pub(super) use oauth::{OAuth, Refused};
+pub(in crate::command) use oauth::OAuth;

@@ -19,6 +19,6 @@ pub(super) async fn end(
     permit: Permit<op::EndSession>,
     Segment(sid): Segment,
 ) -> Result<StatusCode, Problem> {
-    permit.end_session(&sid).await?;
+    permit.end_device_session(&sid).await?;
     Ok(StatusCode::NO_CONTENT)
 }

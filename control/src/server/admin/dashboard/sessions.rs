@@ -59,7 +59,7 @@ pub(super) async fn end(
     permit: Permit<op::EndSession>,
     Segment(sid): Segment,
 ) -> Result<Response, PageError> {
-    let ended = permit.end_session(&sid).await;
+    let ended = permit.end_device_session(&sid).await;
     let done = |()| Redirect::to(PAGE).into_response();
     form_page(ended, done, async |problem: Problem| {
         answer(&permit, problem.status(), Some(problem.detail())).await

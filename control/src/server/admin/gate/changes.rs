@@ -67,7 +67,7 @@ operations! {
     }
 
     EndSession {
-        async fn end_session(sid: &str) -> () as actor;
+        async fn end_device_session(sid: &str) -> () as actor;
     }
 
     // The form for a budget sets and deletes: both are for the same roles.
