@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::key_server::{KeyServer, Signer, claims};
-use crate::server::{Server, builder, command};
+use crate::server::{CREDENTIAL, Server, builder, command};
 use crate::support::{Database, admin, on_both_databases, run};
 
 on_both_databases!(a_person_signs_a_device_in_and_it_refreshes_and_signs_out);
@@ -407,7 +407,7 @@ fn a_server_without_a_key_signs_no_device_in_and_one_without_people_does_not_sta
             let key = files.path().join("key").display().to_string();
             assert!(command().args(["policy", "keygen", &key]).output().unwrap().status.success());
             let output = command()
-                .env("KEYSWAP_REGISTRY_TOKEN", "t")
+                .env("KEYSWAP_REGISTRY_TOKEN", CREDENTIAL)
                 .args([
                     "serve",
                     "--session-key",

@@ -215,8 +215,13 @@ impl Things {
     }
 }
 
-/// Returns the id of a new session of a user.
+/// Returns the id of an open session of a user. A person has few, so one that is open already is taken.
 async fn session(registry: &Registry, email: &str) -> String {
+    let status = Some(Status::Active);
+    registry.update_user(email, UserPatch { status, ..UserPatch::default() }, &admin()).await.unwrap();
+    if let Some(session) = registry.sessions(email).await.unwrap().pop() {
+        return session.sid;
+    }
     let device = registry.begin_device("laptop", "192.0.2.1").await.unwrap();
     registry.decide_device(&device.user_code, email, true, &Actor::new(email)).await.unwrap();
     match registry.poll_device(&device.device_code).await.unwrap() {
