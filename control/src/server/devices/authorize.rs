@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use super::answer::{Fields, OAuthError, no_store};
-use super::router::DeviceState;
+use super::state::DeviceState;
 use crate::registry::{DEVICE_SECONDS, POLL_SECONDS};
 use crate::server::admin::client::Client;
 

@@ -5,6 +5,7 @@
 //! reads a cookie.
 
 mod answer;
+mod state;
 
 mod authorize;
 mod metadata;

@@ -5,7 +5,7 @@ use axum::extract::State as Extract;
 use axum::response::{IntoResponse as _, Response};
 
 use super::answer::{Fields, OAuthError, no_store};
-use super::router::DeviceState;
+use super::state::DeviceState;
 
 pub(super) async fn revoke(
     Extract(DeviceState { state, .. }): Extract<DeviceState>,

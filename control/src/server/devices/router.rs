@@ -1,37 +1,22 @@
 //! The routes of the authorization server. There are none unless the server has a key for sessions.
 
 use axum::Router;
-use axum::extract::FromRef;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
 use super::authorize::authorize;
 use super::metadata::{keys, metadata};
 use super::revoke::revoke;
+use super::state::DeviceState;
 use super::token::token;
-use crate::server::extract::Patience;
-use crate::server::session_issuer::SessionIssuer;
 use crate::server::state::State;
 
 /// The page on which a person decides about a device.
 const PAGE: &str = "/admin/sessions";
 
-/// The state of a server that issues sessions.
-#[derive(Clone)]
-pub(super) struct DeviceState {
-    pub(super) state: State,
-    pub(super) issuer: SessionIssuer,
-}
-
-impl FromRef<DeviceState> for Patience {
-    fn from_ref(state: &DeviceState) -> Self {
-        Self::from_ref(&state.state)
-    }
-}
-
 /// Returns the routes for devices, and for the people that sign them in.
 pub(in crate::server) fn router(state: &State) -> Router<State> {
-    let Some(state) = of(state) else { return Router::new() };
+    let Some(state) = DeviceState::of(state) else { return Router::new() };
     Router::new()
         .route("/oauth/device_authorization", post(authorize))
         .route("/oauth/token", post(token))
@@ -44,11 +29,6 @@ pub(in crate::server) fn router(state: &State) -> Router<State> {
 
 /// Returns the route of the public keys, for data planes.
 pub(in crate::server) fn key_router(state: &State) -> Router<State> {
-    let Some(state) = of(state) else { return Router::new() };
+    let Some(state) = DeviceState::of(state) else { return Router::new() };
     Router::new().route("/oauth/jwks", get(keys)).with_state(state)
-}
-
-fn of(state: &State) -> Option<DeviceState> {
-    let issuer = state.options().sessions.clone()?;
-    Some(DeviceState { state: state.clone(), issuer })
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::answer::{Fields, OAuthError, no_store};
 use super::metadata::DEVICE_CODE;
-use super::router::DeviceState;
+use super::state::DeviceState;
 use crate::registry::{Issued, Poll, now};
 use crate::server::session_issuer::SessionIssuer;
 
