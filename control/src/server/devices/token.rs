@@ -35,8 +35,8 @@ pub(super) async fn token(
     }
 }
 
-fn answer(issuer: &SessionIssuer, issued: &Issued) -> Result<Response, OAuthError> {
-    let (jwt, seconds) = issuer.jwt(issued, now()).map_err(|error| {
+fn answer(issuer: &SessionIssuer, begun: &Issued) -> Result<Response, OAuthError> {
+    let (jwt, seconds) = issuer.jwt(begun, now()).map_err(|error| {
         tracing::error!(error = format!("{error:#}"), "a session JWT cannot be signed");
         OAuthError::new("server_error")
     })?;
@@ -44,7 +44,7 @@ fn answer(issuer: &SessionIssuer, issued: &Issued) -> Result<Response, OAuthErro
         "access_token": jwt.expose(),
         "token_type": "Bearer",
         "expires_in": seconds,
-        "refresh_token": issued.refresh_token.expose(),
+        "refresh_token": begun.refresh_token.expose(),
     });
     Ok((no_store(), Json(answer)).into_response())
 }
