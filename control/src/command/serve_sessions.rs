@@ -43,7 +43,7 @@ pub(super) struct SessionArgs {
         default_value = "15m",
         value_parser = rate::parse_timeout
     )]
-    session_jwt_lifetime: Duration,
+    jwt_lifetime: Duration,
 }
 
 impl SessionArgs {
@@ -69,7 +69,7 @@ impl SessionArgs {
             public_url: public_url.context("`--session-key` needs `--public-url`")?.to_owned(),
             keys: self.session_key.iter().map(key).collect::<anyhow::Result<_>>()?,
             audience: self.session_audience,
-            jwt_lifetime: self.session_jwt_lifetime,
+            jwt_lifetime: self.jwt_lifetime,
         };
         SessionIssuer::new(settings).map(Some)
     }
