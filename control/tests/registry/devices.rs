@@ -1,6 +1,7 @@
 //! Sign-in of devices: the whole flow with a real server, and what an attacker may try.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use keyswap::registry::{Actor, AuditQuery, NewUser, Registry, Status, UserPatch};
@@ -325,7 +326,6 @@ fn the_command_signs_in_and_its_helper_serves_callers_at_a_time() {
             let user = told.trim().rsplit(' ').next().unwrap();
             assert_eq!(setup.decide(ALICE, user, "approve").await, 200, "{told}");
             assert!(login.wait().unwrap().success());
-            use std::os::unix::fs::PermissionsExt as _;
             assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 
             // As after half of the lifetime: one of the callers refreshes, and the others wait for it.

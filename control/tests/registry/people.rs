@@ -379,6 +379,7 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
             "/admin/tokens/{sha256}/delete"
             | "/admin/tokens/{sha256}/new"
             | "/admin/users/{email}/delete"
+            | "/admin/sessions/{sid}/end"
             | "/admin/objects/{sha256}/forget",
         ) => (Named::Subject, form(&[])),
         ("POST", "/admin/users") => {
@@ -404,7 +405,6 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/sessions/device") => {
             (Named::Nothing, form(&[("code", "BCDF-GHJK"), ("decision", "refuse")]))
         }
-        ("POST", "/admin/sessions/{sid}/end") => (Named::Subject, form(&[])),
         ("POST", "/admin/sign-out") => (Named::Nothing, form(&[])),
         (method, path) => panic!("{method} {path} is not in the matrix"),
     }
