@@ -15,11 +15,13 @@ mod apply;
 mod budget;
 mod completions;
 mod credential;
+
 mod object;
 mod policy;
 mod prices;
 mod render;
 mod serve;
+mod session;
 mod token;
 mod up;
 mod usage;

@@ -3,6 +3,7 @@
 mod access;
 mod kubernetes;
 mod oidc;
+mod sessions;
 mod tls;
 
 use std::io::IsTerminal as _;
@@ -19,6 +20,7 @@ use tracing_subscriber::EnvFilter;
 use self::access::AccessArgs;
 use self::kubernetes::KubernetesArgs;
 use self::oidc::OidcArgs;
+use self::sessions::SessionArgs;
 use self::tls::TlsArgs;
 use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
@@ -114,6 +116,8 @@ pub(crate) struct Serve {
     oidc: OidcArgs,
     #[command(flatten)]
     kubernetes: KubernetesArgs,
+    #[command(flatten)]
+    sessions: SessionArgs,
 }
 
 impl Serve {
@@ -128,8 +132,10 @@ impl Serve {
         let admin_password = secret_variable::ADMIN_PASSWORD.read()?;
         let records_key = self.records_key.as_deref().map(records_key).transpose()?;
         let access = self.access.settings().map(|settings| Access::new(&settings)).transpose()?;
+        let public_url = self.oidc.public_url.clone();
         let oidc = self.oidc.settings()?.map(Oidc::new).transpose()?;
         let kubernetes = self.kubernetes.settings()?;
+        let sessions = self.sessions.issuer(public_url.as_deref(), access.is_some() || oidc.is_some())?;
         let database = database(self.database.as_deref())?;
         let connections = ConnectionLimits {
             total: self.max_connections,
@@ -161,6 +167,7 @@ impl Serve {
                 access,
                 oidc,
                 kubernetes: kubernetes.as_ref().map(|_| secrets.clone()),
+                sessions,
             };
             let source = kubernetes.map(|(api, bounds)| Source::new(registry.clone(), api, bounds, secrets));
             let state = State::new(registry, registry_token, admin_password, records_key, options);

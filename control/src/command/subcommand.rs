@@ -4,8 +4,8 @@ use clap::Subcommand;
 
 use super::terminal::exit::Exit;
 use super::{
-    api_key, apply, budget, completions, credential, object, policy, prices, render, serve, token, up, usage,
-    user, version,
+    api_key, apply, budget, completions, credential, object, policy, prices, render, serve, session, token,
+    up, usage, user, version,
 };
 
 /// A subcommand.
@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Object(object::Command),
     #[command(subcommand)]
     Credential(credential::Command),
+    Login(session::Login),
+    Logout(session::Logout),
+    #[command(subcommand)]
+    Session(session::Command),
     #[command(subcommand, name = "api-key")]
     ApiKey(api_key::Command),
     #[command(subcommand)]
@@ -51,6 +55,9 @@ impl Command {
             Self::Usage(command) => command.run(),
             Self::Object(command) => command.run(),
             Self::Credential(command) => command.run(),
+            Self::Login(command) => command.run(),
+            Self::Logout(command) => command.run(),
+            Self::Session(command) => command.run(),
             Self::ApiKey(command) => command.run(),
             Self::Render(command) => command.run(),
             Self::Up(command) => command.run(),

@@ -30,6 +30,8 @@ mod tokens;
 mod usage;
 mod users;
 
+mod sessions;
+
 mod offboard;
 mod undo;
 
@@ -72,6 +74,9 @@ pub use record::reach::Reach;
 pub(crate) use record::secret_text::API_KEY;
 pub use record::secret_text::SecretText;
 pub use record::selection::{Attention, AuditQuery, Order};
+pub use record::session::{
+    DEVICE_SECONDS, Device, Issued, MAX_JWT_SECONDS, NewDevice, POLL_SECONDS, Poll, Session,
+};
 pub use record::signers::{SIGNERS_TYPE, SignerKeys, Signers, SignersChange};
 pub use record::usage::{
     CallerKind, Counts, UsageBy, UsageDetail, UsageLine, UsageQuery, UsageReport, UsageRow, UsageSummary,
@@ -79,5 +84,6 @@ pub use record::usage::{
 };
 pub use record::window::{Per, Window, Zone};
 pub(crate) use rights::are_within;
+pub use sessions::Principal;
 pub use store::url::DatabaseUrl;
 pub use tokens::{Created, MAX_GRACE, Rotation};

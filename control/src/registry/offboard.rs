@@ -43,6 +43,7 @@ impl Registry {
             user.status = Status::Disabled;
             user.version = write.change(Subject::User, &user.email).await?;
             write.update_user(user).await?;
+            write.end_sessions_of(&user.email, actor).await?;
             write.audit(actor, "user.update", &user.email, &difference(&before, user)).await?;
         }
         let mut tokens = write.tokens_of(&email).await?;

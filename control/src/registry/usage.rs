@@ -94,6 +94,7 @@ impl Registry {
         self.0.forget_reports(UnixTime(now.0.saturating_sub(ID_KEPT_SECONDS))).await?;
         self.0.forget_usage(usage_before).await?;
         self.forget_expired_objects(now).await?;
+        self.forget_sessions(now).await?;
         self.settle_old_leases(now).await
     }
 }

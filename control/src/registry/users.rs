@@ -57,6 +57,9 @@ impl Registry {
         }
         user.version = write.change(Subject::User, &user.email).await?;
         write.update_user(&user).await?;
+        if user.status == Status::Disabled {
+            write.end_sessions_of(&user.email, actor).await?;
+        }
         write.audit(actor, "user.update", &user.email, &difference(&before, &user)).await?;
         write.commit().await?;
         Ok(user)
@@ -67,6 +70,7 @@ impl Registry {
         let mut write = self.0.write().await?;
         let user = write.user_of(&normal(email), actor).await?;
         write.delete_user(&user.email).await?;
+        write.end_sessions_of(&user.email, actor).await?;
         write.change(Subject::User, &user.email).await?;
         write.audit(actor, "user.delete", &user.email, &described(&user)).await?;
         write.commit().await

@@ -12,8 +12,11 @@ mod proxy_url;
 
 mod issuer_keys;
 
+mod public_url;
+
 mod access;
 mod oidc;
+mod session_issuer;
 
 mod connections;
 
@@ -25,6 +28,7 @@ mod extract;
 
 pub(crate) mod admin;
 mod data_plane;
+mod devices;
 mod health;
 mod metrics;
 
@@ -38,4 +42,5 @@ pub use oidc::{Oidc, OidcSettings};
 pub use proxy_url::ProxyUrl;
 pub(crate) use run::run_dashboard;
 pub use run::{Listeners, first_password, run};
+pub use session_issuer::{SessionIssuer, SessionSettings};
 pub use state::{Options, State};

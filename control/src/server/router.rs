@@ -7,7 +7,7 @@ use axum::middleware;
 
 use super::problem::Problem;
 use super::state::State;
-use super::{access_log, admin, data_plane, health, metrics};
+use super::{access_log, admin, data_plane, devices, health, metrics};
 
 /// The largest body of a request, unless a route has its own limit.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -34,7 +34,11 @@ pub(super) fn router(state: State, part: Part) -> Router {
     if matches!(part, Part::All | Part::Administration | Part::Dashboard) {
         routes = routes.merge(admin::router::router(&state));
     }
+    if matches!(part, Part::All | Part::Administration) {
+        routes = routes.merge(devices::router::router(&state));
+    }
     if !matches!(part, Part::Dashboard) {
+        routes = routes.merge(devices::router::key_router(&state));
         routes = routes.merge(metrics::router(&state));
     }
     routes

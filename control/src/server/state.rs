@@ -11,6 +11,7 @@ use super::counters::Counters;
 use super::oidc::Oidc;
 use super::proxy_url::ProxyUrl;
 use crate::kubernetes;
+use super::session_issuer::SessionIssuer;
 use crate::registry::{Registry, SecretText};
 use crate::signing::SigningKey;
 
@@ -53,6 +54,8 @@ pub struct Options {
     pub oidc: Option<Oidc>,
     /// The state of the source of tokens in Kubernetes, `None` if there is none.
     pub kubernetes: Option<kubernetes::Status>,
+    /// The issuer of sessions on devices, `None` if devices are not signed in.
+    pub sessions: Option<SessionIssuer>,
 }
 
 impl State {

@@ -150,6 +150,10 @@ fn whole() -> Value {
                 "slots": ["header:x-vercel-oidc-token"],
             },
             {
+                "name": "sessions", "preset": "keyswap", "issuer": "https://keyswap.example", "audiences": ["keyswap"],
+                "principals": "known",
+            },
+            {
                 "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap"],
                 "email_claim": "upn", "unverified_email": "allow", "providers": ["openai"], "max_token_bytes": 16384,
                 "team": "x", "label": {"claim": "name"}, "rules": [

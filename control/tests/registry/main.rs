@@ -16,6 +16,7 @@ mod dashboard;
 mod dashboard_api_keys;
 mod dashboard_token;
 mod database_tls;
+mod devices;
 mod editing;
 mod feed;
 mod four_eyes;

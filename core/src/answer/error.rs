@@ -50,6 +50,8 @@ pub enum CheckError<'a> {
     EmailUnverified,
     /// The person is known, but disabled.
     PersonDisabled,
+    /// The session of the JWT has ended.
+    SessionEnded,
     /// No rule of the issuer of this name fits the JWT.
     NoRule(&'a str),
     /// The claim of this name, which gives the team of the issuer's subjects, is no name.
@@ -145,7 +147,9 @@ impl CheckError<'_> {
             | Self::NoTeam(_) => Reason::PrincipalUnknown,
             Self::OriginNotAllowed(_) => Reason::OriginNotAllowed,
             Self::CredentialMissing => Reason::CredentialMissing,
-            Self::TokenUnknown | Self::TokenDisabled | Self::SealBroken => Reason::TokenInvalid,
+            Self::TokenUnknown | Self::TokenDisabled | Self::SealBroken | Self::SessionEnded => {
+                Reason::TokenInvalid
+            }
             Self::TokenInTarget => Reason::TokenMisplaced,
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::Jwt(error) => reason_of_jwt(error),
@@ -192,6 +196,7 @@ impl CheckError<'_> {
             | Self::PersonUnknown
             | Self::EmailUnverified
             | Self::PersonDisabled
+            | Self::SessionEnded
             | Self::NoRule(_)
             | Self::NoTeam(_)
             | Self::OriginNotAllowed(_)
@@ -233,6 +238,7 @@ impl CheckError<'_> {
 
 impl fmt::Display for CheckError<'_> {
     // Long: one arm for each error.
+    #[expect(clippy::too_many_lines, reason = "one arm for each error")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherHost => f.write_str("the request is for a host that the policy does not name in `hosts`"),
@@ -327,6 +333,7 @@ impl fmt::Display for CheckError<'_> {
                 f.write_str("the issuer does not say that the address is verified (`email_verified`)")
             }
             Self::PersonDisabled => f.write_str("the token's person is disabled"),
+            Self::SessionEnded => f.write_str("the token's session has ended"),
             Self::NoRule(issuer) => write!(f, "no rule of the issuer `{issuer}` fits the claims"),
             Self::NoTeam(claim) => write!(f, "the claim `{claim}` gives no team: {NO_NAME}"),
             Self::OriginNotAllowed(slot) => {

@@ -55,6 +55,8 @@ pub struct CallerRecord {
     pub expires_at: Option<UnixTime>,
     /// The rate limit in place of the policy's.
     pub rate_limit: Option<CallerLimit>,
+    /// The sessions of a person that have ended, while a JWT of theirs may not have expired. Only a registry tells them.
+    pub ended_sessions: Vec<String>,
 }
 
 impl CallerRecord {

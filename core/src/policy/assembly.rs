@@ -314,15 +314,22 @@ impl Resolved {
     fn check_people(&self, errors: &Errors) {
         let knows_people =
             self.registry.as_ref().is_some_and(|registry| registry.protocol == Protocol::Keyswap);
-        if self.people.is_some() || knows_people {
+        if knows_people {
             return;
         }
-        let asks = |(_, issuer): &(usize, &Issuer)| issuer.principals() == Principals::Known;
-        for (index, _) in self.issuers.iter().enumerate().filter(asks) {
-            errors.add(
-                format!("issuers[{index}].principals"),
-                "no person can be known: add `principals` or a `registry`, or write `any`",
-            );
+        for (index, issuer) in self.issuers.iter().enumerate() {
+            let is_known = issuer.principals() == Principals::Known;
+            if issuer.has_sessions() {
+                errors.add(
+                    format!("issuers[{index}].preset"),
+                    "its sessions are those of a `registry`: add one",
+                );
+            } else if is_known && self.people.is_none() {
+                errors.add(
+                    format!("issuers[{index}].principals"),
+                    "no person can be known: add `principals` or a `registry`, or write `any`",
+                );
+            }
         }
     }
 }

@@ -110,6 +110,7 @@ fn preset_names() -> Vec<(&'static str, (Preset, &'static str))> {
         ("cloudflare_access", Preset::CloudflareAccess),
         ("vercel_oidc", Preset::VercelOidc),
         (GENERIC, Preset::Oidc),
+        ("keyswap", Preset::Keyswap),
     ];
     let of_fields = presets::presets().map(|name| (name, Preset::Oidc));
     own.into_iter().chain(of_fields).map(|(name, preset)| (name, (preset, name))).collect()

@@ -12,6 +12,7 @@ use crate::identity::jwt::{
 pub(super) fn issuer(issuer: &Issuer) -> Value {
     let (services, email, unverified_email) = match &issuer.subjects {
         Subjects::CloudflareAccess { service_tokens } => (json!(service_tokens), None, None),
+        Subjects::Registry => (json!([]), None, None),
         Subjects::OpenId { email, takes_unmarked_email } => {
             let unverified = if *takes_unmarked_email { "allow" } else { "refuse" };
             (json!([]), Some(email), Some(unverified))

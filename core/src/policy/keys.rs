@@ -103,6 +103,7 @@ fn remote(
         (None, Preset::CloudflareAccess) => {
             (Endpoint::parse(&format!("{beside}/cdn-cgi/access/certs")).ok()?, false)
         }
+        (None, Preset::Keyswap) => (Endpoint::parse(&format!("{beside}/oauth/jwks")).ok()?, false),
         (None, Preset::VercelOidc) => (Endpoint::parse(&format!("{beside}/.well-known/jwks")).ok()?, false),
         (None, Preset::Oidc) => {
             (Endpoint::parse(&format!("{beside}/.well-known/openid-configuration")).ok()?, true)

@@ -133,6 +133,7 @@ fn record(record: &CallerRecord, own: Option<&Budget>) -> Value {
         models,
         expires_at,
         rate_limit,
+        ended_sessions: _,
     } = record;
     json!({
         "label": label,

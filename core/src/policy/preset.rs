@@ -13,6 +13,8 @@ pub(super) enum Preset {
     CloudflareAccess,
     VercelOidc,
     Oidc,
+    /// The registry of `keyswap serve`, as the issuer of sessions.
+    Keyswap,
 }
 
 /// Issuers that vouch for every address in their tokens, and send no `email_verified`: Google's Identity-Aware Proxy.
@@ -26,6 +28,7 @@ impl Preset {
         match self {
             Self::CloudflareAccess | Self::VercelOidc => vec![Algorithm::Rs256],
             Self::Oidc => vec![Algorithm::Rs256, Algorithm::Es256],
+            Self::Keyswap => vec![Algorithm::Es256, Algorithm::EdDsa],
         }
     }
 
@@ -38,7 +41,7 @@ impl Preset {
                 IdentitySlot::Cookie("CF_Authorization".to_owned()),
             ],
             Self::VercelOidc => vec![header("x-vercel-oidc-token")],
-            Self::Oidc => Vec::new(),
+            Self::Oidc | Self::Keyswap => Vec::new(),
         }
     }
 
@@ -76,7 +79,7 @@ impl Preset {
         let names = |name: &str| claims.iter().any(|(other, _)| other == name);
         let text = |name: &str, value: &str| (name.to_owned(), vec![ClaimValue::Text(value.to_owned())]);
         match self {
-            Self::Oidc => {}
+            Self::Oidc | Self::Keyswap => {}
             Self::CloudflareAccess if names("type") => {
                 issuer.fail("the claim `type` is fixed to `app` by the preset: remove it");
             }
@@ -119,6 +122,9 @@ impl Preset {
         if let Some(node) = service_tokens {
             node.fail("only `cloudflare_access` has service tokens: remove it");
         }
+        if self == Self::Keyswap {
+            return Subjects::Registry;
+        }
         let email = email_claim.and_then(read_claim_name).unwrap_or(EMAIL);
         let lacks_word = email != EMAIL && takes_unmarked_email != Some(true);
         if let Some(node) = email_claim.filter(|_| self == Self::Oidc && lacks_word) {
@@ -138,6 +144,9 @@ impl Preset {
         let principals = node.choice(&[("known", Principals::Known), ("any", Principals::Any)])?;
         if self == Self::VercelOidc && principals == Principals::Known {
             node.fail("people are known by their email, and a Vercel token has none: write `any`");
+        }
+        if self == Self::Keyswap && principals == Principals::Any {
+            node.fail("a session is of a person that the registry knows: write `known`");
         }
         Some(principals)
     }

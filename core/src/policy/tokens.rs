@@ -99,6 +99,7 @@ fn read_person(
         models,
         expires_at: None,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
+        ended_sessions: Vec::new(),
     };
     Some((email, record))
 }
@@ -147,6 +148,7 @@ fn read_token(
         models,
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
+        ended_sessions: Vec::new(),
     })
 }
 

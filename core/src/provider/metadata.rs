@@ -92,6 +92,7 @@ mod tests {
             models: Models::all(),
             expires_at: None,
             rate_limit: None,
+            ended_sessions: Vec::new(),
         }
     }
 

@@ -11,8 +11,8 @@ use crate::registry::{
     self, Actor, AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, DatabaseUrl, Holder,
     KeptObject, KnownToken, Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey,
     ObjectListing, Offboarded, Page, Payer, PolicyStatus, Progress, Reach, Registry, Revision, Role,
-    Rotation, SignerKeys, Signers, Source, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary,
-    User, UserPatch, now,
+    Rotation, Session, SignerKeys, Signers, Source, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery,
+    UsageSummary, User, UserPatch, now,
 };
 
 /// The budgets of policies in one answer.
@@ -105,6 +105,17 @@ impl Operations for Local {
 
     fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()> {
         self.wait(self.registry.revoke_credential(digest, &self.actor))
+    }
+
+    fn sessions(&self, email: &str) -> anyhow::Result<Vec<Session>> {
+        self.wait(async {
+            let user = self.registry.user(email).await?;
+            self.registry.sessions(&user.email).await
+        })
+    }
+
+    fn end_session(&self, sid: &str) -> anyhow::Result<()> {
+        self.wait(self.registry.end_device_session(sid, &self.actor))
     }
 
     fn create_api_key(&self, name: &str, role: AdminRole, expires_at: UnixTime) -> anyhow::Result<NewApiKey> {

@@ -4,6 +4,6 @@ pub(super) mod operations;
 pub(super) mod refused;
 
 mod local;
-mod remote;
+pub(super) mod remote;
 
 pub(super) mod target;

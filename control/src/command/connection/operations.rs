@@ -7,8 +7,8 @@ use keyswap_core::base::{Digest, UnixTime};
 use crate::registry::{
     AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
     Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page,
-    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SignerKeys, Signers, Source, Token, TokenPatch,
-    UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, Session, SignerKeys, Signers, Source, Token,
+    TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// A registry: a database or a server. Errors are worded for the user of the command.
@@ -32,6 +32,10 @@ pub(in crate::command) trait Operations {
     fn users(&self, listing: &Listing) -> anyhow::Result<Page<User>>;
     fn update_user(&self, email: &str, patch: UserPatch) -> anyhow::Result<User>;
     fn delete_user(&self, email: &str) -> anyhow::Result<()>;
+
+    /// Returns the open sessions of a user.
+    fn sessions(&self, email: &str) -> anyhow::Result<Vec<Session>>;
+    fn end_session(&self, sid: &str) -> anyhow::Result<()>;
 
     fn create_credential(&self, name: &str, role: Role) -> anyhow::Result<NewCredential>;
     fn credentials(&self) -> anyhow::Result<Vec<Credential>>;

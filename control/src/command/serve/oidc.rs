@@ -63,7 +63,7 @@ pub(super) struct OidcArgs {
     oidc_keys_url: Option<String>,
     /// Address at which administrators reach this server; the provider sends them back there
     #[arg(long = "public-url", env = "KEYSWAP_PUBLIC_URL", value_name = "URL")]
-    public_url: Option<String>,
+    pub(super) public_url: Option<String>,
 }
 
 impl OidcArgs {

@@ -130,6 +130,7 @@ impl Beside {
             access: None,
             oidc: None,
             kubernetes: None,
+            sessions: None,
         };
         let given = secret_variable::ADMIN_PASSWORD.read()?;
         let state = State::new(registry, Some(credential), given, None, options);

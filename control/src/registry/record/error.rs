@@ -33,6 +33,14 @@ pub enum RegistryError {
     UnknownUser,
     /// A credential that is not in the registry.
     UnknownCredential,
+    /// A device that waits for no person: its code is wrong or too old, or a person has decided.
+    UnknownDevice,
+    /// A session that is not in the registry, or has ended.
+    UnknownSession,
+    /// More sessions of a person than the registry keeps.
+    TooManySessions,
+    /// More devices that wait for a person than the registry keeps.
+    TooManyDevices,
     /// An API key that is not in the registry.
     UnknownApiKey,
     /// A second API key of one name.
@@ -128,6 +136,10 @@ impl RegistryError {
             Self::UnknownToken => "unknown_token",
             Self::UnknownUser => "unknown_user",
             Self::UnknownCredential => "unknown_credential",
+            Self::UnknownDevice => "unknown_device",
+            Self::UnknownSession => "unknown_session",
+            Self::TooManySessions => "too_many_sessions",
+            Self::TooManyDevices => "too_many_devices",
             Self::UnknownApiKey => "unknown_api_key",
             Self::DuplicateApiKey => "duplicate_api_key",
             Self::BeyondRole(_) => "beyond_role",
@@ -178,6 +190,8 @@ impl RegistryError {
             Self::UnknownToken
             | Self::UnknownUser
             | Self::UnknownCredential
+            | Self::UnknownDevice
+            | Self::UnknownSession
             | Self::UnknownApiKey
             | Self::UnknownBudget
             | Self::UnknownObject
@@ -188,6 +202,7 @@ impl RegistryError {
             | Self::DuplicateUser
             | Self::DuplicateApiKey
             | Self::TooManyCredentials
+            | Self::TooManySessions
             | Self::ChangedMeanwhile
             | Self::NotUndoable
             | Self::DeclaredToken
@@ -206,6 +221,7 @@ impl RegistryError {
             | Self::TooManySubjects
             | Self::TooManyLeases
             | Self::TooManyObjects
+            | Self::TooManyDevices
             | Self::Randomness(_)
             | Self::Corrupt(_) => Kind::Unavailable,
         }
@@ -226,6 +242,14 @@ impl fmt::Display for RegistryError {
             Self::UnknownToken => f.write_str("no such token"),
             Self::UnknownUser => f.write_str("no such user"),
             Self::UnknownCredential => f.write_str("no such credential"),
+            Self::UnknownDevice => {
+                f.write_str("no device waits with this code: compare it with the one on the device, or begin again there")
+            }
+            Self::UnknownSession => f.write_str("no such session"),
+            Self::TooManySessions => {
+                f.write_str("this person has too many sessions, or has ended too many within the last hour")
+            }
+            Self::TooManyDevices => f.write_str("too many devices wait for people"),
             Self::UnknownApiKey => f.write_str("no such API key"),
             Self::DuplicateApiKey => f.write_str("another API key has this name: revoke it first, or take another name"),
             Self::BeyondRole(why) => write!(f, "your role does not permit this: {why}"),

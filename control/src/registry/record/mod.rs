@@ -22,6 +22,7 @@ pub(super) mod rate_limit;
 pub(super) mod reach;
 pub(super) mod secret_text;
 pub(super) mod selection;
+pub(crate) mod session;
 pub(super) mod signers;
 pub(super) mod usage;
 pub(super) mod window;

@@ -23,6 +23,7 @@ mod policies;
 mod postgres;
 mod proposals;
 mod reach;
+mod sessions;
 mod sign_in;
 mod signers;
 mod sources;

@@ -108,6 +108,20 @@ impl Write {
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::UnknownUser)
     }
 
+    /// Sets the version of a user whose sessions changed, if the user is there.
+    pub(in crate::registry) async fn set_user_version(
+        &mut self,
+        email: &str,
+        version: i64,
+    ) -> Result<(), RegistryError> {
+        sqlx::query("UPDATE users SET version = $2 WHERE email = $1")
+            .bind(email)
+            .bind(version)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     pub(in crate::registry) async fn delete_user(&mut self, email: &str) -> Result<(), RegistryError> {
         sqlx::query("DELETE FROM users WHERE email = $1").bind(email).execute(self.connection()).await?;
         Ok(())

@@ -11,7 +11,7 @@ use crate::server::connections::Channel;
 use crate::server::network::network;
 
 /// The client of a connection.
-pub(super) struct Client {
+pub(in crate::server) struct Client {
     address: Option<IpAddr>,
     /// Set if the request came without TLS from this machine, so that its cookie needs no `Secure`.
     pub(super) is_local: bool,
@@ -36,7 +36,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
 impl Client {
     /// Returns the name under which attempts are counted: the IPv4 address, or the IPv6 /64 network, which one client
     /// controls.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::server) fn name(&self) -> String {
         match self.address.map(network) {
             None => "unknown".to_owned(),
             Some(IpAddr::V4(address)) => address.to_string(),

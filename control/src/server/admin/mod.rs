@@ -3,7 +3,7 @@
 //! Everything except the sign-in goes through the [`gate`], and requests from other sites' pages are refused.
 
 mod audit;
-mod client;
+pub(super) mod client;
 mod grace;
 mod objects;
 pub(crate) mod origin;

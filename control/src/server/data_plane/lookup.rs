@@ -15,7 +15,7 @@ use serde_json::json;
 use super::conditional::conditional;
 use super::refused::Refused;
 use super::signed::Signer;
-use crate::registry::{TokenRecord, User};
+use crate::registry::{Principal, TokenRecord};
 use crate::server::digest::DigestSegment;
 use crate::server::extract::Segment;
 use crate::server::problem::{Problem, ProblemBody};
@@ -63,7 +63,7 @@ pub(super) async fn token(
     ),
     security(("registry_token" = [])),
     responses(
-        (status = 200, description = "The user; signed where the client accepts `application/jose` and the registry has a key for records", content((User = "application/json"), (String = "application/jose")), headers(("ETag" = String, description = "The version of the record"))),
+        (status = 200, description = "The user; signed where the client accepts `application/jose` and the registry has a key for records", content((Principal = "application/json"), (String = "application/jose")), headers(("ETag" = String, description = "The version of the record"))),
         (status = 304, description = "The cached record is current"),
         (status = 404, description = "The user is unknown", body = ProblemBody<'static>, content_type = "application/problem+json"),
         Refused,
@@ -74,10 +74,10 @@ pub(super) async fn principal(
     Segment(email): Segment,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let found = state.registry().user(&email).await;
+    let found = state.registry().user_for_data_planes(&email).await;
     if let Some(signer) = Signer::for_request(&state, &headers) {
-        return signer.answer(&format!("user:{email}"), found.map(|user| json!(user)));
+        return signer.answer(&format!("user:{email}"), found.map(|principal| json!(principal)));
     }
-    let user = found?;
-    Ok(conditional(&headers, user.version, Json(&user)))
+    let principal = found?;
+    Ok(conditional(&headers, principal.user.version, Json(&principal)))
 }

@@ -2,7 +2,7 @@
 //!
 //! The engine's rules apply to the issuer: it is read as part of a small policy, and the errors are reworded for the command line.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use keyswap_core::base::Digest;
 use keyswap_core::identity::jwt::Issuer;
 use keyswap_core::policy::Policy;
@@ -11,7 +11,8 @@ use serde_json::{Map, json};
 
 use super::roles::Roles;
 use crate::registry::SecretText;
-use crate::server::issuer_keys::{IssuerOptions, is_loopback};
+use crate::server::issuer_keys::IssuerOptions;
+use crate::server::public_url;
 
 /// The option with the provider.
 pub(super) const ISSUER: &str = "--oidc-issuer";
@@ -89,15 +90,7 @@ impl OidcSettings {
 
     /// Returns the URL of a path of this server.
     fn address(&self, path: &str) -> anyhow::Result<Url> {
-        let expected = "invalid `--public-url`: expected the address of this server, such as `https://keyswap.example.com`";
-        let mut url = Url::parse(&self.public_url).ok().context(expected)?;
-        let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        ensure!(is_bare && url.username().is_empty() && url.password().is_none(), expected);
-        let is_local = is_loopback(&url) || url.host_str() == Some("localhost");
-        ensure!(
-            url.scheme() == "https" || (url.scheme() == "http" && is_local),
-            "invalid `--public-url`: expected `https://…`, since plain HTTP lets others read the sign-in"
-        );
+        let mut url = public_url::read(&self.public_url)?;
         url.set_path(path);
         Ok(url)
     }

@@ -10,7 +10,7 @@ use super::setup::{ALICE, BOB, NAMES, Setup, Things, role};
 use crate::support::{Database, run};
 
 /// The rights, in the order of the roles: on all, on own things, none.
-const RIGHTS: [(&str, &str); 37] = [
+const RIGHTS: [(&str, &str); 40] = [
     ("list tokens", "all all own own"),
     ("show a token", "all all own own"),
     ("create a token", "all no own own"),
@@ -25,6 +25,9 @@ const RIGHTS: [(&str, &str); 37] = [
     ("delete a user", "all no own no"),
     ("show what an owner has", "all all own own"),
     ("disable all of an owner", "all no no no"),
+    ("list sessions", "all all own own"),
+    ("sign in a device", "own own own own"),
+    ("end a session", "all no own own"),
     ("list budgets", "all all own own"),
     ("show a budget", "all all own own"),
     ("set a budget", "all no own no"),

@@ -31,11 +31,12 @@ pub(super) fn request(route: &AdminRoute, things: &Things) -> (Named, String, Bo
         _ if path.starts_with("/admin/api/") || path == "/admin/session" => to_api(method, path, things),
         _ => to_page(method, path, things),
     };
-    let is_read = method == "GET" && path.ends_with("{email}");
+    let is_read = method == "GET" && (path.ends_with("{email}") || path.ends_with("/sessions"));
     let filled = path
         .replace("/objects/{sha256}", &format!("/objects/{}", things.object.digest.to_hex()))
         .replace("/tokens/{sha256}", &format!("/tokens/{}", things.token.digest.to_hex()))
         .replace("{sha256}", &"0".repeat(64))
+        .replace("{sid}", &things.session)
         .replace("{email}", if is_read { things.email } else { &things.user })
         .replace("{subject}", &format!("token:{}", things.token.digest.to_hex()))
         .replace("{name}", "prod")
@@ -63,7 +64,10 @@ fn to_api(method: &str, path: &str, things: &Things) -> (Named, Body) {
         ("POST", "/admin/api/tokens/import") => (Named::Nothing, json(json!({"tokens": []}))),
         ("PATCH", "/admin/api/tokens/{sha256}") => (Named::Subject, json(json!({"status": "disabled"}))),
         ("POST", "/admin/api/tokens/{sha256}/rotate") => (Named::Subject, json(json!({}))),
-        ("DELETE", "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}")
+        (
+            "DELETE",
+            "/admin/api/tokens/{sha256}" | "/admin/api/users/{email}" | "/admin/api/sessions/{sid}",
+        )
         | ("POST", "/admin/api/owners/{email}/offboard") => (Named::Subject, Body::None),
         ("POST", "/admin/api/users") => {
             (Named::New, json(json!({"email": email, "providers": ["openai"], "team": things.team})))
@@ -137,6 +141,7 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
             "/admin/tokens/{sha256}/delete"
             | "/admin/tokens/{sha256}/new"
             | "/admin/users/{email}/delete"
+            | "/admin/sessions/{sid}/end"
             | "/admin/objects/{sha256}/forget",
         ) => (Named::Subject, form(&[])),
         ("POST", "/admin/users") => {
@@ -159,6 +164,10 @@ fn to_page(method: &str, path: &str, things: &Things) -> (Named, Body) {
             (Named::Subject, form(&[("to", &format!("person:{email}"))]))
         }
         ("POST", "/admin/api-keys") => (Named::Nothing, form(&[("name", &name), ("role", "auditor")])),
+        ("POST", "/admin/sessions") => (Named::Nothing, form(&[("code", "BCDF-GHJK")])),
+        ("POST", "/admin/sessions/device") => {
+            (Named::Nothing, form(&[("code", "BCDF-GHJK"), ("decision", "refuse")]))
+        }
         ("POST", "/admin/api-keys/{sha256}/new" | "/admin/api-keys/{sha256}/revoke" | "/admin/sign-out") => {
             (Named::Nothing, form(&[]))
         }

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use keyswap::registry::{
-    AdminRole, AuditQuery, Budget, KeptObject, NewUser, ObjectClaim, ObjectKey, Payer, Per, Registry,
-    RoleName, Source, Token, TokenPatch, UserPatch, Zone,
+    Actor, AdminRole, AuditQuery, Budget, KeptObject, NewUser, ObjectClaim, ObjectKey, Payer, Per, Poll, Registry,
+    RoleName, Source, Status, Token, TokenPatch, UserPatch, Zone,
 };
 use keyswap_core::base::Digest;
 use reqwest::redirect::Policy;
@@ -113,6 +113,8 @@ pub(super) struct Things {
     pub(super) email: &'static str,
     pub(super) token: Token,
     pub(super) object: KeptObject,
+    /// The id of a session of the person.
+    pub(super) session: String,
     /// A user of the team beside the person.
     pub(super) user: String,
     /// The newest entries of the audit log about the token and the user: changes that can be undone.
@@ -156,7 +158,23 @@ impl Things {
             registry.audit(&query).await.unwrap().items[0].id
         };
         let entries = [newest(&token.digest.to_hex()).await, newest(&other).await];
-        Self { team, email, token, object, user: other, entries }
+        let session = session(registry, email).await;
+        Self { team, email, token, object, session, user: other, entries }
+    }
+}
+
+/// Returns the id of an open session of a user. A person has few, so one that is open already is taken.
+async fn session(registry: &Registry, email: &str) -> String {
+    let status = Some(Status::Active);
+    registry.update_user(email, UserPatch { status, ..UserPatch::default() }, &admin()).await.unwrap();
+    if let Some(session) = registry.sessions(email).await.unwrap().pop() {
+        return session.sid;
+    }
+    let device = registry.begin_device("laptop", "192.0.2.1").await.unwrap();
+    registry.decide_device(&device.user_code, email, true, &Actor::new(email)).await.unwrap();
+    match registry.poll_device(&device.device_code).await.unwrap() {
+        Poll::Begun(issued) => issued.session.sid,
+        _ => panic!("the session has not begun"),
     }
 }
 

@@ -37,13 +37,15 @@ pub(crate) struct Email {
     pub(crate) address: String,
     /// The digest that identifies the person of this address.
     pub(crate) digest: Digest,
+    /// The session of the token, where the registry issued it. The registry tells which sessions have ended.
+    pub(crate) session: Option<String>,
     /// Set where the issuer vouches that the address is the subject's.
     is_verified: bool,
 }
 
 impl Email {
     fn new(address: String, is_verified: bool) -> Self {
-        Self { digest: person_digest(&address), address, is_verified }
+        Self { digest: person_digest(&address), address, session: None, is_verified }
     }
 }
 
@@ -57,6 +59,8 @@ pub enum IdentityError {
     Email,
     /// The token is of a service that the policy does not name, or claims to be a person's, too.
     Service,
+    /// `sid` is missing, empty or not on one line.
+    Session,
 }
 
 impl std::error::Error for IdentityError {}
@@ -67,6 +71,7 @@ impl fmt::Display for IdentityError {
             Self::Subject => "`sub` is missing, empty or not on one line",
             Self::Email => "the claim with the email address is missing or no address",
             Self::Service => "the policy names no service token with this `common_name`",
+            Self::Session => "`sid` is missing, empty or not on one line",
         })
     }
 }
@@ -83,6 +88,8 @@ pub(crate) enum Subjects {
     },
     /// People by `sub` and `email`; services by `common_name`, those that the policy names.
     CloudflareAccess { service_tokens: Vec<String> },
+    /// People of the registry by `sub` and `email`, in a session by `sid`.
+    Registry,
 }
 
 impl VerifiedIdentity {
@@ -110,6 +117,13 @@ impl VerifiedIdentity {
                 // The issuer itself has sent a code to the address, or has it from the team's identity provider.
                 let address = email(claims, EMAIL)?.ok_or(IdentityError::Email)?;
                 Ok(identity(subject(claims)?, Some(Email::new(address, true)), false))
+            }
+            Subjects::Registry => {
+                let address = email(claims, EMAIL)?.ok_or(IdentityError::Email)?;
+                let session =
+                    claims.text("sid").filter(|text| is_name(text)).ok_or(IdentityError::Session)?;
+                let email = Email { session: Some(session.to_owned()), ..Email::new(address, true) };
+                Ok(identity(subject(claims)?, Some(email), false))
             }
             Subjects::OpenId { email: name, takes_unmarked_email } => {
                 let marked = claims.get("email_verified").filter(|_| name == EMAIL);
@@ -189,6 +203,7 @@ impl VerifiedIdentity {
             models: Models::all(),
             expires_at: None,
             rate_limit: None,
+            ended_sessions: Vec::new(),
         }
     }
 }

@@ -213,6 +213,11 @@ impl Issuer {
         matches!(&self.subjects, Subjects::CloudflareAccess { service_tokens } if !service_tokens.is_empty())
     }
 
+    /// Returns whether the issuer is the registry, whose tokens are of sessions.
+    pub(crate) fn has_sessions(&self) -> bool {
+        matches!(self.subjects, Subjects::Registry)
+    }
+
     /// Returns whether the issuer's addresses count without the issuer's word that they are verified.
     pub(crate) fn takes_unmarked_email(&self) -> bool {
         matches!(self.subjects, Subjects::OpenId { takes_unmarked_email: true, .. })

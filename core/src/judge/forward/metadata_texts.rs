@@ -66,6 +66,7 @@ mod tests {
             models: Models::all(),
             expires_at: None,
             rate_limit: None,
+            ended_sessions: Vec::new(),
         })
     }
 

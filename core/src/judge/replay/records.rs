@@ -84,6 +84,7 @@ impl Engine {
             models: Models::all(),
             expires_at: None,
             rate_limit: None,
+            ended_sessions: Vec::new(),
         }
     }
 

@@ -268,13 +268,21 @@ impl Authenticator {
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Option<Arc<CallerRecord>>, Exit<'a>> {
-        let record = match self.policy.people.get(&email.address) {
+        // A session is of a person of the registry, which alone tells that the session has ended.
+        let is_own =
+            |record: &&Arc<CallerRecord>| email.session.is_none() || record.status == TokenStatus::Disabled;
+        let record = match self.policy.people.get(&email.address).filter(is_own) {
             Some(record) => Some(Arc::clone(record)),
             None => self.look_up(key, context, progress)?,
         };
-        match record {
-            Some(record) if record.status == TokenStatus::Disabled => Err(CheckError::PersonDisabled.into()),
-            record => Ok(record),
+        match (record, &email.session) {
+            (Some(record), _) if record.status == TokenStatus::Disabled => {
+                Err(CheckError::PersonDisabled.into())
+            }
+            (Some(record), Some(session)) if record.ended_sessions.contains(session) => {
+                Err(CheckError::SessionEnded.into())
+            }
+            (record, _) => Ok(record),
         }
     }
 

@@ -68,6 +68,7 @@ mod tests {
                 models: Models::all(),
                 expires_at,
                 rate_limit: None,
+                ended_sessions: Vec::new(),
             })
         };
         let judge = |record: Arc<CallerRecord>| VerifiedToken::judge(&record, UnixTime(100)).err();

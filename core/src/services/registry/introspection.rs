@@ -63,6 +63,7 @@ pub(super) fn read(
         models: names("models").ok()?.map_or_else(Models::all, Models::new),
         expires_at: seconds("exp").ok()?.map(UnixTime),
         rate_limit: None,
+        ended_sessions: Vec::new(),
     };
     Some(Found::Record(record, 0))
 }

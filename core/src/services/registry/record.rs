@@ -57,6 +57,10 @@ pub(super) fn of(value: &Value, subject: &Subject) -> Option<(CallerRecord, u64)
         models: member(members, "models", names).ok()?.map_or_else(Models::all, Models::new),
         expires_at: member(members, "expires_at", |value| UnixTime::from_rfc3339(value.as_str()?)).ok()?,
         rate_limit: member(members, "rate_limit", rate_limit).ok()?,
+        ended_sessions: match kind {
+            CallerKind::Person => member(members, "ended_sessions", names).ok()?.unwrap_or_default(),
+            _ => Vec::new(),
+        },
     };
     Some((record, version))
 }
@@ -83,7 +87,7 @@ pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> V
         Subject::Person(email) => (None, Some(email)),
         _ => (Some(record.digest.to_hex()), None),
     };
-    let form = serde_json::json!({
+    let mut form = serde_json::json!({
         "sha256": sha256,
         "email": email,
         "holder": record.holder.to_hex(),
@@ -97,6 +101,9 @@ pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> V
         "rate_limit": rate_limit,
         "version": version,
     });
+    if let Some(members) = form.as_object_mut().filter(|_| !record.ended_sessions.is_empty()) {
+        members.insert("ended_sessions".to_owned(), record.ended_sessions.as_slice().into());
+    }
     form.to_string().into_bytes()
 }
 
@@ -178,11 +185,12 @@ mod tests {
     fn a_person_is_known_by_the_address_that_was_asked_for() {
         let body = json!({
             "email": "a@b.c", "label": null, "status": "active", "providers": ["openai"], "models": ["*"],
-            "created_at": "2026-11-01T09:00:00Z", "rate_limit": null, "version": 5,
+            "created_at": "2026-11-01T09:00:00Z", "rate_limit": null, "version": 5, "ended_sessions": ["s1", "s2"],
         });
         let read = |email: &str| read(body.to_string().as_bytes(), &Subject::Person(email.to_owned()));
         let (record, version) = read("a@b.c").unwrap();
         assert_eq!((record.label.as_str(), record.owner.as_deref(), version), ("a@b.c", Some("a@b.c"), 5));
+        assert_eq!(record.ended_sessions, ["s1", "s2"]);
         let subject = Subject::Person("a@b.c".to_owned());
         assert_eq!(super::read(&write(&record, &subject, 5), &subject), Some((record, 5)));
         assert!(read("b@b.c").is_none());

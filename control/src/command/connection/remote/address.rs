@@ -32,6 +32,11 @@ impl Address {
         }
     }
 
+    /// Returns true if nobody on the network reads what is sent to the address.
+    pub(in crate::command) fn keeps_secrets(&self) -> bool {
+        self.has_tls() || self.is_loopback()
+    }
+
     /// Returns true if requests to the address do not leave this machine.
     pub(super) fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();

@@ -143,7 +143,7 @@ impl Drop for Remote {
     }
 }
 
-fn client(address: &Address, timeout: Duration) -> anyhow::Result<Client> {
+pub(super) fn client(address: &Address, timeout: Duration) -> anyhow::Result<Client> {
     let mut client = http::client(address.has_tls())
         .redirect(redirect::Policy::none())
         .timeout(timeout)

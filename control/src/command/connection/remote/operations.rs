@@ -13,8 +13,8 @@ use crate::command::connection::operations::Operations;
 use crate::registry::{
     AdminRole, Adopted, ApiKey, Budget, BudgetState, Created, Credential, Holder, KeptObject, KnownToken,
     Listing, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, ObjectListing, Offboarded, Page,
-    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Status,
-    Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
+    Payer, PolicyStatus, Progress, Revision, Role, Rotation, SecretText, Session, SignerKeys, Signers,
+    Source, Status, Token, TokenPatch, UsageBy, UsageDetail, UsageQuery, UsageSummary, User, UserPatch,
 };
 
 /// The body of a request for a new token.
@@ -165,6 +165,14 @@ impl Operations for Remote {
 
     fn revoke_credential(&self, digest: &Digest) -> anyhow::Result<()> {
         self.delete(&["credentials", &digest.to_hex()])
+    }
+
+    fn sessions(&self, email: &str) -> anyhow::Result<Vec<Session>> {
+        Ok(self.get::<Items<Session>>(&["users", email, "sessions"])?.items)
+    }
+
+    fn end_session(&self, sid: &str) -> anyhow::Result<()> {
+        self.delete(&["sessions", sid])
     }
 
     fn create_api_key(&self, name: &str, role: AdminRole, expires_at: UnixTime) -> anyhow::Result<NewApiKey> {

@@ -13,6 +13,7 @@ mod openapi;
 mod parameters;
 mod policies;
 mod session;
+mod sessions;
 mod tokens;
 mod usage;
 mod users;

@@ -10,7 +10,7 @@ use keyswap_core::services::MAX_BUNDLE_BYTES;
 use super::described::ApiRoutes;
 use super::{
     api_keys, audit, audit_export, budgets, credentials, objects, offboard, openapi, policies, session,
-    tokens, usage, users,
+    sessions, tokens, usage, users,
 };
 use crate::server::admin::gate::{AdminState, Manner};
 use crate::server::problem::Problem;
@@ -48,6 +48,8 @@ pub(in crate::server::admin) fn routes() -> ApiRoutes {
         .get("/admin/api/users/{email}", users::show)
         .patch("/admin/api/users/{email}", users::change)
         .delete("/admin/api/users/{email}", users::delete)
+        .get("/admin/api/users/{email}/sessions", sessions::list)
+        .delete("/admin/api/sessions/{sid}", sessions::end)
         .get("/admin/api/credentials", credentials::list)
         .post("/admin/api/credentials", credentials::create)
         .delete("/admin/api/credentials/{sha256}", credentials::revoke)

@@ -11,11 +11,19 @@ use crate::server::admin::gate::AdminState;
 
 tokio::task_local! {
     static ENVIRONMENT: Option<String>;
+    static HAS_SESSIONS: bool;
 }
 
 /// Passes a request on, with the environment for its page.
 pub(super) async fn provide(Extract(state): Extract<AdminState>, request: Request, next: Next) -> Response {
-    ENVIRONMENT.scope(state.options().environment.clone(), next.run(request)).await
+    let options = state.options();
+    let page = ENVIRONMENT.scope(options.environment.clone(), next.run(request));
+    HAS_SESSIONS.scope(options.sessions.is_some(), page).await
+}
+
+/// Returns true if the server signs devices in.
+pub(super) fn has_sessions() -> bool {
+    HAS_SESSIONS.try_with(|has| *has).unwrap_or_default()
 }
 
 /// Returns the release and the environment.

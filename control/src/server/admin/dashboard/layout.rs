@@ -17,6 +17,7 @@ pub(super) enum Place {
     Overview,
     Tokens,
     Users,
+    Sessions,
     Usage,
     Objects,
     Policies,
@@ -31,6 +32,7 @@ const PLACES: [(Place, &str, &str, Operation); 9] = [
     (Place::Overview, "/admin", "Overview", Operation::ListTokens),
     (Place::Tokens, "/admin/tokens", "Tokens", Operation::ListTokens),
     (Place::Users, "/admin/users", "Users", Operation::ListUsers),
+    (Place::Sessions, "/admin/sessions", "Sessions", Operation::BeginSession),
     (Place::Usage, "/admin/usage", "Usage", Operation::ReadUsage),
     (Place::Objects, "/admin/objects", "Objects", Operation::ListObjects),
     (Place::Policies, "/admin/policies", "Policies", Operation::ListPolicies),
@@ -83,7 +85,7 @@ pub(super) fn page_with(
 fn navigation(place: Place) -> Markup {
     html! {
         nav aria-label="Main" {
-            @for (at, address, name, _) in PLACES.into_iter().filter(|(.., operation)| may(*operation)) {
+            @for (at, address, name, _) in PLACES.into_iter().filter(|(at, .., operation)| is_shown(*at, *operation)) {
                 a href=(address) aria-current=[(at == place).then_some("page")] { (name) }
             }
         }
@@ -92,6 +94,11 @@ fn navigation(place: Place) -> Markup {
         }
         form .sign-out method="post" action="/admin/sign-out" { button .quiet { "Sign out" } }
     }
+}
+
+/// Returns true if the navigation leads to a place. Without sessions there is none to show.
+fn is_shown(place: Place, operation: Operation) -> bool {
+    may(operation) && (place != Place::Sessions || head::has_sessions())
 }
 
 /// Returns true if the page is for a person that may carry out an operation. The server refuses it to others anyway.

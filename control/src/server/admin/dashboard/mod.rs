@@ -27,6 +27,7 @@ mod provider;
 mod provider_sign_in;
 mod rate_limit;
 mod sealed;
+mod sessions;
 mod shown_once;
 mod sign_in;
 mod snippets;

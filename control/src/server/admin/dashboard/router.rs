@@ -7,7 +7,7 @@ use axum::{Router, middleware};
 use super::layout::PageError;
 use super::{
     api_keys, assets, audit, credentials, head, object, objects, offboard, overview, payer, policies,
-    provider_sign_in, shown_once, sign_in, token, tokens, usage, user, users,
+    provider_sign_in, sessions, shown_once, sign_in, token, tokens, usage, user, users,
 };
 use crate::server::admin::gate::{AdminState, Manner, Routes};
 use crate::server::oidc::CALLBACK;
@@ -53,6 +53,10 @@ pub(in crate::server::admin) fn routes() -> Routes {
         .post("/admin/users/{email}/status", user::set_status)
         .post("/admin/users/{email}/undo", user::undo)
         .post("/admin/users/{email}/delete", user::delete)
+        .get("/admin/sessions", sessions::show)
+        .post("/admin/sessions", sessions::find)
+        .post("/admin/sessions/device", sessions::decide)
+        .post("/admin/sessions/{sid}/end", sessions::end)
         .get("/admin/offboard", offboard::show)
         .post("/admin/offboard", offboard::offboard)
         .get("/admin/usage", usage::overview)

@@ -10,7 +10,7 @@ use super::fields::version_input;
 use super::history::{SHOWN, history};
 use super::layout::{PageError, Place, alert, badge, may, page, toggle_for};
 use super::objects::address_of;
-use super::{payer_address, provider, rate_limit, team};
+use super::{payer_address, provider, rate_limit, sessions, team};
 use crate::registry::{Holder, Payer, RegistryError, User, UserPatch};
 use crate::server::admin::gate::{Operation, Permit, op};
 use crate::server::extract::Segment;
@@ -97,6 +97,7 @@ async fn answer<O>(
     let address = of_user(&user.email);
     let rate_limit = rate_limit::texts(user.rate_limit);
     let changes = permit.changes_of_user(user, SHOWN).await?;
+    let sessions = permit.sessions(&user.email).await?;
     let content = html! {
         p { a href="/admin/users" { "← All users" } }
         (alert(message))
@@ -119,6 +120,9 @@ async fn answer<O>(
                     div .actions { button .primary { "Save" } }
                 }
             }
+        }
+        @if !sessions.is_empty() {
+            section .card { h2 { "Sessions on devices" } (sessions::list(&sessions)) }
         }
         @if may(Operation::DeleteUser) {
             section .card {

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use keyswap_core::base::{Digest, UnixTime};
 
 use super::operation::{Op, op};
 use super::permit::Permit;
 use super::session;
 use crate::registry::{
-    AdminRole, Adopted, ApiKey, AuditEntry, AuditQuery, Budget, Created, Credential, Holder, KeptObject,
-    KnownToken, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, Offboarded, Page, Payer,
-    PolicyStatus, Progress, Result, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source, Token,
-    TokenPatch, User, UserPatch,
+    AdminRole, Adopted, ApiKey, AuditEntry, AuditQuery, Budget, Created, Credential, Device, Holder,
+    KeptObject, KnownToken, Moved, NewApiKey, NewCredential, NewToken, NewUser, ObjectKey, Offboarded, Page,
+    Payer, PolicyStatus, Progress, Result, Revision, Role, Rotation, SecretText, SignerKeys, Signers, Source,
+    Token, TokenPatch, User, UserPatch,
 };
 use crate::server::admin::client::Client;
+use crate::server::problem::Problem;
 
 /// Writes the operations: for each a permit, a method, and the registry's operation of the same name.
 macro_rules! operations {
@@ -63,6 +64,10 @@ operations! {
     }
     Offboard {
         async fn offboard(email: &str) -> Offboarded as actor;
+    }
+
+    EndSession {
+        async fn end_device_session(sid: &str) -> () as actor;
     }
 
     // The form for a budget sets and deletes: both are for the same roles.
@@ -177,6 +182,37 @@ impl<O> Permit<O> {
         let actor = (!reads_all).then(|| self.actor().to_string());
         let query = AuditQuery { subject: Some(subject), actor, ..AuditQuery::default() };
         self.registry().audit_entries(&query, count).await
+    }
+}
+
+impl Permit<op::BeginSession> {
+    /// Returns the device that waits with a code, for the person that typed it. A person tries ten codes a minute, whatever becomes
+    /// of them.
+    pub(in crate::server::admin) async fn waiting_device(
+        &self,
+        user_code: &str,
+    ) -> std::result::Result<Device, Problem> {
+        self.count_code().await?;
+        Ok(self.registry().waiting_device(user_code).await?)
+    }
+
+    /// Notes the person's decision about the device that waits with a code.
+    pub(in crate::server::admin) async fn decide_device(
+        &self,
+        user_code: &str,
+        email: &str,
+        is_approved: bool,
+    ) -> std::result::Result<(), Problem> {
+        self.count_code().await?;
+        Ok(self.registry().decide_device(user_code, email, is_approved, self.actor()).await?)
+    }
+
+    async fn count_code(&self) -> std::result::Result<(), Problem> {
+        if self.registry().count_try(&format!("user-code {}", self.actor())).await?.is_none() {
+            return Ok(());
+        }
+        let detail = "too many codes: wait a minute";
+        Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", detail))
     }
 }
 

@@ -72,6 +72,9 @@ operations! {
     DeleteUser,       "delete a user",              All    No       Own         No;
     ShowOwner,        "show what an owner has",     All    All      Own         Own;
     Offboard,         "disable all of an owner",    All    No       No          No;
+    ListSessions,     "list sessions",              All    All      Own         Own;
+    BeginSession,     "sign in a device",           Own    Own      Own         Own;
+    EndSession,       "end a session",              All    No       Own         Own;
     ListBudgets,      "list budgets",               All    All      Own         Own;
     ShowBudget,       "show a budget",              All    All      Own         Own;
     SetBudget,        "set a budget",               All    No       Own         No;

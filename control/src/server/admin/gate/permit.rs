@@ -14,7 +14,7 @@ use super::person::Person;
 use super::state::AdminState;
 use crate::registry::{
     Actor, BudgetState, KeptObject, Listing, ObjectListing, Offboarded, Page, Payer, Reach, Registry,
-    RegistryError, Result, Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User,
+    RegistryError, Result, Session, Token, UsageBy, UsageDetail, UsageQuery, UsageSummary, User,
 };
 use crate::server::problem::Problem;
 
@@ -79,6 +79,14 @@ impl<O> Permit<O> {
     pub(super) fn actor(&self) -> &Actor {
         &self.actor
     }
+
+    /// Returns the open sessions of the person itself, none of a person that is not known by an email address.
+    pub(in crate::server::admin) async fn own_sessions(&self) -> Result<Vec<Session>> {
+        match self.person.email() {
+            Some(email) => self.reader.registry.sessions(email).await,
+            None => Ok(Vec::new()),
+        }
+    }
 }
 
 impl<O> Clone for Permit<O> {
@@ -130,6 +138,12 @@ impl Reader {
         let user = self.registry.user(email).await?;
         let is_there = self.reach.has(Some(&user.email), user.team.as_deref());
         is_there.then_some(user).ok_or(RegistryError::UnknownUser)
+    }
+
+    /// Returns the open sessions of a user in the part.
+    pub(in crate::server::admin) async fn sessions(&self, email: &str) -> Result<Vec<Session>> {
+        let user = self.user(email).await?;
+        self.registry.sessions(&user.email).await
     }
 
     /// Returns what is in the part of the user and the tokens of an address.

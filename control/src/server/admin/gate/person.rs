@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use keyswap_core::syntax::is_email;
+
 use super::operation::Operation;
 use crate::registry::{Actor, AdminRole, Reach};
 
@@ -47,6 +49,15 @@ impl Person {
     /// Returns the name in the audit log.
     pub(in crate::server::admin) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the email address for which the person's sign-in vouches, `None` for the password, a program, and a person that a
+    /// provider knows by another name.
+    pub(in crate::server::admin) fn email(&self) -> Option<&str> {
+        let is_vouched_for = matches!(self.means, Means::Access | Means::Provider);
+        // The name of a person without a verified address begins so.
+        let is_address = |name: &&str| !name.starts_with("subject:") && is_email(name);
+        Some(self.name.as_str()).filter(|_| is_vouched_for).filter(is_address)
     }
 
     pub(in crate::server::admin) fn role(&self) -> &AdminRole {
