@@ -2,14 +2,13 @@
 
 mod support;
 
-use keyswap_core::base::Moment;
 use keyswap_core::host::MemoryStore;
-use keyswap_core::judge::{Decision, Verdict};
 use keyswap_core::policy::{Policy, PolicyErrors};
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
+use support::exchange::{ask, carried, given, jwt, policy};
 use support::worker::{Answer, Worker, answered, at, nobody_is_asked};
-use support::{NOW, Signer, claims, oidc, with};
+use support::{NOW, Signer, claims, with};
 
 /// Returns a source that exchanges the caller's JWT (RFC 8693), with these changes.
 fn exchange(changes: &Value) -> Value {
@@ -26,36 +25,6 @@ fn exchange(changes: &Value) -> Value {
         "refresh_before": "10s",
     });
     json!([{"http": with(&source, changes)}])
-}
-
-/// Returns a policy that lets every subject of an issuer call one provider, with the credential of this chain.
-fn policy(signer: &Signer, chain: &Value) -> Value {
-    let issuer = with(&oidc(&json!([signer.jwk()])), &json!({"principals": "any", "slots": ["header:x-id"]}));
-    json!({"version": "keyswap/v1", "issuers": [issuer], "credentials": {"openai": chain}})
-}
-
-fn jwt(signer: &Signer, subject: &str) -> String {
-    signer.sign(&with(
-        &claims(),
-        &json!({"sub": subject, "exp": NOW + 10_000, "team": {"account": format!("sa-{subject}")}}),
-    ))
-}
-
-fn given(token: &str, seconds: u64) -> Answer {
-    Answer(200, json!({"access_token": token, "expires_in": seconds}).to_string())
-}
-
-/// Returns the credential that is forwarded, or the reason why nothing is.
-fn carried(decision: &Decision<'_>) -> String {
-    let Verdict::Forward(rewrite) = &decision.verdict else { return decision.reason_code().to_owned() };
-    let set = rewrite.set.iter().find(|(name, _)| *name == "authorization");
-    set.map_or("nothing".to_owned(), |(_, value)| String::from_utf8_lossy(value).into_owned())
-}
-
-fn ask(worker: &Worker, jwt: &str, now: Moment, service: &dyn Fn(&str) -> Answer) -> String {
-    let headers = [Header { name: b"x-id", value: jwt.as_bytes() }];
-    let head = RequestHead::new(b"POST", b"/v1/chat/completions", &headers);
-    worker.decide(&MemoryStore::default(), &head, now, service, carried)
 }
 
 #[test]
@@ -245,7 +214,8 @@ fn what_a_call_cannot_be_is_an_error_with_its_place() {
     };
     let at =
         |place: &str, message: &str| Some(format!("error at `credentials.openai[0].http{place}`: {message}"));
-    let place = "expected a text, or one of `{env: NAME}`, `{caller: jwt}`, `{claim: NAME}`";
+    let place =
+        "expected a text, or one of `{env: NAME}`, `{credential: NAME}`, `{caller: jwt}`, `{claim: NAME}`";
     for (changes, expect) in [
         (json!({}), None),
         (json!({"subject": null}), at("", "the call is made for one caller: say so with `subject: caller`")),
