@@ -169,22 +169,6 @@ fn an_outage_that_several_callers_meet_leaves_the_service_alone_and_known_creden
 }
 
 #[test]
-fn however_many_callers_there_are_each_gets_its_own_credential() {
-    let signer = Signer::new(1, "k");
-    let worker = Worker::new(&policy(&signer, &exchange(&json!({}))));
-    let callers: Vec<String> = (0..1100).map(|number| jwt(&signer, &format!("c{number}"))).collect();
-    for (round, asking) in [(0, callers.as_slice()), (1, &callers[..50]), (2, &callers[1000..])] {
-        for (number, caller) in callers.iter().enumerate().filter(|(_, caller)| asking.contains(caller)) {
-            let own = format!("of-c{number}");
-            let got = ask(&worker, caller, at(round), &|_| given(&own, 600));
-            assert_eq!(got, format!("Bearer {own}"));
-        }
-    }
-    // The oldest were dropped, and asked for again.
-    assert!(worker.calls() > callers.len());
-}
-
-#[test]
 fn a_credential_that_the_upstream_refuses_is_renewed_for_its_caller_only() {
     let signer = Signer::new(1, "k");
     let worker = Worker::new(&policy(&signer, &exchange(&json!({}))));

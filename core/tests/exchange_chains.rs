@@ -164,7 +164,10 @@ fn a_chain_for_all_callers_is_fetched_ahead_of_requests() {
     let signer = Signer::new(1, "k");
     let strip = |source: &Value| {
         let mut source = source.clone();
-        source.as_object_mut().unwrap().retain(|name, _| !matches!(name.as_str(), "subject" | "expect" | "form"));
+        source
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| !matches!(name.as_str(), "subject" | "expect" | "form"));
         source
     };
     let worker = Worker::new(&chained(&signer, &strip(&first(&json!({}))), &strip(&second(&json!({})))));
@@ -183,21 +186,20 @@ fn however_many_callers_there_are_each_gets_its_own_credential_by_its_own_calls(
     let document = chained(&signer, &first(&json!({})), &second(&json!({})));
     let callers: Vec<(String, String)> =
         (0..1100).map(|number| format!("c{number}")).map(|name| (jwt(&signer, &name), name)).collect();
-    for worker in [Worker::new(&document), Worker::new(&document)] {
-        for (round, asking) in [(0, callers.as_slice()), (1, &callers[..50]), (2, &callers[1000..])] {
-            for (caller, name) in asking {
-                let service = |path: &str| {
-                    if path == "/second" {
-                        assert_eq!(worker.authorization(), format!("Bearer fed-{name}"));
-                    }
-                    both(name, [600, 600])(path)
-                };
-                assert_eq!(ask(&worker, caller, at(round), &service), format!("Bearer of-{name}"));
-            }
+    let worker = Worker::new(&document);
+    for (round, asking) in [(0, callers.as_slice()), (1, &callers[..50]), (2, &callers[1000..])] {
+        for (caller, name) in asking {
+            let service = |path: &str| {
+                if path == "/second" {
+                    assert_eq!(worker.authorization(), format!("Bearer fed-{name}"));
+                }
+                both(name, [600, 600])(path)
+            };
+            assert_eq!(ask(&worker, caller, at(round), &service), format!("Bearer of-{name}"));
         }
-        // The oldest were dropped, and asked for again.
-        assert!(worker.calls() > 2 * callers.len());
     }
+    // The oldest were dropped, and asked for again.
+    assert!(worker.calls() > 2 * callers.len());
 }
 
 #[test]
@@ -206,7 +208,7 @@ fn a_caller_with_many_jwts_pushes_out_only_its_own() {
     let worker = Worker::new(&policy(&signer, &json!([{"http": first(&json!({}))}])));
     let bob = jwt(&signer, "bob");
     assert_eq!(ask(&worker, &bob, at(0), &both("bob", [600, 600])), "Bearer fed-bob");
-    let many: Vec<String> = (0..1200)
+    let many: Vec<String> = (0..1020)
         .map(|number| signer.sign(&with(&claims(), &json!({"sub": "alice", "exp": NOW + 1000 + number}))))
         .collect();
     for (number, alice) in many.iter().enumerate() {
@@ -217,7 +219,7 @@ fn a_caller_with_many_jwts_pushes_out_only_its_own() {
         });
         assert_eq!(got == "Bearer fed-alice", number % 2 == 0, "{got}");
     }
-    assert_eq!(ask(&worker, &many[1198], at(1), &nobody_is_asked), "Bearer fed-alice");
+    assert_eq!(ask(&worker, &many[1018], at(1), &nobody_is_asked), "Bearer fed-alice");
     // Nor are many failures of one principal an outage.
     worker.calls();
     for alice in &many[..50] {
@@ -256,10 +258,7 @@ fn what_a_chain_cannot_be_is_an_error_with_its_place() {
     let upstream = |document: &mut Value| {
         document["providers"] = json!({"groq": {"credential": "federated"}});
     };
-    let two_secrets = |document: &mut Value| {
-        document["credentials"]["openai"][0]["http"]["credential"]["env"] = json!("A");
-    };
-    let cases: [(&dyn Fn(&mut Value), Option<String>); 6] = [
+    let cases: [(&dyn Fn(&mut Value), Option<String>); 5] = [
         (&unsaid, at("openai[0].http", for_caller)),
         (&gone, at("openai[0].http", no_chain)),
         (&two, at("openai[0].http", no_chain)),
@@ -269,10 +268,6 @@ fn what_a_chain_cannot_be_is_an_error_with_its_place() {
                 "federated",
                 "this credential stands in a call to a service, so no provider may use it: name another",
             ),
-        ),
-        (
-            &two_secrets,
-            at("openai[0].http.credential", "expected `{env: NAME}` or `{credential: NAME}`"),
         ),
         (
             &circle,
@@ -287,6 +282,13 @@ fn what_a_chain_cannot_be_is_an_error_with_its_place() {
         let mut document = good();
         change(&mut document);
         assert_eq!(&check(&document), expect, "{number}");
+    }
+    for credential in
+        [json!({"credential": "federated", "env": "A"}), json!({}), json!({"credential": "a b"})]
+    {
+        let mut document = good();
+        document["credentials"]["openai"][0]["http"]["credential"] = credential;
+        assert!(check(&document).unwrap().starts_with("error at `credentials.openai[0].http.credential"));
     }
 }
 
@@ -329,7 +331,7 @@ fn a_role_of_aws_becomes_a_key_of_bedrock_for_its_caller() {
     };
     let mut now = 0;
     for (audience, subject, expiration) in [
-        ("another", "alice", json!(1.800_003_6e9)),
+        ("foreign", "alice", json!(1.800_003_6e9)),
         ("keyswap", "bob", json!(1.800_003_6e9)),
         ("keyswap", "alice", json!(1.7e9)),
         ("keyswap", "alice", json!("never")),
@@ -345,15 +347,20 @@ fn a_role_of_aws_becomes_a_key_of_bedrock_for_its_caller() {
     assert!(form.contains("RoleSessionName=sa-alice&Version=2011-06-15&WebIdentityToken=eyJ"), "{form}");
     assert_eq!(ask(&worker, &alice, at(now + 1), &nobody_is_asked), got);
     let notes = worker.notes.borrow().join("\n");
-    assert!(!notes.contains("entinel") && !notes.contains("SENTINEL") && !notes.contains("another"), "{notes}");
+    assert!(
+        !notes.contains("entinel") && !notes.contains("SENTINEL") && !notes.contains("foreign"),
+        "{notes}"
+    );
 }
 
 #[test]
 fn no_text_of_a_caller_adds_a_member_to_a_call() {
     let signer = Signer::new(1, "k");
     let evil = "a&scope=all\r\nx: y\"},\"scope\":\"all\u{0}%26é;+ {claim}";
-    let caller = signer.sign(&with(&claims(), &json!({"sub": "alice", "evil": evil, "team": {"account": "a"}})));
-    let form = first(&json!({"form": {"subject_token": {"caller": "jwt"}, "a": {"claim": "evil"}, "b": "c"}}));
+    let caller =
+        signer.sign(&with(&claims(), &json!({"sub": "alice", "evil": evil, "team": {"account": "a"}})));
+    let form =
+        first(&json!({"form": {"subject_token": {"caller": "jwt"}, "a": {"claim": "evil"}, "b": "c"}}));
     let worker = Worker::new(&policy(&signer, &json!([{"http": form}])));
     assert_eq!(ask(&worker, &caller, at(0), &both("alice", [60, 60])), "Bearer fed-alice");
     let body = worker.body();

@@ -105,7 +105,8 @@ const IMPERSONATION: &str =
 /// Answers that call for the identity of [`CONTRACTS`].
 fn impersonated(call: &Call) -> Script {
     let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
-    let is_federated = call.headers.contains(&("authorization".to_owned(), "Bearer ya29.federated".to_owned()));
+    let is_federated =
+        call.headers.contains(&("authorization".to_owned(), "Bearer ya29.federated".to_owned()));
     let expect = json!({"scope": ["https://www.googleapis.com/auth/cloud-platform"], "lifetime": "3600s"});
     if call.method == "POST" && is_federated && body == expect {
         let answer = json!({"accessToken": "ya29.service-account", "expireTime": unix_now() + 3600});
@@ -197,7 +198,11 @@ fn the_example_of_exchanges_calls_each_service_as_its_documents_say() -> Result<
     for (path, host, token) in [
         ("/openai/v1/models", "api.openai.com", "openai-access"),
         ("/anthropic/v1/models", "api.anthropic.com", "sk-ant-oat01-access"),
-        ("/google-vertex-ai/v1/publishers/google/models/g", "aiplatform.googleapis.com", "ya29.service-account"),
+        (
+            "/google-vertex-ai/v1/publishers/google/models/g",
+            "aiplatform.googleapis.com",
+            "ya29.service-account",
+        ),
         ("/azure-openai/models", "acme.openai.azure.com", "entra-access"),
         ("/openrouter/v1/models", "openrouter.ai", "of-the-client"),
     ] {
@@ -214,7 +219,8 @@ fn the_example_of_exchanges_calls_each_service_as_its_documents_say() -> Result<
     let received = standin.take();
     let credentials: Vec<String> = received.iter().flat_map(|request| request.credentials()).collect();
     let [credential] = credentials.as_slice() else { anyhow::bail!("{received:?}") };
-    let key = credential.strip_prefix("authorization: Bearer bedrock-api-key-").context("no key of Bedrock")?;
+    let key =
+        credential.strip_prefix("authorization: Bearer bedrock-api-key-").context("no key of Bedrock")?;
     let url = String::from_utf8(BASE64_STANDARD.decode(key)?)?;
     ensure!(url.starts_with("bedrock.amazonaws.com/?Action=CallWithBearerToken&"), "{url}");
     ensure!(url.contains("&X-Amz-Credential=ASIAEXAMPLE%2F") && url.contains("&X-Amz-Signature="), "{url}");

@@ -178,6 +178,7 @@ impl CallSecret {
         let (secret, another) = (said.next(), said.next());
         if secret.is_none() || another.is_some() {
             node.fail("expected `{env: NAME}` or `{credential: NAME}`");
+            return None;
         }
         secret?
     }

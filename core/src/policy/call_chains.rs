@@ -4,8 +4,6 @@
 //! Such a credential comes from one service and goes to the next one only: no provider may use it. A call in which one
 //! caller's credential stands is made for that caller.
 
-use std::collections::BTreeSet;
-
 use super::agent_call::CallText;
 use super::credentials::{CredentialPolicy, Source};
 use super::document::Policy;
@@ -40,15 +38,26 @@ impl CredentialPolicy {
                 "`{name}` cannot stand in a call: expected a credential whose only source is `http`"
             ));
         }
-        let mut names: BTreeSet<&str> = source.credentials_in_call().collect();
-        for _ in 0..MAX_CALLS_BEFORE {
-            let sources = names.iter().filter_map(|name| self.in_call(name));
-            names = sources.flat_map(HttpSource::credentials_in_call).collect();
+        let mut calls = vec![source];
+        for _ in 0..=MAX_CALLS_BEFORE {
+            calls = self.calls_before(&calls);
         }
-        if !names.is_empty() {
+        if !calls.is_empty() {
             return Some("more than 3 calls come before this one, or it comes before itself".to_owned());
         }
         self.fault_of_subject(source).map(str::to_owned)
+    }
+
+    /// Returns the sources of the credentials that stand in any of the calls, each once.
+    fn calls_before(&self, calls: &[&HttpSource]) -> Vec<&HttpSource> {
+        let mut before: Vec<&HttpSource> = Vec::new();
+        for name in calls.iter().flat_map(|source| source.credentials_in_call()) {
+            let is_new = |source: &&HttpSource| !before.iter().any(|other| std::ptr::eq(*other, *source));
+            if let Some(source) = self.in_call(name).filter(is_new) {
+                before.push(source);
+            }
+        }
+        before
     }
 
     /// Returns the fault of a value that would be given to callers whom it is not for, or fetched for each without need.

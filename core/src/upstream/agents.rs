@@ -17,12 +17,7 @@ pub(super) struct Agents<'a> {
 impl Agents<'_> {
     /// Returns the agent of a source of the credential `name`; `path` is the source's place in the policy. A checked policy
     /// has no circles.
-    pub(super) fn of(
-        &self,
-        name: &str,
-        source: &HttpSource,
-        path: &str,
-    ) -> Result<Rc<Agent>, PolicyError> {
+    pub(super) fn of(&self, name: &str, source: &HttpSource, path: &str) -> Result<Rc<Agent>, PolicyError> {
         let before = source.credentials_in_call().filter_map(|name| {
             let source = self.policy.in_call(name)?;
             Some(self.of(name, source, &format!("credentials.{name}[0]")))

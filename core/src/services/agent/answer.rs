@@ -260,7 +260,8 @@ mod tests {
     fn a_key_of_bedrock_ends_with_its_session_and_after_twelve_hours() {
         let credential = json!({"AccessKeyId": "a", "SecretAccessKey": "s", "SessionToken": "t"});
         let at_root = json!({"bedrock_key": {"region": "us-east-1"}, "expires_at": "/Expiration"});
-        let below = json!({"bedrock_key": {"region": "us-east-1"}, "value": "/c", "expires_at": "/c/Expiration"});
+        let below =
+            json!({"bedrock_key": {"region": "us-east-1"}, "value": "/c", "expires_at": "/c/Expiration"});
         for (expiration, expect) in [
             (json!(1.800_003_6e9), Ok(3600)),
             (json!("2027-01-15T09:00:00Z"), Ok(3600)),

@@ -38,24 +38,22 @@ pub(super) fn short_term_key(credential: &Value, region: &str, now: Moment) -> O
     let scope = format!("{day}/{region}/bedrock/aws4_request");
     let escaped = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     // The parameters are in the order of their names, as the signature has them.
-    let mut query = format!(
-        "Action=CallWithBearerToken&X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={}&X-Amz-Date={time}&X-Amz-Expires={}",
+    let session = session.flatten().map(|session| format!("&X-Amz-Security-Token={}", escaped(session)));
+    let query = Zeroizing::new(format!(
+        "Action=CallWithBearerToken&X-Amz-Algorithm={ALGORITHM}&X-Amz-Credential={}&X-Amz-Date={time}\
+         &X-Amz-Expires={}{}&X-Amz-SignedHeaders=host",
         escaped(&format!("{id}/{scope}")),
         MAX_LIFE.as_secs(),
-    );
-    if let Some(session) = session.flatten() {
-        query.push_str("&X-Amz-Security-Token=");
-        query.push_str(&escaped(session));
-    }
-    query.push_str("&X-Amz-SignedHeaders=host");
-    let canonical = format!("POST\n/\n{query}\nhost:{HOST}\n\nhost\n{}", Digest::of(b"").to_hex());
+        session.unwrap_or_default(),
+    ));
+    let canonical = format!("POST\n/\n{}\nhost:{HOST}\n\nhost\n{}", *query, Digest::of(b"").to_hex());
     let to_sign = format!("{ALGORITHM}\n{time}\n{scope}\n{}", Digest::of(canonical.as_bytes()).to_hex());
     let mut key = Zeroizing::new([b"AWS4", secret.as_bytes()].concat());
     for part in [day, region, "bedrock", "aws4_request"] {
         key = Zeroizing::new(mac(&key, part)?.to_vec());
     }
     let signature = hex::encode(mac(&key, &to_sign)?);
-    let url = Zeroizing::new(format!("{HOST}/?{query}&X-Amz-Signature={signature}&Version=1"));
+    let url = Zeroizing::new(format!("{HOST}/?{}&X-Amz-Signature={signature}&Version=1", *query));
     let encoded = Zeroizing::new(Base64::encode_to_string(url.as_bytes()).ok()?);
     Some([PREFIX, &encoded].concat().into_bytes())
 }

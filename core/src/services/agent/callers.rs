@@ -78,11 +78,6 @@ impl OfCallers {
     fn keep(&mut self, caller: &CallerId, held: Held) {
         let principal = caller.principal;
         let is_beside = |kept: &OfCaller| kept.principal == principal;
-        self.kept.insert_within(
-            caller.jwt,
-            OfCaller { principal, held },
-            MAX_JWTS_PER_PRINCIPAL,
-            is_beside,
-        );
+        self.kept.insert_within(caller.jwt, OfCaller { principal, held }, MAX_JWTS_PER_PRINCIPAL, is_beside);
     }
 }
