@@ -1,14 +1,13 @@
 //! Exchanges of a caller's identity for a credential of its own upstream.
 
-use keyswap_core::base::Moment;
 use keyswap_core::host::MemoryStore;
-use keyswap_core::judge::{Decision, Verdict};
 use keyswap_core::policy::{Policy, PolicyErrors};
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
 
+use crate::support::exchange::{ask, carried, given, jwt, policy};
 use crate::support::worker::{Answer, Worker, answered, at, nobody_is_asked};
-use crate::support::{NOW, Signer, claims, oidc, with};
+use crate::support::{NOW, Signer, claims, with};
 
 /// Returns a source that exchanges the caller's JWT (RFC 8693), with these changes.
 fn exchange(changes: &Value) -> Value {
@@ -25,36 +24,6 @@ fn exchange(changes: &Value) -> Value {
         "refresh_before": "10s",
     });
     json!([{"http": with(&source, changes)}])
-}
-
-/// Returns a policy that lets every subject of an issuer call one provider, with the credential of this chain.
-fn policy(signer: &Signer, chain: &Value) -> Value {
-    let issuer = with(&oidc(&json!([signer.jwk()])), &json!({"principals": "any", "slots": ["header:x-id"]}));
-    json!({"version": "keyswap/v1", "issuers": [issuer], "credentials": {"openai": chain}})
-}
-
-fn jwt(signer: &Signer, subject: &str) -> String {
-    signer.sign(&with(
-        &claims(),
-        &json!({"sub": subject, "exp": NOW + 10_000, "team": {"account": format!("sa-{subject}")}}),
-    ))
-}
-
-fn given(token: &str, seconds: u64) -> Answer {
-    Answer(200, json!({"access_token": token, "expires_in": seconds}).to_string())
-}
-
-/// Returns the credential that is forwarded, or the reason why nothing is.
-fn carried(decision: &Decision<'_>) -> String {
-    let Verdict::Forward(rewrite) = &decision.verdict else { return decision.reason_code().to_owned() };
-    let set = rewrite.set.iter().find(|(name, _)| *name == "authorization");
-    set.map_or("nothing".to_owned(), |(_, value)| String::from_utf8_lossy(value).into_owned())
-}
-
-fn ask(worker: &Worker, jwt: &str, now: Moment, service: &dyn Fn(&str) -> Answer) -> String {
-    let headers = [Header { name: b"x-id", value: jwt.as_bytes() }];
-    let head = RequestHead::new(b"POST", b"/v1/chat/completions", &headers);
-    worker.decide(&MemoryStore::default(), &head, now, service, carried)
 }
 
 #[test]
@@ -199,22 +168,6 @@ fn an_outage_that_several_callers_meet_leaves_the_service_alone_and_known_creden
 }
 
 #[test]
-fn however_many_callers_there_are_each_gets_its_own_credential() {
-    let signer = Signer::new(1, "k");
-    let worker = Worker::new(&policy(&signer, &exchange(&json!({}))));
-    let callers: Vec<String> = (0..1100).map(|number| jwt(&signer, &format!("c{number}"))).collect();
-    for (round, asking) in [(0, callers.as_slice()), (1, &callers[..50]), (2, &callers[1000..])] {
-        for (number, caller) in callers.iter().enumerate().filter(|(_, caller)| asking.contains(caller)) {
-            let own = format!("of-c{number}");
-            let got = ask(&worker, caller, at(round), &|_| given(&own, 600));
-            assert_eq!(got, format!("Bearer {own}"));
-        }
-    }
-    // The oldest were dropped, and asked for again.
-    assert!(worker.calls() > callers.len());
-}
-
-#[test]
 fn a_credential_that_the_upstream_refuses_is_renewed_for_its_caller_only() {
     let signer = Signer::new(1, "k");
     let worker = Worker::new(&policy(&signer, &exchange(&json!({}))));
@@ -244,7 +197,8 @@ fn what_a_call_cannot_be_is_an_error_with_its_place() {
     };
     let at =
         |place: &str, message: &str| Some(format!("error at `credentials.openai[0].http{place}`: {message}"));
-    let place = "expected a text, or one of `{env: NAME}`, `{caller: jwt}`, `{claim: NAME}`";
+    let place =
+        "expected a text, or one of `{env: NAME}`, `{credential: NAME}`, `{caller: jwt}`, `{claim: NAME}`";
     for (changes, expect) in [
         (json!({}), None),
         (json!({"subject": null}), at("", "the call is made for one caller: say so with `subject: caller`")),

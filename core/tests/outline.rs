@@ -30,7 +30,11 @@ fn whole() -> Value {
             }}, {"http": {
                 "url": "https://sts/t", "form": {"a": "b", "t": {"caller": "jwt"}, "c": {"claim": "sub"}, "s": {"env": "S"}},
                 "subject": "caller", "expect": {"/s": "x"}, "value": "/v", "max_age": "1m",
-            }}, {"http": {"url": "https://sts/t", "json": {"a": [true, "b"]}, "value": "/v", "max_age": "1m"}}],
+            }}, {"http": {"url": "https://sts/t", "json": {"a": [true, "b"]}, "value": "/v", "max_age": "1m"}}, {"http": {
+                "url": "https://sts/t", "form": {"a": {"credential": "step"}}, "value": "/v", "max_age": "1m",
+                "bedrock_key": {"region": "us-east-1"},
+            }}],
+            "step": [{"http": {"url": "https://sts/s", "max_age": "1m"}}],
             "second": [{"env": "B"}], "own": [{"env": "C"}], "cf": [{"env": "D"}],
         },
         "providers": {
@@ -150,6 +154,9 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/credentials/openai/2/http/expect", Value::Null),
         ("/credentials/openai/3/http/json/a", json!([false, "b"])),
         ("/credentials/openai/3/http/json/a", json!([true, "c"])),
+        ("/credentials/openai/4/http/credential", json!({"credential": "step"})),
+        ("/credentials/openai/4/http/bedrock_key/region", json!("us-east-2")),
+        ("/credentials/openai/4/http/value", Value::Null),
         ("/providers/openai/credentials/second", json!(2)),
         ("/providers/openai/cooldown", json!("30s")),
         ("/providers/own/url", json!("https://own/v2")),

@@ -41,6 +41,7 @@ mod desk;
 pub mod docs;
 mod embedding;
 mod envoy;
+pub mod exchange;
 pub mod faults;
 pub mod figures;
 pub mod helm;

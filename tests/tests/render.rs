@@ -29,7 +29,7 @@ const READ_BY: [(&str, &str); 8] = [
     ("policy-registry.yaml", "render.rs"),
     ("policy-mesh.yaml", "render.rs"),
     ("policy-credentials.yaml", "render.rs"),
-    ("policy-exchange.yaml", "exchange.rs"),
+    ("policy-exchange.yaml", "exchange_services.rs"),
 ];
 
 #[test]

@@ -24,6 +24,9 @@ const LAXER: [(&str, &[&str]); 11] = [
             "the provider has no key",
             "no such provider",
             "no such credential",
+            "cannot stand in a call",
+            "calls come before this one",
+            "no provider may use it",
             "no such group in `model_groups`",
             "nothing uses this credential",
             "no person can be known",
@@ -233,8 +236,21 @@ fn credentials() -> Value {
                 "url": "https://sts.example/token", "method": "PUT", "subject": "data_plane", "value": "/t", "max_age": "1m",
                 "json": {"a": [1, true, null, "b", {"env": "G"}], "c": {"d": {}}},
             }},
+            {"http": {
+                "url": "https://api.example/token", "credential": {"credential": "federated"}, "subject": "caller", "max_age": "1m",
+                "form": {"actor_token": {"credential": "federated"}},
+            }},
+            {"http": {
+                "url": "https://sts.example/", "form": {"Token": {"caller": "jwt"}}, "subject": "caller", "expires_at": "/c/e",
+                "value": "/c", "bedrock_key": {"region": "us-east-1"},
+            }},
+            {"http": {"url": "http://169.254.169.254/c", "bedrock_key": {"region": "us-east-1"}, "expires_at": "/Expiration"}},
             {"env": "E"},
         ],
+        "federated": [{"http": {
+            "url": "https://sts.example/first", "json": [{"caller": "jwt"}, {"credential": "client"}], "subject": "caller", "max_age": "1m",
+        }}],
+        "client": [{"http": {"url": "https://sts.example/client", "max_age": "1m"}}],
     })
 }
 

@@ -41,6 +41,23 @@ impl<V> Cache<V> {
         }
     }
 
+    /// Inserts a value into a group that has at most `limit` values. A full group drops its own oldest value.
+    pub(crate) fn insert_within(
+        &mut self,
+        digest: Digest,
+        value: V,
+        limit: usize,
+        is_of_group: impl Fn(&V) -> bool,
+    ) {
+        let mut group = self.order.iter().filter(|key| self.values.get(key).is_some_and(&is_of_group));
+        let oldest = group.next().copied();
+        let is_full = oldest.is_some() && group.count() + 1 >= limit;
+        if let Some(oldest) = oldest.filter(|_| is_full && !self.contains(&digest)) {
+            self.remove(&oldest);
+        }
+        self.insert(digest, value);
+    }
+
     pub(crate) fn remove(&mut self, digest: &Digest) {
         if self.values.remove(digest).is_some() {
             self.order.retain(|other| other != digest);
@@ -76,5 +93,18 @@ mod tests {
         }
         assert_eq!(cache.get(&digest(999)), Some(&999));
         assert_eq!(cache.get(&digest(0)), None);
+    }
+
+    #[test]
+    fn a_full_group_forgets_its_own_oldest_and_nothing_of_the_others() {
+        let digest = |number: u32| Digest::of(&number.to_be_bytes());
+        let mut cache = Cache::new(10);
+        let group = |number: u32| number % 2;
+        for number in [0, 2, 4, 1, 3, 1, 5, 7, 9, 9, 11] {
+            let is_of_group = |other: &u32| group(*other) == group(number);
+            cache.insert_within(digest(number), number, 3, is_of_group);
+        }
+        let kept: Vec<u32> = (0..12).filter(|number| cache.contains(&digest(*number))).collect();
+        assert_eq!(kept, [0, 2, 4, 7, 9, 11]);
     }
 }

@@ -1,14 +1,15 @@
 //! The call to a token agent: its method, and a body with places for values that are known when the call is made.
 //!
-//! A value is a text of the policy, a variable of the environment, the caller's verified JWT, or a claim of that. So
-//! the token exchanges of OAuth (RFC 8693, RFC 7523 and the like) are written as the service documents them.
+//! A value is a text of the policy, a variable of the environment, a credential that another service gives first, the
+//! caller's verified JWT, or a claim of that. So the token exchanges of OAuth (RFC 8693, RFC 7523 and the like) are
+//! written as the service documents them.
 
 use serde_json::{Map, Value};
 
 use super::literal::speaks_of_secrets;
 use super::pointer::{POINTER_EXPECTED, is_pointer};
 use super::preset::read_claim_name;
-use super::reader::{Fields, Node};
+use super::reader::{Fields, NAME_EXPECTED as CREDENTIAL_EXPECTED, Node, is_name};
 use super::variable::Variable;
 
 /// The method of a call.
@@ -33,12 +34,20 @@ pub(crate) enum CallBody {
 pub(crate) enum CallText {
     /// A text of the policy.
     Literal(String),
-    /// The value of a variable of the environment.
-    Variable(Variable),
+    Secret(CallSecret),
     /// The caller's identity JWT.
     CallerJwt,
     /// A claim of that JWT that is a text, by its name or its JSON pointer.
     CallerClaim(String),
+}
+
+/// A secret of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CallSecret {
+    /// The value of a variable of the environment.
+    Variable(Variable),
+    /// The value of another credential of the policy, which its own service gives first.
+    Credential(String),
 }
 
 /// A JSON value of a call.
@@ -99,11 +108,19 @@ impl Call {
 }
 
 impl CallBody {
-    /// Returns the texts of the body.
+    /// Returns the texts of the body, in the order in which they are written.
     pub(crate) fn texts(&self) -> Vec<&CallText> {
         match self {
             Self::Form(members) => members.iter().map(|(_, text)| text).collect(),
             Self::Json(json) => json.texts(),
+        }
+    }
+
+    /// Returns the name of the field of the policy.
+    pub(crate) const fn field(&self) -> &'static str {
+        match self {
+            Self::Form(_) => "form",
+            Self::Json(_) => "json",
         }
     }
 }
@@ -124,27 +141,56 @@ impl CallText {
             .map(|text| Self::Literal(text.to_owned()))
     }
 
-    /// Reads `{env: NAME}`, `{caller: jwt}` or `{claim: NAME}`.
+    /// Reads `{env: NAME}`, `{credential: NAME}`, `{caller: jwt}` or `{claim: NAME}`.
     fn read_place(node: &Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
-        let variable = fields.optional("env").map(|node| Variable::read(&node).map(Self::Variable));
+        let secrets = CallSecret::read_fields(&mut fields);
+        let secrets = secrets.into_iter().map(|secret| secret.map(Self::Secret));
         let caller =
             fields.optional("caller").map(|node| node.choice(&[("jwt", ())]).map(|()| Self::CallerJwt));
         let claim = fields
             .optional("claim")
             .map(|node| read_claim_name(&node).map(|name| Self::CallerClaim(name.to_owned())));
         fields.finish();
-        let mut said = [variable, caller, claim].into_iter().flatten();
+        let mut said = secrets.chain(caller).chain(claim);
         let (place, another) = (said.next(), said.next());
         if place.is_none() || another.is_some() {
-            node.fail("expected a text, or one of `{env: NAME}`, `{caller: jwt}`, `{claim: NAME}`");
+            node.fail(
+                "expected a text, or one of `{env: NAME}`, `{credential: NAME}`, `{caller: jwt}`, `{claim: NAME}`",
+            );
         }
         place?
     }
 
     /// Tells whether an object of a JSON body is a place for a value, and no object of the document.
     fn is_place(members: &Map<String, Value>) -> bool {
-        members.len() == 1 && members.keys().all(|name| matches!(name.as_str(), "env" | "caller" | "claim"))
+        const PLACES: [&str; 4] = ["env", "credential", "caller", "claim"];
+        members.len() == 1 && members.keys().all(|name| PLACES.contains(&name.as_str()))
+    }
+}
+
+impl CallSecret {
+    /// Reads `{env: NAME}` or `{credential: NAME}`.
+    pub(super) fn read(node: &Node<'_>) -> Option<Self> {
+        let mut fields = node.fields()?;
+        let mut said = Self::read_fields(&mut fields).into_iter();
+        fields.finish();
+        let (secret, another) = (said.next(), said.next());
+        if secret.is_none() || another.is_some() {
+            node.fail("expected `{env: NAME}` or `{credential: NAME}`");
+            return None;
+        }
+        secret?
+    }
+
+    /// Reads the fields of a secret; one that cannot be read is `None`.
+    fn read_fields(fields: &mut Fields<'_>) -> Vec<Option<Self>> {
+        let variable = fields.optional("env").map(|node| Variable::read(&node).map(Self::Variable));
+        let credential = fields.optional("credential").map(|node| {
+            let name = Some(node.text()?).filter(|name| is_name(name));
+            node.check(name, CREDENTIAL_EXPECTED).map(|name| Self::Credential(name.to_owned()))
+        });
+        variable.into_iter().chain(credential).collect()
     }
 }
 
@@ -187,7 +233,7 @@ pub(super) fn read_expected(node: &Node<'_>) -> Option<Vec<(String, CallText)>> 
     }
     let one = |(pointer, node): &(&str, Node<'_>)| {
         let text = CallText::read(node)?;
-        let is_open = !matches!(text, CallText::Variable(_) | CallText::CallerJwt);
+        let is_open = !matches!(text, CallText::Secret(_) | CallText::CallerJwt);
         node.check(is_open.then_some(()), "expected a text or `{claim: NAME}`")?;
         let pointer = Some(*pointer).filter(|text| is_pointer(text));
         Some((node.check(pointer, POINTER_EXPECTED)?.to_owned(), text))

@@ -74,9 +74,11 @@ impl Policy {
             errors.add("gateway.vercel.credential", "no such credential in `credentials`");
         }
         self.check_bindings(errors);
+        self.check_calls(errors);
         for name in self.credentials.names() {
             let of_gateway = self.gateway.as_ref().is_some_and(|gateway| gateway.credential == name);
-            if let Some(message) = self.why_unused(name).filter(|_| !of_gateway) {
+            let is_used = of_gateway || self.credentials.is_in_calls(name);
+            if let Some(message) = self.why_unused(name).filter(|_| !is_used) {
                 errors.add(format!("credentials.{name}"), message);
             }
         }

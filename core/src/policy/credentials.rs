@@ -45,6 +45,10 @@ impl CredentialPolicy {
         self.0.contains_key(name)
     }
 
+    pub(super) fn chain(&self, name: &str) -> Option<&[Source]> {
+        self.0.get(name).map(Vec::as_slice)
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

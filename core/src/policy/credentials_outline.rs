@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::agent_call::{CallBody, CallJson, CallText};
+use super::agent_call::{CallBody, CallJson, CallSecret, CallText};
 use super::credentials::{CredentialPolicy, Source};
 use super::http_source::{Expiry, HttpSource, Subject};
 use super::outline_words::{auth, digest, duration, plaintext};
@@ -38,6 +38,7 @@ fn http(source: &HttpSource) -> Value {
         credential,
         timeout,
         value,
+        bedrock_region,
         expiry,
         max_age,
         refresh_before,
@@ -68,10 +69,11 @@ fn http(source: &HttpSource) -> Value {
         // The values may be confidential, so the outline has digests of them.
         "headers": headers.iter().map(|(name, value)| json!({"name": name, "sha256": digest(value.as_bytes())}))
             .collect::<Vec<_>>(),
-        "credential": credential.as_ref().map(|(variable, _)| variable.name()),
+        "credential": credential.as_ref().map(|(secret, _)| call_secret(secret)),
         "auth": credential.as_ref().map(|(_, style)| auth(style)),
         "timeout": duration(*timeout),
         "value": value,
+        "bedrock_key": bedrock_region.as_ref().map(|region| json!({"region": region})),
         "expires_at": expires_at,
         "expires_in": expires_in,
         "max_age": max_age.map(duration),
@@ -98,8 +100,15 @@ fn call_json(json: &CallJson) -> Value {
 fn call_text(text: &CallText) -> Value {
     match text {
         CallText::Literal(text) => json!({"sha256": digest(text.as_bytes())}),
-        CallText::Variable(variable) => json!({"env": variable.name()}),
+        CallText::Secret(secret) => call_secret(secret),
         CallText::CallerJwt => json!({"caller": "jwt"}),
         CallText::CallerClaim(name) => json!({"claim": name}),
+    }
+}
+
+fn call_secret(secret: &CallSecret) -> Value {
+    match secret {
+        CallSecret::Variable(variable) => json!({"env": variable.name()}),
+        CallSecret::Credential(name) => json!({"credential": name}),
     }
 }

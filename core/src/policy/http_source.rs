@@ -3,14 +3,13 @@
 
 use std::time::Duration;
 
-use super::agent_call::{Call, CallBody, CallMethod, CallText, read_expected};
+use super::agent_call::{Call, CallBody, CallMethod, CallSecret, CallText, read_expected};
 use super::duration::duration_within;
 use super::literal::speaks_of_secrets;
 use super::plaintext::Plaintext;
-use super::pointer::read_pointer;
+use super::pointer::{POINTER_TO_DOCUMENT, read_pointer};
 use super::providers::read_auth;
 use super::reader::{Fields, HEADER_EXPECTED, Node, is_header_name};
-use super::variable::{Variable, read_variable_source};
 use crate::identity::jwt::Endpoint;
 use crate::provider::AuthStyle;
 use crate::secret::BEARER;
@@ -38,10 +37,12 @@ pub(crate) struct HttpSource {
     /// Header fields of the request that are no secrets.
     pub(crate) headers: Vec<(String, String)>,
     /// The agent's own credential, and the header that it takes that in.
-    pub(crate) credential: Option<(Variable, AuthStyle)>,
+    pub(crate) credential: Option<(CallSecret, AuthStyle)>,
     pub(crate) timeout: Duration,
     /// A JSON pointer to the value (RFC 6901); `None` where the body is the value.
     pub(crate) value: Option<String>,
+    /// The region for which the value, an AWS credential, becomes a short-term key of Amazon Bedrock.
+    pub(crate) bedrock_region: Option<String>,
     pub(crate) expiry: Expiry,
     /// The time after which a value is not used, whatever the answer says.
     pub(crate) max_age: Option<Duration>,
@@ -77,7 +78,7 @@ impl HttpSource {
             .optional("subject")
             .map(|node| node.choice(&[("data_plane", Subject::DataPlane), ("caller", Subject::Caller)]));
         let headers = fields.optional("headers").map(|node| read_headers(&node)).unwrap_or_default();
-        let credential = fields.optional("credential").map(|node| read_variable_source(&node));
+        let credential = fields.optional("credential").map(|node| CallSecret::read(&node));
         let auth = fields.optional("auth").map(|node| read_auth(&node));
         if let Some(Some(AuthStyle::Header(name))) = &auth
             && headers.iter().any(|(other, _)| other == name)
@@ -97,7 +98,6 @@ impl HttpSource {
         plaintext.check(place.as_ref(), endpoint.is_exposed());
         let (Call { method, body }, answer) = (call?, answer?);
         let subject = subject.unwrap_or(Some(Subject::DataPlane))?;
-        check_subject(node, subject, body.as_ref(), &answer.expected);
         Some(Self {
             method,
             body,
@@ -106,15 +106,37 @@ impl HttpSource {
             endpoint,
             headers,
             credential: match credential {
-                Some(variable) => Some((variable?, auth.unwrap_or(Some(AuthStyle::Authorization(BEARER)))?)),
+                Some(secret) => Some((secret?, auth.unwrap_or(Some(AuthStyle::Authorization(BEARER)))?)),
                 None => None,
             },
             timeout: timeout.unwrap_or(Some(DEFAULT_TIMEOUT))?,
             expected: answer.expected,
             value: answer.value,
+            bedrock_region: answer.bedrock_region,
             expiry: answer.expiry,
             max_age: answer.max_age,
             refresh_before: answer.refresh_before,
+        })
+    }
+
+    /// Returns the secrets of the call, each with its field: that of the header, then those of the body in the order in
+    /// which they are written.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = (&'static str, &CallSecret)> {
+        let in_header = self.credential.iter().map(|(secret, _)| ("credential", secret));
+        let in_body = self.body.iter().flat_map(|body| {
+            body.texts().into_iter().filter_map(|text| match text {
+                CallText::Secret(secret) => Some((body.field(), secret)),
+                _ => None,
+            })
+        });
+        in_header.chain(in_body)
+    }
+
+    /// Returns the names of the credentials in the call, in the order of [`HttpSource::secrets`].
+    pub(crate) fn credentials_in_call(&self) -> impl Iterator<Item = &str> {
+        self.secrets().filter_map(|(_, secret)| match secret {
+            CallSecret::Credential(name) => Some(name.as_str()),
+            CallSecret::Variable(_) => None,
         })
     }
 }
@@ -123,6 +145,7 @@ impl HttpSource {
 struct Answer {
     expected: Vec<(String, CallText)>,
     value: Option<String>,
+    bedrock_region: Option<String>,
     expiry: Expiry,
     max_age: Option<Duration>,
     refresh_before: Duration,
@@ -132,6 +155,8 @@ impl Answer {
     fn read(node: &Node<'_>, fields: &mut Fields<'_>) -> Option<Self> {
         let expected = fields.optional("expect").map(|node| read_expected(&node));
         let value = fields.optional("value").map(|node| read_pointer(&node));
+        let bedrock = fields.optional("bedrock_key").map(|node| read_bedrock_region(&node));
+        let value = value.or_else(|| bedrock.is_some().then(|| Some(POINTER_TO_DOCUMENT.to_owned())));
         let expiry = read_expiry(node, fields);
         if value.is_none() && !(matches!(expiry, Some(Expiry::OfValue)) && expected.is_none()) {
             node.fail("where the answer is a document, `value` must point at the credential in it");
@@ -146,6 +171,7 @@ impl Answer {
         Some(Self {
             expected: expected.unwrap_or(Some(Vec::new()))?,
             value: value.map_or(Some(None), |value| value.map(Some))?,
+            bedrock_region: bedrock.map_or(Some(None), |region| region.map(Some))?,
             expiry: expiry?,
             max_age: max_age.map_or(Some(None), |age| age.map(Some))?,
             refresh_before: refresh_before.unwrap_or(Some(DEFAULT_REFRESH_BEFORE))?,
@@ -153,24 +179,19 @@ impl Answer {
     }
 }
 
-/// Reports a value that would be given to callers whom it is not for, and one that is fetched for each without need.
-fn check_subject(
-    node: &Node<'_>,
-    subject: Subject,
-    body: Option<&CallBody>,
-    expected: &[(String, CallText)],
-) {
-    let is_in_call = body.is_some_and(|body| body.texts().into_iter().any(CallText::is_of_caller));
-    let is_in_answer = expected.iter().any(|(_, text)| text.is_of_caller());
-    match subject {
-        Subject::DataPlane if is_in_call || is_in_answer => {
-            node.fail("the call is made for one caller: say so with `subject: caller`");
-        }
-        Subject::Caller if !is_in_call => {
-            node.fail("nothing in the call names the caller: put `{caller: jwt}` into `form` or `json`");
-        }
-        _ => {}
-    }
+/// Reads the region of a short-term key of Amazon Bedrock.
+fn read_bedrock_region(node: &Node<'_>) -> Option<String> {
+    let is_region = |text: &&str| {
+        (1..=32).contains(&text.len())
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    };
+    let mut fields = node.fields()?;
+    let region = fields.required("region").and_then(|node| {
+        node.check(Some(node.text()?).filter(is_region), "expected a region of AWS such as `us-east-1`")
+            .map(str::to_owned)
+    });
+    fields.finish();
+    region
 }
 
 /// Reads the address of an agent. A secret in an address is an error, since it would show wherever the policy does.

@@ -9,6 +9,7 @@ mod bindings;
 mod broker;
 mod budgets;
 mod bundle;
+mod call_chains;
 mod cors;
 mod credentials;
 mod credentials_outline;
@@ -53,7 +54,7 @@ mod status;
 mod tokens;
 mod variable;
 
-pub(crate) use self::agent_call::{CallBody, CallJson, CallText};
+pub(crate) use self::agent_call::{CallBody, CallJson, CallSecret, CallText};
 pub(crate) use self::broker::BrokerPolicy;
 pub(crate) use self::budgets::{MeteringPolicy, WhenLeft};
 pub use self::bundle::{BundleSource, Configuration};

@@ -4,6 +4,9 @@ use super::reader::Node;
 
 pub(super) const POINTER_EXPECTED: &str = "expected a JSON pointer such as `/data/token`";
 
+/// The pointer to the whole document (RFC 6901 section 5).
+pub(super) const POINTER_TO_DOCUMENT: &str = "";
+
 /// Reads a JSON pointer (RFC 6901 section 3).
 pub(super) fn read_pointer(node: &Node<'_>) -> Option<String> {
     let text = node.text()?;

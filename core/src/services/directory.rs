@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
-use super::agent::Agent;
+use super::agent::{Agent, Purpose};
 use super::bundle::Bundles;
 use super::credential_file::CredentialFile;
 use super::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, ServiceId};
@@ -94,18 +94,20 @@ impl Services {
         ring
     }
 
-    /// Returns the agent of a source; `path` is the source's place in the policy.
+    /// Returns the agent of a source, whose call has the values of the agents `before` in it; `path` is the source's place in
+    /// the policy.
     pub(crate) fn agent(
         &self,
-        source: &HttpSource,
+        (source, purpose): (&HttpSource, Purpose),
+        before: Vec<Rc<Agent>>,
         path: &str,
         environment: &dyn Environment,
     ) -> Result<Rc<Agent>, PolicyError> {
         let mut asked = self.asked.borrow_mut();
-        if let Some(agent) = living(&asked.agents).find(|agent| agent.is_of(source)) {
+        if let Some(agent) = living(&asked.agents).find(|agent| agent.is_of(source, purpose, &before)) {
             return Ok(agent);
         }
-        let agent = Rc::new(Agent::new(asked.next(), source, path, environment)?);
+        let agent = Rc::new(Agent::new(asked.next(), (source, purpose), before, path, environment)?);
         asked.agents.push(Rc::downgrade(&agent));
         Ok(agent)
     }

@@ -52,10 +52,19 @@ pub(crate) enum Subject {
     Removal,
     /// An upstream credential for every caller.
     Credential,
-    /// An upstream credential for the caller whose JWT has this digest, and the texts that its answer must have.
-    CallerCredential(Digest, Vec<(String, String)>),
+    /// A credential for one caller, and the texts that its answer must have.
+    CallerCredential(CallerId, Vec<(String, String)>),
     /// A policy.
     Bundle,
+}
+
+/// A caller with a JWT.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CallerId {
+    /// The digest of the JWT.
+    pub(crate) jwt: Digest,
+    /// The digest of the caller's record: one for all JWTs of a person or a workload.
+    pub(crate) principal: Digest,
 }
 
 /// One request of a token, to be counted at a registry.

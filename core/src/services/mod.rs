@@ -14,8 +14,8 @@ pub use self::bundle::{
 };
 pub(crate) use self::credential_file::{CredentialFile, FileValue};
 pub use self::directory::Services;
-pub(crate) use self::fetch::Subject;
 pub use self::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, FetchRequest, MAX_FETCHED_BYTES};
+pub(crate) use self::fetch::{CallerId, Subject};
 pub(crate) use self::keyring::KeyRing;
 pub use self::keyring::KeySet;
 pub use self::registry::{MAX_RECORD_SECONDS, RECORD_TYPE, RecordSource, objects_name};

@@ -6,14 +6,15 @@
 
 use std::rc::Rc;
 
+use super::agents::Agents;
 use super::cooldown::Cooldown;
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, SecretFileError};
 use crate::identity::jwt;
 use crate::policy::{CredentialPolicy, PolicyError, PolicyErrors, Source, Subject};
 use crate::secret::{Key, Secret};
-use crate::services::agent::{Agent, CallerToken, Freshness, Value};
-use crate::services::{CredentialFile, FetchResults, FileValue, Lookup, Services};
+use crate::services::agent::{Agent, CallerToken, Freshness, Given, Value};
+use crate::services::{CallerId, CredentialFile, FetchResults, FileValue, Lookup, Services};
 
 /// Every credential of a policy.
 #[derive(Default)]
@@ -71,6 +72,8 @@ pub(crate) struct UsedKey {
 pub(crate) struct CallerJwt<'r> {
     pub(crate) header: Option<&'r str>,
     pub(crate) token: &'r [u8],
+    /// The digest of the caller's record.
+    pub(crate) principal: Digest,
 }
 
 /// A source, for the status.
@@ -92,7 +95,7 @@ impl Credentials {
     ) -> Result<Self, PolicyErrors> {
         let (mut all, mut errors) = (Vec::new(), Vec::new());
         for (name, chain) in policy.chains() {
-            match UpstreamCredential::new(name, chain, environment, services) {
+            match UpstreamCredential::new(name, chain, &Agents { policy, environment, services }) {
                 Ok(credential) => all.push(credential),
                 Err(error) => errors.push(error),
             }
@@ -142,13 +145,14 @@ impl Credentials {
                 SourceState::Agent(agent) => {
                     let caller = caller.filter(|_| agent.is_of_callers()).map(CallerJwt::digested);
                     match agent.find(caller, results, now) {
-                        Lookup::Ready(Value { key, fetched_at, number }, renewal) => {
+                        Lookup::Ready(Value { given: Given::Upstream(key), fetched_at, number }, renewal) => {
                             let fetched_at = Some(fetched_at);
                             let used = UsedKey { credential: id, source, fetched_at, number };
                             return Lookup::Ready(KeyInHand::Key(key, used), renewal);
                         }
                         Lookup::Fetch(fetch) => return Lookup::Fetch(fetch),
-                        Lookup::Unavailable => {}
+                        // A value for calls goes into calls only, and the policy gives it to no provider.
+                        Lookup::Ready(..) | Lookup::Unavailable => {}
                     }
                 }
                 SourceState::OfCaller(key) if caller.is_some() => {
@@ -208,7 +212,8 @@ impl Credentials {
 impl CallerJwt<'_> {
     /// Returns the JWT with its digest.
     fn digested(&self) -> CallerToken<'_> {
-        CallerToken { jwt: self.token, digest: Digest::of(self.token) }
+        let id = CallerId { jwt: Digest::of(self.token), principal: self.principal };
+        CallerToken { jwt: self.token, id }
     }
 
     /// Uses the caller's JWT as the upstream key. Returns `None` once it has expired: our allowance for clock skew does not
@@ -220,12 +225,8 @@ impl CallerJwt<'_> {
 }
 
 impl UpstreamCredential {
-    fn new(
-        name: &str,
-        chain: &[Source],
-        environment: &dyn Environment,
-        services: &Services,
-    ) -> Result<Self, PolicyError> {
+    fn new(name: &str, chain: &[Source], agents: &Agents<'_>) -> Result<Self, PolicyError> {
+        let Agents { environment, services, .. } = *agents;
         let mut sources = Vec::new();
         for (place, source) in chain.iter().enumerate() {
             let path = format!("credentials.{name}[{place}]");
@@ -248,7 +249,7 @@ impl UpstreamCredential {
                             Subject::Caller => SourceState::OfCaller(key),
                         }
                     }
-                    None => SourceState::Agent(services.agent(source, &path, environment)?),
+                    None => SourceState::Agent(agents.of(name, source, &path)?),
                 },
                 Source::Host => SourceState::Host,
             });
@@ -330,7 +331,8 @@ impl SourceState {
             Self::Agent(agent) if agent.is_of_callers() => of("http", None, None),
             Self::Agent(agent) => {
                 let freshness = agent.freshness(now);
-                let in_use = Some(freshness.as_ref().is_some_and(|fresh| fresh.is_usable));
+                let in_use = freshness.as_ref().is_some_and(|fresh| fresh.is_usable);
+                let in_use = agent.is_for_upstream().then_some(in_use);
                 SourceInUse { freshness, ..of("http", None, in_use) }
             }
         }

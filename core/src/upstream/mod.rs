@@ -1,5 +1,6 @@
 //! Upstreams: for each enabled provider the one host its requests go to, with the credentials bound to that host.
 
+mod agents;
 mod bound;
 mod broker;
 mod cooldown;

@@ -125,6 +125,7 @@ pub(crate) struct Worker {
     calls: Cell<usize>,
     accepted: RefCell<String>,
     body: RefCell<String>,
+    authorization: RefCell<String>,
     signatures: Rc<Cell<usize>>,
 }
 
@@ -167,6 +168,7 @@ impl Worker {
             calls: Cell::default(),
             accepted: RefCell::default(),
             body: RefCell::default(),
+            authorization: RefCell::default(),
             signatures,
         })
     }
@@ -282,6 +284,11 @@ impl Worker {
         self.body.borrow().clone()
     }
 
+    /// Returns the credential of the last call.
+    pub(crate) fn authorization(&self) -> String {
+        self.authorization.borrow().clone()
+    }
+
     /// Returns the number of signatures since this was last asked.
     pub(crate) fn signatures(&self) -> usize {
         self.signatures.take()
@@ -300,6 +307,8 @@ impl Worker {
         self.calls.set(self.calls.get() + 1);
         let accepted = fetch.request.fields().find(|(name, _)| *name == "accept");
         self.accepted.replace(accepted.map(|(_, value)| value.to_owned()).unwrap_or_default());
+        let authorization = fetch.request.fields().find(|(name, _)| *name == "authorization");
+        self.authorization.replace(authorization.map(|(_, value)| value.to_owned()).unwrap_or_default());
         let body = fetch.request.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned());
         self.body.replace(body.unwrap_or_default());
         let Answer(status, body) = service(fetch.request.target());

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 
-use super::rate;
-use super::terminal::input;
+use crate::command::rate;
+use crate::command::terminal::input;
 use crate::server::{SessionIssuer, SessionSettings};
 use crate::signing::{MAX_KEY_BYTES, SigningKey};
 

@@ -2,7 +2,7 @@
 //!
 //! The engine's rules apply to the issuer: it is read as part of a small policy, and the errors are reworded for the command line.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use keyswap_core::base::Digest;
 use keyswap_core::identity::jwt::Issuer;
 use keyswap_core::policy::Policy;

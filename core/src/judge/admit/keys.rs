@@ -80,12 +80,12 @@ impl UpstreamKeys {
                 progress.sent.has_own_key = true;
                 return Ok(key);
             }
-            let key = self.find_key(id, pool, caller, context, progress)?;
+            let key = self.find_key(id, pool, principal, caller, context, progress)?;
             return key.ok_or_else(|| CheckError::CredentialUnavailable(self.name(id)).into());
         }
         let mut first = None;
         for id in pool.order(principal, &self.0, context.now) {
-            if let Some(key) = self.find_key(id, pool, caller, context, progress)? {
+            if let Some(key) = self.find_key(id, pool, principal, caller, context, progress)? {
                 return Ok(key);
             }
             first = first.or(Some(id));
@@ -99,6 +99,7 @@ impl UpstreamKeys {
         &'a self,
         id: CredentialId,
         pool: &Pool,
+        principal: &Digest,
         caller: &Caller<'a>,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
@@ -108,7 +109,7 @@ impl UpstreamKeys {
             _ => None,
         };
         let is_jwt = matches!(caller.presented, Presented::Identity);
-        let jwt = is_jwt.then_some(CallerJwt { header, token: &caller.token });
+        let jwt = is_jwt.then_some(CallerJwt { header, token: &caller.token, principal: *principal });
         match self.0.find(id, jwt.as_ref(), context.results, context.now) {
             Lookup::Ready(key, renewal) => {
                 progress.note_renewal(renewal);

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::bedrock;
+use super::given::{Given, Purpose};
 use crate::base::{Moment, UnixTime};
 use crate::identity::jwt;
 use crate::policy::{Expiry, HttpSource};
-use crate::secret::{Secret, SecretError};
+use crate::secret::SecretError;
 use crate::syntax::json;
 
 /// The longest answer that is read, in bytes.
@@ -24,7 +26,7 @@ const MAX_DEPTH: u8 = 16;
 const MAX_LIFE: Duration = Duration::from_hours(24 * 366);
 
 pub(super) struct Answer {
-    pub(super) secret: Secret,
+    pub(super) given: Given,
     pub(super) expires_at: Moment,
     /// The longest lifetime from any moment on: a bound for clocks that are put back.
     pub(super) at_most: Duration,
@@ -36,6 +38,7 @@ pub(super) enum AgentError {
     TooLong,
     Form,
     NoValue,
+    NoAwsCredential,
     Document,
     Value(SecretError),
     Unexpected,
@@ -52,6 +55,7 @@ impl fmt::Display for AgentError {
             Self::TooLong => "the answer is longer than 64 KiB",
             Self::Form => "the answer is not one strict JSON document",
             Self::NoValue => "the answer has no string at `value`",
+            Self::NoAwsCredential => "the answer has no `AccessKeyId` and `SecretAccessKey` at `value`",
             Self::Document => "the answer is a JSON document: point at the value in it with `value`",
             Self::Value(fault) => return write!(f, "the value {fault}"),
             Self::Unexpected => "the answer has another text than it must have by `expect`",
@@ -66,9 +70,11 @@ impl fmt::Display for AgentError {
 }
 
 /// Reads the answer to a request that was made at `asked_at`. `expected` has the texts that must stand at places of it.
+/// The value is for `purpose`.
 pub(super) fn read(
     body: &[u8],
     source: &HttpSource,
+    purpose: Purpose,
     expected: &[(String, String)],
     asked_at: Moment,
     now: Moment,
@@ -87,13 +93,23 @@ pub(super) fn read(
                 return Err(AgentError::Unexpected);
             }
             let said = source.expiry.said_in(&document, asked_at)?;
-            (take_text(&mut document, pointer).ok_or(AgentError::NoValue)?, said)
+            let value = match &source.bedrock_region {
+                None => take_text(&mut document, pointer).ok_or(AgentError::NoValue)?,
+                Some(region) => document
+                    .pointer(pointer)
+                    .and_then(|credential| bedrock::short_term_key(credential, region, now))
+                    .ok_or(AgentError::NoAwsCredential)?,
+            };
+            (value, said)
         }
     };
     let of_value = jwt::expiry_of(&value).map(Moment::from);
     let oldest = source.max_age.map(|age| asked_at.after(age));
     let ends = [said.map(|said| said.at), of_value, oldest];
-    let expires_at = ends.into_iter().flatten().min().ok_or(AgentError::NoExpiry)?;
+    let mut expires_at = ends.into_iter().flatten().min().ok_or(AgentError::NoExpiry)?;
+    if source.bedrock_region.is_some() {
+        expires_at = expires_at.min(now.after(bedrock::MAX_LIFE));
+    }
     if expires_at <= now {
         return Err(AgentError::Expired);
     }
@@ -102,7 +118,7 @@ pub(super) fn read(
     }
     let relative = said.and_then(|said| said.life);
     let at_most = [relative, source.max_age].into_iter().flatten().min().unwrap_or(MAX_LIFE);
-    Ok(Answer { secret: Secret::new(value).map_err(AgentError::Value)?, expires_at, at_most })
+    Ok(Answer { given: Given::new(value, purpose).map_err(AgentError::Value)?, expires_at, at_most })
 }
 
 /// Reads a body that is the value itself. A file ends in a line break, which is left out.
@@ -150,10 +166,17 @@ impl Expiry {
     }
 }
 
-/// Reads whole seconds, which some services write as a string.
+/// Reads seconds, which some services write as a string, and AWS with an exponent. A fraction is cut off.
 fn seconds(value: &Value) -> Option<u64> {
     match value {
-        Value::Number(number) => number.as_u64(),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what is too large becomes the latest time there is"
+        )]
+        Value::Number(number) => number
+            .as_u64()
+            .or_else(|| number.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64)),
         Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
         _ => None,
     }
@@ -187,7 +210,7 @@ mod tests {
     /// Returns the seconds for which the value is good.
     fn life(body: &str, more: &Value) -> Result<u64, AgentError> {
         let asked_at = Moment(NOW.0 - 5_000_000_000);
-        read(body.as_bytes(), &source(more), &[], asked_at, NOW)
+        read(body.as_bytes(), &source(more), Purpose::Upstream, &[], asked_at, NOW)
             .map(|answer| (answer.expires_at.0 - NOW.0) / 1_000_000_000)
     }
 
@@ -202,6 +225,9 @@ mod tests {
             (json!({"token": "t", "at": "2027-01-15T08:01:00Z"}), &at, Ok(60)),
             (json!({"token": "t", "at": 1_800_000_060}), &at, Ok(60)),
             (json!({"token": "t", "at": "1800000060"}), &at, Ok(60)),
+            (json!({"token": "t", "at": 1.800_000_060_9e9}), &at, Ok(60)),
+            (json!({"token": "t", "at": 1e300}), &at, Err(AgentError::TooFar)),
+            (json!({"token": "t", "at": -1e9}), &at, Err(AgentError::NoExpiry)),
             (json!({"token": "t", "at": 1_800_000_000}), &at, Err(AgentError::Expired)),
             (json!({"token": "t", "at": "soon"}), &at, Err(AgentError::NoExpiry)),
             (json!({"token": "t", "at": -1}), &at, Err(AgentError::NoExpiry)),
@@ -228,6 +254,29 @@ mod tests {
         ] {
             assert_eq!(life(&body.to_string(), source), expect, "{body} {source}");
         }
+    }
+
+    #[test]
+    fn a_key_of_bedrock_ends_with_its_session_and_after_twelve_hours() {
+        let credential = json!({"AccessKeyId": "a", "SecretAccessKey": "s", "SessionToken": "t"});
+        let at_root = json!({"bedrock_key": {"region": "us-east-1"}, "expires_at": "/Expiration"});
+        let below =
+            json!({"bedrock_key": {"region": "us-east-1"}, "value": "/c", "expires_at": "/c/Expiration"});
+        for (expiration, expect) in [
+            (json!(1.800_003_6e9), Ok(3600)),
+            (json!("2027-01-15T09:00:00Z"), Ok(3600)),
+            (json!("2027-01-17T08:00:00Z"), Ok(12 * 3600)),
+            (json!(1_800_000_000), Err(AgentError::Expired)),
+            (json!(1_900_000_000_u64), Ok(12 * 3600)),
+            (json!(null), Err(AgentError::NoExpiry)),
+        ] {
+            let mut document = credential.clone();
+            document["Expiration"] = expiration;
+            assert_eq!(life(&document.to_string(), &at_root), expect, "{document}");
+            assert_eq!(life(&json!({"c": document}).to_string(), &below), expect, "{document}");
+        }
+        let other = json!({"Expiration": 1_800_000_060, "AccessKeyId": "a"});
+        assert_eq!(life(&other.to_string(), &at_root), Err(AgentError::NoAwsCredential));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The calls to an agent: the policy's template with its values filled in.
 
+use std::rc::Rc;
+
 use percent_encoding::utf8_percent_encode;
 use zeroize::Zeroizing;
 
 use crate::host::Environment;
 use crate::identity::jwt;
-use crate::policy::{CallBody, CallJson, CallText, HttpSource, PolicyError};
+use crate::policy::{CallBody, CallJson, CallSecret, CallText, HttpSource, PolicyError};
 use crate::provider::AuthStyle;
 use crate::secret::ServiceSecret;
 use crate::services::fetch::FetchRequest;
@@ -17,10 +19,8 @@ const MAX_BODY_BYTES: usize = 32 * 1024;
 /// The calls to one agent, with the data plane's own secrets.
 pub(super) struct Calls {
     pub(super) source: HttpSource,
-    /// The header with the agent's own credential.
-    authorization: Option<(String, ServiceSecret)>,
-    /// The secrets in the body, in the order in which they stand there.
-    secrets: Vec<ServiceSecret>,
+    /// The secrets in the order of [`HttpSource::secrets`]; `None` for one that another agent gives.
+    secrets: Vec<Option<Rc<ServiceSecret>>>,
 }
 
 impl Calls {
@@ -33,48 +33,43 @@ impl Calls {
         path: &str,
         environment: &dyn Environment,
     ) -> Result<Self, PolicyError> {
-        let authorization = match &source.credential {
-            None => None,
-            Some((variable, style)) => {
-                let secret = variable.require(&format!("{path}.http.credential"), environment)?;
-                Some(match style {
-                    AuthStyle::Authorization(scheme) => {
-                        ("authorization".to_owned(), secret.with_scheme(scheme))
-                    }
-                    AuthStyle::Header(name) => (name.clone(), secret),
-                })
+        let secret = |(field, secret): (&str, &CallSecret)| match secret {
+            CallSecret::Variable(variable) => {
+                variable.require(&format!("{path}.http.{field}"), environment).map(|it| Some(Rc::new(it)))
             }
+            CallSecret::Credential(_) => Ok(None),
         };
-        let (place, texts) = match &source.body {
-            Some(body @ CallBody::Form(_)) => ("form", body.texts()),
-            Some(body @ CallBody::Json(_)) => ("json", body.texts()),
-            None => ("", Vec::new()),
-        };
-        let variables = texts.into_iter().filter_map(|text| match text {
-            CallText::Variable(variable) => Some(variable),
-            _ => None,
-        });
-        let secrets = variables
-            .map(|variable| variable.require(&format!("{path}.http.{place}"), environment))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { source: source.clone(), authorization, secrets })
+        let secrets = source.secrets().map(secret).collect::<Result<_, _>>()?;
+        Ok(Self { source: source.clone(), secrets })
     }
 
-    /// Returns the call for everyone, or for the caller with this verified JWT; `None` where the call needs a claim that
-    /// the JWT does not have.
-    pub(super) fn request(&self, caller: Option<&[u8]>) -> Option<FetchRequest> {
-        let HttpSource { endpoint, cluster, headers, timeout, method, .. } = &self.source;
+    /// Returns the call for everyone, or for the caller with this verified JWT. `fetched` are the secrets that other agents
+    /// gave. Returns `None` where the call needs a claim that the JWT does not have.
+    pub(super) fn request(
+        &self,
+        caller: Option<&[u8]>,
+        fetched: &[Rc<ServiceSecret>],
+    ) -> Option<FetchRequest> {
+        let HttpSource { endpoint, cluster, headers, timeout, method, value, .. } = &self.source;
         let path = endpoint.path.clone();
+        // Some services answer in XML to whoever would read another thing than JSON.
+        let accepted = if value.is_some() { "application/json" } else { "application/json, text/plain" };
         let mut request = FetchRequest::get(cluster, endpoint.https, &endpoint.authority, path, *timeout)
             .with_method(method.name())
-            .header("accept", "application/json, text/plain");
+            .header("accept", accepted);
         for (name, value) in headers {
             request = request.header(name.clone(), value);
         }
-        if let Some((name, secret)) = &self.authorization {
-            request = request.credential(name.clone(), secret);
+        let mut values = Values { secrets: self.secrets.iter(), fetched: fetched.iter(), caller };
+        if let Some((_, style)) = &self.source.credential {
+            let secret = values.secret()?;
+            request = match style {
+                AuthStyle::Authorization(scheme) => {
+                    request.credential("authorization", &secret.with_scheme(scheme))
+                }
+                AuthStyle::Header(name) => request.credential(name.clone(), secret),
+            };
         }
-        let mut values = Values { secrets: self.secrets.iter(), caller };
         match &self.source.body {
             None => Some(request),
             Some(CallBody::Form(members)) => {
@@ -92,7 +87,7 @@ impl Calls {
     /// Returns the texts that must stand at places of the answer to a call for this caller; `None` where the JWT does not
     /// have one of them.
     pub(super) fn expected(&self, caller: Option<&[u8]>) -> Option<Vec<(String, String)>> {
-        let mut values = Values { secrets: [].iter(), caller };
+        let mut values = Values { secrets: [].iter(), fetched: [].iter(), caller };
         let expected = self.source.expected.iter();
         expected.map(|(pointer, text)| Some((pointer.clone(), values.of(text)?.to_string()))).collect()
     }
@@ -100,16 +95,24 @@ impl Calls {
 
 /// The values of one call.
 struct Values<'a> {
-    /// The secrets that were not used yet: each stands in the body once.
-    secrets: std::slice::Iter<'a, ServiceSecret>,
+    /// The secrets that were not used yet: each stands in the call once.
+    secrets: std::slice::Iter<'a, Option<Rc<ServiceSecret>>>,
+    fetched: std::slice::Iter<'a, Rc<ServiceSecret>>,
     caller: Option<&'a [u8]>,
 }
 
-impl Values<'_> {
+impl<'a> Values<'a> {
+    fn secret(&mut self) -> Option<&'a ServiceSecret> {
+        match self.secrets.next()? {
+            Some(secret) => Some(secret),
+            None => self.fetched.next().map(Rc::as_ref),
+        }
+    }
+
     fn of(&mut self, text: &CallText) -> Option<Zeroizing<String>> {
         match text {
             CallText::Literal(text) => Some(text.clone().into()),
-            CallText::Variable(_) => self.secrets.next().map(ServiceSecret::reveal),
+            CallText::Secret(_) => self.secret().map(ServiceSecret::reveal),
             CallText::CallerJwt => Some(std::str::from_utf8(self.caller?).ok()?.to_owned().into()),
             CallText::CallerClaim(name) => jwt::text_of(self.caller?, name).map(Zeroizing::new),
         }

@@ -1,31 +1,37 @@
-//! An agent: an upstream credential that is fetched, for every caller or for each caller on its own.
+//! An agent: a credential that is fetched, for every caller or for each caller on its own.
 //!
 //! A value is renewed ahead of its expiry, and used until shortly before it even if the renewal fails. The value stays
 //! in the memory of the worker that fetched it, because other plugins can read what workers share. An agent that fails
 //! several times in a row gets no call for a while.
 //!
-//! A caller's value is found by the digest of the very JWT that it was given for, so that no other caller gets it.
+//! The values of other agents may stand in a call. They are fetched first, each by its own rules.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::answer::{self, Answer};
 use super::call::Calls;
-use super::held::{Freshness, Held, MAX_FAILURES, PAUSE, Value};
-use crate::base::{Cache, Digest, Moment, Pause};
+use super::callers::OfCallers;
+use super::given::{Given, Purpose};
+use super::held::{Freshness, Held, Value};
+use crate::base::Moment;
 use crate::host::Environment;
 use crate::policy::{HttpSource, PolicyError, Subject as For};
-use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, ServiceId, Subject};
+use crate::secret::ServiceSecret;
+use crate::services::fetch::{
+    AsOf, CallerId, Fetch, FetchAnswer, FetchKey, FetchOutcome, ServiceId, Subject,
+};
 use crate::services::resolution::{Accepted, FetchResults, Lookup, Resolution};
-
-/// The callers whose values a worker keeps. One that was dropped is fetched again.
-const MAX_CALLERS: usize = 1000;
 
 pub(crate) struct Agent {
     id: ServiceId,
     /// The place in the policy that asked first.
     path: String,
+    purpose: Purpose,
     calls: Calls,
+    /// The agents whose values stand in the call, in the order in which they do.
+    before: Vec<Rc<Self>>,
     values: RefCell<Values>,
 }
 
@@ -37,29 +43,20 @@ enum Values {
     OfCallers(OfCallers),
 }
 
-struct OfCallers {
-    held: Cache<Held>,
-    /// The pause of the service itself, for the calls of all callers.
-    outage: Pause,
-    /// The caller of the last call that the service could not serve. A single caller's failures are no outage.
-    last_failed: Option<Digest>,
-    /// The number of the last value.
-    last: u32,
-}
-
 /// The caller of a request, by its verified JWT.
 #[derive(Clone, Copy)]
 pub(crate) struct CallerToken<'r> {
     pub(crate) jwt: &'r [u8],
-    pub(crate) digest: Digest,
+    pub(crate) id: CallerId,
 }
 
 impl Agent {
-    /// Returns an agent that has no value yet. `path` is the source's place in the policy. The error is its
-    /// credential's.
+    /// Returns an agent that has no value yet. `before` are the agents whose values stand in its call, in the order of
+    /// [`HttpSource::credentials_in_call`]. `path` is the source's place in the policy. The error is its credential's.
     pub(crate) fn new(
         id: ServiceId,
-        source: &HttpSource,
+        (source, purpose): (&HttpSource, Purpose),
+        before: Vec<Rc<Self>>,
         path: &str,
         environment: &dyn Environment,
     ) -> Result<Self, PolicyError> {
@@ -68,21 +65,30 @@ impl Agent {
             For::Caller => Values::OfCallers(OfCallers::default()),
         };
         let calls = Calls::new(source, path, environment)?;
-        Ok(Self { id, path: path.to_owned(), calls, values: RefCell::new(values) })
+        Ok(Self { id, path: path.to_owned(), purpose, calls, before, values: RefCell::new(values) })
     }
 
     pub(crate) fn id(&self) -> ServiceId {
         self.id
     }
 
-    /// Returns whether another policy's source is this very agent.
-    pub(crate) fn is_of(&self, source: &HttpSource) -> bool {
-        self.calls.source == *source
+    /// Returns whether another policy's source, with these agents in its call, is this very agent.
+    pub(crate) fn is_of(&self, source: &HttpSource, purpose: Purpose, before: &[Rc<Self>]) -> bool {
+        let is_same = |(own, other): (&Rc<Self>, &Rc<Self>)| Rc::ptr_eq(own, other);
+        self.purpose == purpose
+            && self.calls.source == *source
+            && self.before.len() == before.len()
+            && self.before.iter().zip(before).all(is_same)
     }
 
     /// Returns whether each caller has a value of its own.
     pub(crate) fn is_of_callers(&self) -> bool {
         self.calls.source.subject == For::Caller
+    }
+
+    /// Tells whether the values go upstream.
+    pub(crate) fn is_for_upstream(&self) -> bool {
+        self.purpose == Purpose::Upstream
     }
 
     /// Returns the value for this caller. A value that is about to expire comes with the call that renews it. A caller
@@ -94,23 +100,29 @@ impl Agent {
         now: Moment,
     ) -> Lookup<Value> {
         let Ok(mut values) = self.values.try_borrow_mut() else { return Lookup::Unavailable };
-        let timeout = self.calls.source.timeout;
+        let (timeout, own) = (self.calls.source.timeout, self.id);
         match (&mut *values, caller) {
-            (Values::DataPlane(held), _) => held.find(results, now, timeout, || self.fetch(None, now)),
+            (Values::DataPlane(held), _) => {
+                held.find(own, results, now, timeout, || self.fetch(None, results, now))
+            }
             (Values::OfCallers(callers), Some(caller)) => {
-                let may_call = callers.outage.is_over(now);
-                let call = || if may_call { self.fetch(Some(caller), now) } else { None };
-                match callers.held.get_mut(&caller.digest) {
-                    Some(held) => held.find(results, now, timeout, call),
-                    None => Held::default().find(results, now, timeout, call),
+                let may_call = callers.may_call(now);
+                let call = || if may_call { self.fetch(Some(caller), results, now) } else { None };
+                match callers.of(&caller.id) {
+                    Some(held) => held.find(own, results, now, timeout, call),
+                    None => Held::default().find(own, results, now, timeout, call),
                 }
             }
             (Values::OfCallers(_), None) => Lookup::Unavailable,
         }
     }
 
-    /// Returns the call that is due, even where no request needs the value yet.
+    /// Returns the call that is due, even where no request needs the value yet. A value that stands in the calls of other
+    /// agents is due with those.
     pub(crate) fn due(&self, now: Moment) -> Option<Fetch> {
+        if !self.is_for_upstream() {
+            return None;
+        }
         match self.find(None, &FetchResults::default(), now) {
             Lookup::Ready(_, renewal) => renewal,
             Lookup::Fetch(fetch) => Some(*fetch),
@@ -145,7 +157,7 @@ impl Agent {
         let expected = expected.unwrap_or_default();
         let read = match answer {
             FetchAnswer::Response { status: 200, body } => {
-                answer::read(body, &self.calls.source, &expected, as_of.at, now)
+                answer::read(body, &self.calls.source, self.purpose, &expected, as_of.at, now)
                     .map_err(|fault| (FetchOutcome::Malformed, Some(fault.to_string())))
             }
             FetchAnswer::Response { status, .. } => {
@@ -164,6 +176,9 @@ impl Agent {
                     FetchAnswer::Failed => true,
                 };
                 values.fail(subject, is_outage, now);
+                if let FetchAnswer::Response { status: 400 | 401, .. } = answer {
+                    self.before.iter().for_each(|agent| agent.doubt(subject, now));
+                }
                 let note = note.map(|note| format!("`{}.http`: {note}", self.path));
                 Accepted { outcome, resolution: Resolution::Unavailable, notes: note.into_iter().collect() }
             }
@@ -193,11 +208,31 @@ impl Agent {
         }
     }
 
-    fn fetch(&self, caller: Option<CallerToken<'_>>, now: Moment) -> Option<Fetch> {
+    /// Notes that a service refused a call in which this agent's value stands: the value may have been revoked.
+    fn doubt(&self, subject: &Subject, now: Moment) {
+        if let Ok(mut values) = self.values.try_borrow_mut()
+            && let Some(held) = values.of(subject)
+        {
+            held.doubt(now);
+        }
+    }
+
+    /// Returns the call for the value, or one that has to be made before.
+    fn fetch(&self, caller: Option<CallerToken<'_>>, results: &FetchResults, now: Moment) -> Option<Fetch> {
+        let mut fetched: Vec<Rc<ServiceSecret>> = Vec::new();
+        for agent in &self.before {
+            match agent.find(caller, results, now) {
+                Lookup::Ready(Value { given: Given::Calls(secret), .. }, None) => fetched.push(secret),
+                // A value that is due may be one that was refused.
+                Lookup::Ready(_, renewal) => return renewal,
+                Lookup::Fetch(fetch) => return Some(*fetch),
+                Lookup::Unavailable => return None,
+            }
+        }
         let jwt = caller.map(|caller| caller.jwt);
-        let request = self.calls.request(jwt)?;
+        let request = self.calls.request(jwt, &fetched)?;
         let subject = match caller {
-            Some(caller) => Subject::CallerCredential(caller.digest, self.calls.expected(jwt)?),
+            Some(caller) => Subject::CallerCredential(caller.id, self.calls.expected(jwt)?),
             None => Subject::Credential,
         };
         Some(Fetch::new(FetchKey::new(self.id, subject), request, AsOf::moment(now)))
@@ -208,16 +243,15 @@ impl Values {
     fn of(&mut self, subject: &Subject) -> Option<&mut Held> {
         match (self, subject) {
             (Self::DataPlane(held), _) => Some(held),
-            (Self::OfCallers(callers), Subject::CallerCredential(caller, _)) => callers.held.get_mut(caller),
+            (Self::OfCallers(callers), Subject::CallerCredential(caller, _)) => callers.of(caller),
             (Self::OfCallers(_), _) => None,
         }
     }
 
-    /// Returns the holder of the value with this number. Only a refusal asks, so a search does.
     fn of_number(&mut self, number: u32) -> Option<&mut Held> {
         match self {
             Self::DataPlane(held) => Some(held),
-            Self::OfCallers(callers) => callers.held.values_mut().find(|held| held.has_number(number)),
+            Self::OfCallers(callers) => callers.of_number(number),
         }
     }
 
@@ -225,12 +259,7 @@ impl Values {
         match (self, subject) {
             (Self::DataPlane(held), _) => held.take(answer, 0, refresh_before, now),
             (Self::OfCallers(callers), Subject::CallerCredential(caller, _)) => {
-                let mut held = Held::default();
-                callers.last = callers.last.checked_add(1).unwrap_or(1);
-                held.take(answer, callers.last, refresh_before, now);
-                callers.held.insert(*caller, held);
-                callers.outage.succeed();
-                callers.last_failed = None;
+                callers.take(caller, answer, refresh_before, now);
             }
             (Self::OfCallers(_), _) => {}
         }
@@ -240,34 +269,9 @@ impl Values {
         match (self, subject) {
             (Self::DataPlane(held), _) => held.fail(now),
             (Self::OfCallers(callers), Subject::CallerCredential(caller, _)) => {
-                callers.fail(*caller, is_outage, now);
+                callers.fail(caller, is_outage, now);
             }
             (Self::OfCallers(_), _) => {}
         }
-    }
-}
-
-impl Default for OfCallers {
-    fn default() -> Self {
-        Self { held: Cache::new(MAX_CALLERS), outage: Pause::at_most(PAUSE), last_failed: None, last: 0 }
-    }
-}
-
-impl OfCallers {
-    /// Notes that a call failed. Several callers whose calls the service could not serve, with no success in between, are
-    /// an outage; a call that was refused concerns its caller only.
-    fn fail(&mut self, caller: Digest, is_outage: bool, now: Moment) {
-        if is_outage && self.last_failed.replace(caller) != Some(caller) {
-            self.outage.fail();
-            if self.outage.failures() >= MAX_FAILURES {
-                self.outage.begin_jittered(PAUSE, now);
-            }
-        }
-        if let Some(held) = self.held.get_mut(&caller) {
-            return held.fail(now);
-        }
-        let mut held = Held::default();
-        held.fail(now);
-        self.held.insert(caller, held);
     }
 }

@@ -1,12 +1,11 @@
 //! A value that an agent gave: how long it is used, when it is renewed, and the pause after failures.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use super::answer::Answer;
+use super::given::Given;
 use crate::base::{Moment, Pause};
-use crate::secret::Key;
-use crate::services::fetch::Fetch;
+use crate::services::fetch::{Fetch, ServiceId};
 use crate::services::resolution::{FetchResults, Lookup};
 
 /// The failures in a row after which the pauses are long.
@@ -48,7 +47,7 @@ struct Current {
 /// A value, and the moment at which it was fetched.
 #[derive(Clone)]
 pub(crate) struct Value {
-    pub(crate) key: Rc<Key>,
+    pub(crate) given: Given,
     pub(crate) fetched_at: Moment,
     /// The number of the value among those of callers; 0 for a value of every caller.
     pub(crate) number: u32,
@@ -65,9 +64,11 @@ pub(crate) struct Freshness {
 
 impl Held {
     /// Returns the value. A value that is about to expire comes with the call that renews it, which takes at most
-    /// `timeout`. There is no call where the caller's JWT has not what the call needs, or the service rests.
+    /// `timeout`. There is no call where the caller's JWT has not what the call needs, or the service rests. A call to
+    /// another service than `own` is one that has to be made before.
     pub(super) fn find(
         &mut self,
+        own: ServiceId,
         results: &FetchResults,
         now: Moment,
         timeout: Duration,
@@ -77,9 +78,10 @@ impl Held {
         match &mut self.current {
             Some(current) if current.is_usable(now) => {
                 let renewal = if may_call && current.is_due(now) { call() } else { None };
-                if renewal.is_some() {
+                if let Some(renewal) = &renewal {
                     // One call at a time. If its answer never comes, another call is due.
-                    current.refresh_at = now.after(timeout + SHORT_PAUSE);
+                    let pause = if renewal.key.service == own { timeout } else { Duration::ZERO };
+                    current.refresh_at = now.after(pause + SHORT_PAUSE);
                 }
                 Lookup::Ready(current.value.clone(), renewal)
             }
@@ -119,6 +121,13 @@ impl Held {
         }
     }
 
+    /// Notes that a service refused a call in which the value stands, whichever value it was.
+    pub(super) fn doubt(&mut self, now: Moment) {
+        if let Some(fetched_at) = self.current.as_ref().map(|current| current.value.fetched_at) {
+            self.refused(fetched_at, now);
+        }
+    }
+
     /// Returns whether this is the value of that number.
     pub(super) fn has_number(&self, number: u32) -> bool {
         self.current.as_ref().is_some_and(|it| it.value.number == number)
@@ -143,13 +152,13 @@ impl Held {
 
 impl Current {
     fn new(answer: Answer, number: u32, refresh_before: Duration, now: Moment) -> Self {
-        let Answer { secret, expires_at, at_most } = answer;
+        let Answer { given, expires_at, at_most } = answer;
         let life = Duration::from_nanos(expires_at.0.saturating_sub(now.0));
         // Where values are short-lived, half of their life is early enough.
         let used_for = life.saturating_sub(refresh_before).max(life / 2);
         let used_for = now.jittered(used_for).max(MIN_USE);
         Self {
-            value: Value { key: Rc::new(Key::new(secret)), fetched_at: now, number },
+            value: Value { given, fetched_at: now, number },
             refresh_at: now.after(used_for),
             ends_at: now.after(life.saturating_sub(MARGIN.min(life / 10))),
             expires_at,

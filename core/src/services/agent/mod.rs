@@ -2,9 +2,13 @@
 //! identities for credentials.
 
 mod answer;
+mod bedrock;
 mod call;
+mod callers;
 mod client;
+mod given;
 mod held;
 
 pub(crate) use self::client::{Agent, CallerToken};
+pub(crate) use self::given::{Given, Purpose};
 pub(crate) use self::held::{Freshness, Value};
