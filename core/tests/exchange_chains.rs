@@ -1,15 +1,14 @@
 //! Exchanges in several calls: a credential that stands in the call for another one.
 
-mod support;
-
 use std::cell::RefCell;
 
 use keyswap_core::host::MemoryStore;
 use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
-use support::exchange::{ask, jwt, policy};
-use support::worker::{Answer, Worker, at, nobody_is_asked};
-use support::{NOW, Signer, claims, with};
+
+use crate::support::exchange::{ask, jwt, policy};
+use crate::support::worker::{Answer, Worker, at, nobody_is_asked};
+use crate::support::{NOW, Signer, claims, with};
 
 /// Returns the source of the first call, by the caller's JWT, with these changes.
 fn first(changes: &Value) -> Value {

@@ -1,11 +1,10 @@
 //! JWTs of sessions that the registry issues: verified offline, and refused once the registry says that the session has ended.
 
-mod support;
-
 use keyswap_core::host::MemoryStore;
 use serde_json::{Value, json};
-use support::worker::{Answer, Worker, at, nobody_is_asked, registry_policy};
-use support::{NOW, Signer, b64u, errors, with};
+
+use crate::support::worker::{Answer, Worker, at, nobody_is_asked, registry_policy};
+use crate::support::{NOW, Signer, b64u, errors, with};
 
 const ISSUER: &str = "https://keyswap.example";
 

@@ -1,7 +1,5 @@
 //! The signals for operators: keys of the policy that upstreams reject, and the age of key sets.
 
-mod support;
-
 use keyswap_core::base::Digest;
 use keyswap_core::host::{Capabilities, MemoryStore};
 use keyswap_core::identity::jwt::PureRust;
@@ -11,8 +9,9 @@ use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::services::FetchAnswer;
 use keyswap_core::worker::{self, Entry, Exchange, Next};
 use serde_json::{Value, json};
-use support::worker::{Secrets, Worker, at, nobody_is_asked, status};
-use support::{Signer, claims, oidc, with};
+
+use crate::support::worker::{Secrets, Worker, at, nobody_is_asked, status};
+use crate::support::{Signer, claims, oidc, with};
 
 const TOKEN: &str = "ptk_of-a-caller-0123456789";
 

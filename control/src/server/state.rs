@@ -10,8 +10,8 @@ use super::connections::{ConnectionLimits, TlsState};
 use super::counters::Counters;
 use super::oidc::Oidc;
 use super::proxy_url::ProxyUrl;
-use crate::kubernetes;
 use super::session_issuer::SessionIssuer;
+use crate::kubernetes;
 use crate::registry::{Registry, SecretText};
 use crate::signing::SigningKey;
 

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use keyswap::registry::{
-    Actor, AdminRole, AuditQuery, Budget, KeptObject, NewUser, ObjectClaim, ObjectKey, Payer, Per, Poll, Registry,
-    RoleName, Source, Status, Token, TokenPatch, UserPatch, Zone,
+    Actor, AdminRole, AuditQuery, Budget, KeptObject, NewUser, ObjectClaim, ObjectKey, Payer, Per, Poll,
+    Registry, RoleName, Source, Status, Token, TokenPatch, UserPatch, Zone,
 };
 use keyswap_core::base::Digest;
 use reqwest::redirect::Policy;

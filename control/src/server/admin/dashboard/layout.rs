@@ -28,7 +28,7 @@ pub(super) enum Place {
     Outside,
 }
 
-const PLACES: [(Place, &str, &str, Operation); 9] = [
+const PLACES: [(Place, &str, &str, Operation); 10] = [
     (Place::Overview, "/admin", "Overview", Operation::ListTokens),
     (Place::Tokens, "/admin/tokens", "Tokens", Operation::ListTokens),
     (Place::Users, "/admin/users", "Users", Operation::ListUsers),
