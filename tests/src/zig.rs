@@ -39,12 +39,13 @@ pub fn build_native(root: &Path, packages: &[&str], target: &str) -> Result<Vec<
     let root = root.canonicalize().with_context(|| format!("{} is not there", root.display()))?;
     let folder = zig()?;
     let remapped = remapped(&root)?;
-    let (mut flags, mut versioned) = (remapped.to_vec(), target.to_owned());
-    if is_macos(target) {
-        flags.push(format!("-Clink-arg=-F{}", root.join(FRAMEWORKS).display()));
+    let (major, minor) = GLIBC;
+    let (versioned, of_system) = if is_macos(target) {
+        (target.to_owned(), Some(format!("-Clink-arg=-F{}", root.join(FRAMEWORKS).display())))
     } else {
-        versioned.push_str(&format!(".{}.{}", GLIBC.0, GLIBC.1));
-    }
+        (format!("{target}.{major}.{minor}"), None)
+    };
+    let flags: Vec<&String> = remapped.iter().chain(&of_system).collect();
     let mut build = Command::new(folder.join("bin/cargo-zigbuild"));
     build
         .args(["zigbuild", "--locked", "--release", "--message-format", "json-render-diagnostics"])

@@ -217,7 +217,7 @@ fn the_example_of_exchanges_calls_each_service_as_its_documents_say() -> Result<
     let response = envoy.send(&converse)?;
     ensure!(response.status < 500, "{}: {}", response.status, response.text());
     let received = standin.take();
-    let credentials: Vec<String> = received.iter().flat_map(|request| request.credentials()).collect();
+    let credentials: Vec<String> = received.iter().flat_map(keyswap_tests::Received::credentials).collect();
     let [credential] = credentials.as_slice() else { anyhow::bail!("{received:?}") };
     let key =
         credential.strip_prefix("authorization: Bearer bedrock-api-key-").context("no key of Bedrock")?;

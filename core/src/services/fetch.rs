@@ -53,7 +53,7 @@ pub(crate) enum Subject {
     /// An upstream credential for every caller.
     Credential,
     /// A credential for one caller, and the texts that its answer must have.
-    CallerCredential(CallerId, Vec<(String, String)>),
+    CallerCredential(Box<CallerId>, Vec<(String, String)>),
     /// A policy.
     Bundle,
 }

@@ -232,7 +232,7 @@ impl Agent {
         let jwt = caller.map(|caller| caller.jwt);
         let request = self.calls.request(jwt, &fetched)?;
         let subject = match caller {
-            Some(caller) => Subject::CallerCredential(caller.id, self.calls.expected(jwt)?),
+            Some(caller) => Subject::CallerCredential(Box::new(caller.id), self.calls.expected(jwt)?),
             None => Subject::Credential,
         };
         Some(Fetch::new(FetchKey::new(self.id, subject), request, AsOf::moment(now)))
