@@ -39,9 +39,12 @@ impl Counters {
     }
 }
 
+/// The gauges of an issuer, as far as the host defined them.
+type OfIssuer = (Box<str>, [Option<Gauge>; GAUGES.len()]);
+
 /// The gauges defined so far, by their issuers.
 #[derive(Default)]
-pub(crate) struct Gauges(RefCell<Vec<(Box<str>, [Option<Gauge>; GAUGES.len()])>>);
+pub(crate) struct Gauges(RefCell<Vec<OfIssuer>>);
 
 impl Gauges {
     /// Sets the gauges of an issuer.
@@ -53,7 +56,9 @@ impl Gauges {
         }
         let gauges = rows.iter().find(|(of, _)| **of == *issuer).map(|(_, gauges)| gauges);
         for (gauge, value) in gauges.into_iter().flatten().zip(values) {
-            gauge.iter().for_each(|gauge| gauge.set(value));
+            if let Some(gauge) = gauge {
+                gauge.set(value);
+            }
         }
     }
 }

@@ -93,7 +93,7 @@ impl Cluster {
 
     /// Lets no other credential in than this one.
     pub(crate) fn expire_credential(&self, credential: &str) {
-        self.state.lock().unwrap().credential = credential.to_owned();
+        credential.clone_into(&mut self.state.lock().unwrap().credential);
     }
 
     pub(crate) fn put(&self, mut secret: Value) {
@@ -191,7 +191,7 @@ impl Cluster {
         let namespace = url.path().strip_prefix("/api/v1/namespaces/")?.strip_suffix("/secrets")?.to_owned();
         assert_eq!(query["labelSelector"], format!("{LABEL}=true"));
         let is_let_in = credential == self.state.lock().unwrap().credential;
-        let answer = if is_let_in { self.answer(&namespace, &query) } else { Err(401) };
+        let answer = if is_let_in { Ok(self.answer(&namespace, &query)) } else { Err(401) };
         let status = answer.as_ref().map_or_else(|status| *status, |_| 200);
         self.state.lock().unwrap().asked.push((target, status));
         let stream = stream.get_mut();
@@ -205,12 +205,12 @@ impl Cluster {
         }
     }
 
-    /// Returns a list, `None` for a watch that may begin, or the status of a refusal.
-    fn answer(&self, namespace: &str, query: &BTreeMap<String, String>) -> Result<Option<String>, u16> {
+    /// Returns a list, or `None` for a watch that may begin.
+    fn answer(&self, namespace: &str, query: &BTreeMap<String, String>) -> Option<String> {
         let state = self.state.lock().unwrap();
         if query.contains_key("watch") {
             assert!(query.contains_key("timeoutSeconds") && query["allowWatchBookmarks"] == "true");
-            return Ok(None);
+            return None;
         }
         let is_selected = |((of, _), secret): &(&(String, String), &Value)| {
             of == namespace && secret["metadata"]["labels"][LABEL] == "true"
@@ -223,7 +223,7 @@ impl Cluster {
         let rest = selected.len().saturating_sub(from + page.len());
         let next = if rest > 0 { (from + page.len()).to_string() } else { String::new() };
         let metadata = json!({"resourceVersion": state.version.to_string(), "continue": next});
-        Ok(Some(json!({"kind": "SecretList", "metadata": metadata, "items": page}).to_string()))
+        Some(json!({"kind": "SecretList", "metadata": metadata, "items": page}).to_string())
     }
 
     async fn watch(&self, stream: &mut TcpStream, namespace: &str, mut version: u64) -> Option<()> {

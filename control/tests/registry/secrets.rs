@@ -37,7 +37,7 @@ namespaces:
 "#;
 
 /// The bound of a wait that ends by itself.
-const HANGS: Duration = Duration::from_secs(60);
+const HANGS: Duration = Duration::from_mins(1);
 
 struct Following {
     registry: Registry,
@@ -52,7 +52,7 @@ impl Drop for Following {
 }
 
 /// Follows the Secrets of a cluster.
-async fn follow(cluster: &Cluster, registry: Registry, bounds: &str) -> Following {
+fn follow(cluster: &Cluster, registry: Registry, bounds: &str) -> Following {
     let (api, bounds) =
         (Api::at(&cluster.url(), &cluster.folder()).unwrap(), Bounds::read(bounds.as_bytes()));
     let state = State::default();
@@ -108,7 +108,7 @@ async fn a_secret_declares_its_token_and_its_removal_revokes_it(database: &Datab
     other["metadata"]["labels"][LABEL] = json!("false");
     cluster.put(other);
     cluster.put(secret("green", "of-another-namespace", "token-of-another-namespace", &[]));
-    let red = follow(&cluster, database.open().await, BOUNDS).await;
+    let red = follow(&cluster, database.open().await, BOUNDS);
 
     let token = red.until("token-there-before", is_active).await;
     assert_eq!((token.label.as_str(), token.team.as_deref()), ("red/there-before", Some("red")));
@@ -158,7 +158,7 @@ async fn a_token_that_a_person_disabled_stays_disabled(database: &Database) {
     let owner = [("owner", "alice@acme.example")];
     cluster.put(secret("red", "a", "token-of-alice-1", &owner));
     cluster.put(secret("red", "b", "token-of-alice-2", &owner));
-    let red = follow(&cluster, database.open().await, BOUNDS).await;
+    let red = follow(&cluster, database.open().await, BOUNDS);
     let token = red.until("token-of-alice-1", is_active).await;
     red.until("token-of-alice-2", is_active).await;
     let (registry, digest) = (&red.registry, token.digest);
@@ -193,7 +193,7 @@ async fn a_token_that_a_person_disabled_stays_disabled(database: &Database) {
 /// Without the hold nothing is changed, so that an older view does not bring a revoked token back.
 async fn one_process_at_a_time_applies_a_source(database: &Database) {
     let (one, other) = (database.open().await, database.open().await);
-    let span = Duration::from_secs(3600);
+    let span = Duration::from_hours(1);
     let declared = |value: &str| {
         let new = NewToken { label: "kubernetes".to_owned(), ..new_token("a") };
         DeclaredToken::new("a".to_owned(), SecretText::new(value.to_owned()), Some(new)).unwrap()
@@ -268,7 +268,7 @@ async fn a_secret_with_a_fault_declares_nothing_and_is_named_without_its_content
     }
     cluster.put(secret("red", "same", "token-that-is-sound", &[]));
     names.push("same".to_owned());
-    let red = follow(&cluster, registry.clone(), BOUNDS).await;
+    let red = follow(&cluster, registry.clone(), BOUNDS);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     red.until_refused(&names).await;
     red.until("token-that-is-sound", |token| is_active(token) && token.label == "red/sound").await;
@@ -308,7 +308,7 @@ async fn tokens_beyond_narrower_bounds_and_of_former_namespaces_are_disabled() {
         let new = Some(NewToken { label, providers, team: Some("red".to_owned()), ..NewToken::default() });
         let token = SecretText::new(value.to_owned());
         let tokens = vec![DeclaredToken::new("a".to_owned(), token, new).unwrap()];
-        assert!(registry.hold_source(&source, "before", Duration::from_secs(60)).await.unwrap());
+        assert!(registry.hold_source(&source, "before", Duration::from_mins(1)).await.unwrap());
         let declaration = Declaration { source: &source, holder: "before", tokens, most: 9 };
         let applied = registry.declare(declaration, &|_| true, &Actor::new(&source)).await.unwrap();
         assert_eq!(applied.unwrap().changed, 1);
@@ -318,7 +318,7 @@ async fn tokens_beyond_narrower_bounds_and_of_former_namespaces_are_disabled() {
     cluster.put(secret("red", "anthropic", "token-that-is-wide", &[("providers", "anthropic, gemini")]));
     let bounds = "labels: {keyswap/token: \"true\"}\nnamespaces: [{name: red, providers: [openai]}, \
                   {name: blue, providers: [openai]}]";
-    let red = follow(&cluster, registry, bounds).await;
+    let red = follow(&cluster, registry, bounds);
     for value in ["token-that-is-wide", "token-that-is-blue", "token-that-was-left"] {
         red.until(value, is_disabled).await;
     }
@@ -327,7 +327,7 @@ async fn tokens_beyond_narrower_bounds_and_of_former_namespaces_are_disabled() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_goes_on_after_whatever_ends_it() {
     let (database, cluster) = (Database::sqlite(), Cluster::start().await);
-    let red = follow(&cluster, database.open().await, BOUNDS).await;
+    let red = follow(&cluster, database.open().await, BOUNDS);
     cluster.put(secret("red", "a", "token-number-1", &[]));
     red.until("token-number-1", is_active).await;
     // A cut in the middle of an event.
@@ -370,7 +370,7 @@ async fn many_and_huge_secrets_come_in_pages_that_fit() {
     }
     // A value that could be no token is not decoded.
     cluster.put(secret("red", "too-long", &filler, &[]));
-    let red = follow(&cluster, database.open().await, BOUNDS).await;
+    let red = follow(&cluster, database.open().await, BOUNDS);
     red.until("token-small-99", is_active).await;
     red.until("token-huge-11", is_active).await;
     red.until_refused(&["too-long"]).await;
