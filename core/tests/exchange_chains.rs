@@ -49,6 +49,9 @@ fn both(subject: &str, [first, second]: [u64; 2]) -> impl Fn(&str) -> Answer {
     }
 }
 
+/// A change of a policy.
+type Change<'c> = &'c dyn Fn(&mut Value);
+
 #[test]
 fn each_call_is_made_once_for_a_caller_and_renewed_ahead() {
     let signer = Signer::new(1, "k");
@@ -257,7 +260,7 @@ fn what_a_chain_cannot_be_is_an_error_with_its_place() {
     let upstream = |document: &mut Value| {
         document["providers"] = json!({"groq": {"credential": "federated"}});
     };
-    let cases: [(&dyn Fn(&mut Value), Option<String>); 5] = [
+    let cases: [(Change<'_>, Option<String>); 5] = [
         (&unsaid, at("openai[0].http", for_caller)),
         (&gone, at("openai[0].http", no_chain)),
         (&two, at("openai[0].http", no_chain)),

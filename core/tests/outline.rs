@@ -138,25 +138,6 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/issuers/0/jwks/cluster", json!("d")),
         ("/issuers/0/jwks/url", json!("https://keys/jwks")),
         ("/issuers/0/jwks/stale_if_error", json!("1h")),
-        ("/credentials/openai/0/env", json!("Z")),
-        ("/credentials/openai/1/http/url", json!("http://agent/other")),
-        ("/credentials/openai/1/http/headers/metadata-flavor", json!("Other")),
-        ("/credentials/openai/1/http/credential/env", json!("Z")),
-        ("/credentials/openai/1/http/auth", json!("token")),
-        ("/credentials/openai/1/http/value", json!("/w")),
-        ("/credentials/openai/1/http/expires_in", Value::Null),
-        ("/credentials/openai/1/http/max_age", json!("2h")),
-        ("/credentials/openai/2/http/method", json!("PUT")),
-        ("/credentials/openai/2/http/form/a", json!("z")),
-        ("/credentials/openai/2/http/form/c", json!({"claim": "name"})),
-        ("/credentials/openai/2/http/form/s", json!({"env": "R"})),
-        ("/credentials/openai/2/http/expect", json!({"/s": "y"})),
-        ("/credentials/openai/2/http/expect", Value::Null),
-        ("/credentials/openai/3/http/json/a", json!([false, "b"])),
-        ("/credentials/openai/3/http/json/a", json!([true, "c"])),
-        ("/credentials/openai/4/http/credential", json!({"credential": "step"})),
-        ("/credentials/openai/4/http/bedrock_key/region", json!("us-east-2")),
-        ("/credentials/openai/4/http/value", Value::Null),
         ("/providers/openai/credentials/second", json!(2)),
         ("/providers/openai/cooldown", json!("30s")),
         ("/providers/own/url", json!("https://own/v2")),
@@ -206,6 +187,33 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/answers/pass", json!(["limits", "account"])),
         ("/slots", json!(["authorization", "x-api-key"])),
         ("/mode", json!("shadow")),
+    ] {
+        assert_ne!(outline(&changed(pointer, &other)), outline(&whole()), "{pointer}");
+    }
+}
+
+#[test]
+fn every_field_of_a_credential_shows_in_the_outline() {
+    for (pointer, other) in [
+        ("/credentials/openai/0/env", json!("Z")),
+        ("/credentials/openai/1/http/url", json!("http://agent/other")),
+        ("/credentials/openai/1/http/headers/metadata-flavor", json!("Other")),
+        ("/credentials/openai/1/http/credential/env", json!("Z")),
+        ("/credentials/openai/1/http/auth", json!("token")),
+        ("/credentials/openai/1/http/value", json!("/w")),
+        ("/credentials/openai/1/http/expires_in", Value::Null),
+        ("/credentials/openai/1/http/max_age", json!("2h")),
+        ("/credentials/openai/2/http/method", json!("PUT")),
+        ("/credentials/openai/2/http/form/a", json!("z")),
+        ("/credentials/openai/2/http/form/c", json!({"claim": "name"})),
+        ("/credentials/openai/2/http/form/s", json!({"env": "R"})),
+        ("/credentials/openai/2/http/expect", json!({"/s": "y"})),
+        ("/credentials/openai/2/http/expect", Value::Null),
+        ("/credentials/openai/3/http/json/a", json!([false, "b"])),
+        ("/credentials/openai/3/http/json/a", json!([true, "c"])),
+        ("/credentials/openai/4/http/credential", json!({"credential": "step"})),
+        ("/credentials/openai/4/http/bedrock_key/region", json!("us-east-2")),
+        ("/credentials/openai/4/http/value", Value::Null),
     ] {
         assert_ne!(outline(&changed(pointer, &other)), outline(&whole()), "{pointer}");
     }
