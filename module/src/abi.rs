@@ -57,6 +57,9 @@ pub(crate) mod trailers {
 pub(crate) mod attribute {
     pub(crate) const RESPONSE_CODE_DETAILS: u32 = 16;
     pub(crate) const SOURCE_ADDRESS: u32 = 24;
+    pub(crate) const DNS_SAN_PEER_CERTIFICATE: u32 = 35;
+    pub(crate) const URI_SAN_PEER_CERTIFICATE: u32 = 37;
+    pub(crate) const SHA256_PEER_CERTIFICATE: u32 = 38;
 }
 
 /// The bodies that are on their way now.

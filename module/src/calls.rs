@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{null, null_mut};
 
+use keyswap_core::request::CertificatePart;
 use keyswap_streams::{Body, HostError, Lines, Malformed, Map};
 
 use crate::abi::{self, Bytes, Line, attribute, kept, received};
@@ -185,6 +186,17 @@ fn append(body: u32, bytes: &[u8]) -> Result<(), HostError> {
 pub(crate) fn peer() -> Option<IpAddr> {
     let address: SocketAddr = str::from_utf8(attribute(attribute::SOURCE_ADDRESS)?).ok()?.parse().ok()?;
     Some(address.ip())
+}
+
+/// Returns a part of the client certificate of the connection. The ABI does not say whether the listener verified it.
+pub(crate) fn certificate(part: CertificatePart) -> Option<Vec<u8>> {
+    let number = match part {
+        CertificatePart::Sha256 => attribute::SHA256_PEER_CERTIFICATE,
+        CertificatePart::Uri => attribute::URI_SAN_PEER_CERTIFICATE,
+        CertificatePart::DnsName => attribute::DNS_SAN_PEER_CERTIFICATE,
+        CertificatePart::IsVerified => return None,
+    };
+    attribute(number).map(<[u8]>::to_vec)
 }
 
 /// Returns whether the answer of this stream is its upstream's, and not one of Envoy's own or of another filter.

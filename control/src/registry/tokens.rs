@@ -157,6 +157,7 @@ impl Registry {
             models: retiring.models.clone(),
             expires_at: retiring.own_expiry,
             rate_limit: retiring.rate_limit,
+            certificate: retiring.certificate,
         };
         // Both hold the objects of their line: a rotation moves none.
         let holder = retiring.holder;
@@ -231,6 +232,7 @@ async fn insert(
         created_at: now(),
         own_expiry: valid.expires_at,
         rate_limit: valid.rate_limit,
+        certificate: valid.certificate,
         successor: None,
         retires_at: None,
         holder,
@@ -315,6 +317,7 @@ fn described(token: &Token) -> Value {
         "models": token.models,
         "expires_at": shown(token.own_expiry),
         "rate_limit": token.rate_limit,
+        "certificate_sha256": token.certificate.map(|digest| digest.to_hex()),
     })
 }
 

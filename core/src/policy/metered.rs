@@ -4,6 +4,7 @@ use super::budgets::MeteringPolicy;
 use super::document::Policy;
 use super::reader::Errors;
 use crate::base::Digest;
+use crate::identity::jwt::{IssuerRule, has_rules};
 
 impl Policy {
     /// Returns the metering; `None` where no answer is read.
@@ -24,7 +25,12 @@ impl Policy {
         });
         let people =
             self.people.values().filter_map(|person| Some(("principals".to_owned(), own(&person.digest)?)));
-        common.chain(tokens).chain(people).collect()
+        let rules = self.rights().flat_map(|(place, rights)| {
+            let field = if has_rules(rights) { "rules" } else { "budget.timezone" };
+            let zone = |rule: &'_ IssuerRule| Some(rule.budget()?.timezone.as_str());
+            rights.iter().filter_map(zone).map(move |zone| (format!("{place}.{field}"), zone))
+        });
+        common.chain(tokens).chain(people).chain(rules).collect()
     }
 
     /// Checks that there is a registry that keeps the budgets.

@@ -9,6 +9,7 @@ mod bindings;
 mod broker;
 mod budgets;
 mod bundle;
+mod client_certificates;
 mod cors;
 mod credentials;
 mod credentials_outline;

@@ -99,6 +99,8 @@ fn read_person(
         models,
         expires_at: None,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
+        certificate: None,
+        budget: None,
     };
     Some((email, record))
 }
@@ -110,12 +112,7 @@ fn read_token(
     budgets: &mut OwnBudgets,
 ) -> Option<CallerRecord> {
     let mut fields = node.fields()?;
-    let digest = fields.required("sha256").and_then(|node| {
-        node.check(
-            Digest::from_hex(node.text()?),
-            "expected 64 lower-case hexadecimal digits: the SHA-256 of the token",
-        )
-    });
+    let digest = fields.required("sha256").and_then(|node| read_digest(&node, "token"));
     let label = fields.required("label").and_then(|node| read_text(&node, 64));
     let owner = fields.optional("owner").map(|node| read_email(&node));
     let team = fields.optional("team").map(|node| node.name());
@@ -130,6 +127,7 @@ fn read_token(
     });
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     let budget = fields.optional("budget").map(|node| read_budget(&node));
+    let certificate = fields.optional("certificate_sha256").map(|node| read_digest(&node, "certificate in DER"));
     fields.finish();
     let digest = digest?;
     if let Some(budget) = budget {
@@ -147,7 +145,15 @@ fn read_token(
         models,
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
+        certificate: certificate.map_or(Some(None), |certificate| certificate.map(Some))?,
+        budget: None,
     })
+}
+
+/// Reads the SHA-256 of a thing.
+fn read_digest(node: &Node<'_>, of: &str) -> Option<Digest> {
+    let expected = format!("expected 64 lower-case hexadecimal digits: the SHA-256 of the {of}");
+    node.check(Digest::from_hex(node.text()?), &expected)
 }
 
 /// Reads the models of a token or a person; one that has no such list may use all.

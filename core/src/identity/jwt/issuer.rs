@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::algorithm::Algorithm;
 use super::claim_rules::ClaimRules;
-use super::claims::ClaimValue;
+use super::claims::{ClaimValue, ClaimsError};
 use super::endpoint::Endpoint;
 use super::error::JwtError;
 use super::identity::{Subjects, VerifiedIdentity};
 use super::jwk_set::{JwkSet, NoKey};
 use super::jws::{JwsError, MAX_TOKEN_BYTES};
 use super::origin::Origin;
-use super::rule::{Chosen, IssuerRule};
+use super::rule::{self, Chosen, IssuerRule};
 use super::signature::SignatureVerifier;
 use super::unverified::UnverifiedJwt;
 use crate::base::UnixTime;
@@ -139,10 +139,31 @@ impl Issuer {
             JwtError::Signature if key.kid().is_none() => JwtError::Key(NoKey::Unproven),
             error => error,
         })?;
+        // Before the dates, so that only a token that is otherwise valid learns that it has expired.
+        let certificate = claims.0.certificate().map_err(JwtError::Claims)?;
         let dates = self.rules.judge(&claims, now).map_err(JwtError::Claims)?;
         let rule = Chosen::of(&self.rights, &claims.0);
         VerifiedIdentity::new((&self.name, tenant), &self.subjects, &claims, dates, rule)
+            .map(|identity| VerifiedIdentity { certificate, ..identity })
             .map_err(JwtError::Identity)
+    }
+
+    /// Judges a token for a reader that does not see the certificate of the connection: a token that is bound to one is refused.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn verify_unbound(
+        &self,
+        jwt: UnverifiedJwt<'_>,
+        keys: &JwkSet,
+        verifier: &dyn SignatureVerifier,
+        now: UnixTime,
+    ) -> Result<VerifiedIdentity, JwtError<'_>> {
+        let identity = self.verify(jwt, keys, verifier, now)?;
+        match identity.certificate {
+            None => Ok(identity),
+            Some(_) => Err(JwtError::Claims(ClaimsError::Confirmation)),
+        }
     }
 
     /// Returns the length of the longest token that one of the issuers takes, in bytes.
@@ -251,11 +272,6 @@ impl Issuer {
 
     /// Returns whether the rights depend on claims.
     pub(crate) fn has_rules(&self) -> bool {
-        !matches!(self.rights.as_slice(), [rule] if rule.when.is_empty())
-    }
-
-    /// Returns the rights of a subject; `None` where no rule fits.
-    pub(crate) fn rule_of(&self, identity: &VerifiedIdentity) -> Option<&IssuerRule> {
-        self.rights.get(identity.chosen().rule?)
+        rule::has_rules(&self.rights)
     }
 }

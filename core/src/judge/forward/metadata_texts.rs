@@ -66,6 +66,8 @@ mod tests {
             models: Models::all(),
             expires_at: None,
             rate_limit: None,
+            certificate: None,
+            budget: None,
         })
     }
 

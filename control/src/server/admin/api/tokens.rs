@@ -28,6 +28,7 @@ pub(super) struct New {
     models: Vec<String>,
     expires_at: Option<String>,
     rate_limit: Option<RateLimit>,
+    certificate_sha256: Option<String>,
     token: Option<String>,
     sha256: Option<String>,
 }
@@ -72,6 +73,7 @@ struct Known {
     models: Vec<String>,
     expires_at: Option<String>,
     rate_limit: Option<RateLimit>,
+    certificate_sha256: Option<String>,
     status: Status,
 }
 
@@ -92,7 +94,18 @@ pub(super) async fn create(
     permit: Permit<op::CreateToken>,
     Json(new): Json<New>,
 ) -> Result<(StatusCode, Answer<Value>), Problem> {
-    let New { label, owner, team, providers, models, expires_at, rate_limit, token, sha256 } = new;
+    let New {
+        label,
+        owner,
+        team,
+        providers,
+        models,
+        expires_at,
+        rate_limit,
+        certificate_sha256,
+        token,
+        sha256,
+    } = new;
     let source = match (token.map(SecretText::new), sha256) {
         (None, None) => Source::Mint,
         (Some(token), None) => Source::Custom(token),
@@ -102,7 +115,8 @@ pub(super) async fn create(
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
         }
     };
-    let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit };
+    let new =
+        NewToken { label, owner, team, providers, models, expires_at, rate_limit, certificate_sha256 };
     let created = permit.create_token(source, new).await?;
     let token = created.token.as_ref().map(SecretText::expose);
     Ok((StatusCode::CREATED, Answer(json!({"token": token, "record": created.record}))))
@@ -131,8 +145,20 @@ pub(super) async fn import(
     Json(import): Json<Import>,
 ) -> Result<Answer<Value>, Problem> {
     let read = |Object(known): Object<Known>| {
-        let Known { sha256, label, owner, team, providers, models, expires_at, rate_limit, status } = known;
-        let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit };
+        let Known {
+            sha256,
+            label,
+            owner,
+            team,
+            providers,
+            models,
+            expires_at,
+            rate_limit,
+            certificate_sha256,
+            status,
+        } = known;
+        let new =
+            NewToken { label, owner, team, providers, models, expires_at, rate_limit, certificate_sha256 };
         Ok(KnownToken { digest: digest::parse(&sha256)?, new, status })
     };
     let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;
