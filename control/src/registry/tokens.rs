@@ -309,7 +309,7 @@ fn may_rotate(token: &Token, now: UnixTime) -> Result<()> {
 }
 
 fn described(token: &Token) -> Value {
-    json!({
+    let mut described = json!({
         "label": token.label,
         "owner": token.owner,
         "team": token.team,
@@ -317,8 +317,11 @@ fn described(token: &Token) -> Value {
         "models": token.models,
         "expires_at": shown(token.own_expiry),
         "rate_limit": token.rate_limit,
-        "certificate_sha256": token.certificate.map(|digest| digest.to_hex()),
-    })
+    });
+    if let (Some(certificate), Some(members)) = (token.certificate, described.as_object_mut()) {
+        members.insert("certificate_sha256".to_owned(), certificate.to_hex().into());
+    }
+    described
 }
 
 fn shown(at: Option<UnixTime>) -> Option<String> {
