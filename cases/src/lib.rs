@@ -34,7 +34,7 @@ mod outcome;
 mod host;
 
 pub use format::{
-    Answer, Case, Forward, Headers, HeldObject, Identity, Parts, Registered, Reply, Request, Served, Suite,
+    Answer, Case, ClientCertificate, Forward, Headers, HeldObject, Identity, Parts, Registered, Reply, Request, Served, Suite,
     SuiteError, SuiteErrors,
 };
 pub use host::{CaseHost, Placeholders};
