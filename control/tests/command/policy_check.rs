@@ -103,7 +103,7 @@ fn json_output_has_the_errors_as_data() {
     let run = keyswap(&["policy", "check", "--format", "json", &folder.file("p.yaml", policy(""))]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let expect = json!({
-        "valid": true, "errors": [], "tokens": 1, "registry": null, "issuers": [], "providers": ["openai", "anthropic"],
+        "valid": true, "errors": [], "tokens": 1, "registry": null, "issuers": [], "client_certificates": [], "providers": ["openai", "anthropic"],
         "gateway": "gateway.ai.cloudflare.com", "outbound_hosts": ["https://gateway.ai.cloudflare.com"],
         "shadow": false, "passed_over": [], "presets": {},
     });

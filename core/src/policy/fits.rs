@@ -16,11 +16,6 @@ impl Policy {
     /// Every ability that the host lacks, with its place in the policy.
     pub fn fits(&self, host: Capabilities) -> Result<(), PolicyErrors> {
         let mut errors = self.unfit_sources(host);
-        errors.extend(self.certificates().filter(|_| !host.shows_certificates).map(|path| PolicyError {
-            path,
-            message: "this host does not show the client certificates of connections, which only Envoy does: leave it out"
-                .to_owned(),
-        }));
         if !host.shared_memory && self.rate_limit.is_none_or(|rule| rule.store != LimitStore::Registry) {
             let requests = self.limited(|limit| limit.requests.is_some());
             errors.extend(requests.map(|path| PolicyError {
@@ -68,7 +63,7 @@ impl Policy {
         if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
     }
 
-    /// Returns the errors of the sources that the host lacks.
+    /// Returns the errors of the sources that the host lacks, and of what depends on certificates that it does not show.
     fn unfit_sources(&self, host: Capabilities) -> Vec<PolicyError> {
         let mut errors = Vec::new();
         if !host.injects_credentials {
@@ -84,6 +79,14 @@ impl Policy {
                 path,
                 message: "this host reads no files, which only the dynamic module does: use `env`, or `inject_by: host` \
                           in Envoy"
+                    .to_owned(),
+            }));
+        }
+        if !host.shows_certificates {
+            errors.extend(self.certificates().map(|path| PolicyError {
+                path,
+                message: "this host does not show the client certificates of connections, which only Envoy does: leave \
+                          it out"
                     .to_owned(),
             }));
         }

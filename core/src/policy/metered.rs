@@ -27,8 +27,7 @@ impl Policy {
             self.people.values().filter_map(|person| Some(("principals".to_owned(), own(&person.digest)?)));
         let rules = self.rights().flat_map(|(place, rights)| {
             let field = if has_rules(rights) { "rules" } else { "budget.timezone" };
-            let zone = |rule: &'_ IssuerRule| Some(rule.budget()?.timezone.as_str());
-            rights.iter().filter_map(zone).map(move |zone| (format!("{place}.{field}"), zone))
+            rights.iter().filter_map(zone_of).map(move |zone| (format!("{place}.{field}"), zone))
         });
         common.chain(tokens).chain(people).chain(rules).collect()
     }
@@ -39,4 +38,9 @@ impl Policy {
             errors.add("budgets", "there is no `registry` that keeps budgets: `keyswap serve` does");
         }
     }
+}
+
+/// Returns the time zone of a rule's budget.
+fn zone_of(rule: &IssuerRule) -> Option<&str> {
+    rule.budget().map(|budget| budget.timezone.as_str())
 }

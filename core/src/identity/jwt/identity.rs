@@ -29,7 +29,7 @@ pub struct VerifiedIdentity {
     dates: Dates,
     chosen: Chosen,
     /// The SHA-256 of the client certificate that the token is bound to.
-    pub(super) certificate: Option<Digest>,
+    certificate: Option<Digest>,
 }
 
 /// The address in a token.
@@ -138,6 +138,16 @@ impl VerifiedIdentity {
             chosen,
             certificate: None,
         }
+    }
+
+    /// Returns the identity, bound to a client certificate where there is one.
+    pub(super) fn bound_to(self, certificate: Option<Digest>) -> Self {
+        Self { certificate, ..self }
+    }
+
+    /// Returns whether the token is bound to a client certificate.
+    pub(super) fn is_bound(&self) -> bool {
+        self.certificate.is_some()
     }
 
     /// Returns the policy's name for the issuer.

@@ -143,9 +143,8 @@ impl Issuer {
         let certificate = claims.0.certificate().map_err(JwtError::Claims)?;
         let dates = self.rules.judge(&claims, now).map_err(JwtError::Claims)?;
         let rule = Chosen::of(&self.rights, &claims.0);
-        VerifiedIdentity::new((&self.name, tenant), &self.subjects, &claims, dates, rule)
-            .map(|identity| VerifiedIdentity { certificate, ..identity })
-            .map_err(JwtError::Identity)
+        let identity = VerifiedIdentity::new((&self.name, tenant), &self.subjects, &claims, dates, rule);
+        identity.map(|identity| identity.bound_to(certificate)).map_err(JwtError::Identity)
     }
 
     /// Judges a token for a reader that does not see the certificate of the connection: a token that is bound to one is refused.
@@ -160,10 +159,7 @@ impl Issuer {
         now: UnixTime,
     ) -> Result<VerifiedIdentity, JwtError<'_>> {
         let identity = self.verify(jwt, keys, verifier, now)?;
-        match identity.certificate {
-            None => Ok(identity),
-            Some(_) => Err(JwtError::Claims(ClaimsError::Confirmation)),
-        }
+        if identity.is_bound() { Err(JwtError::Claims(ClaimsError::Confirmation)) } else { Ok(identity) }
     }
 
     /// Returns the length of the longest token that one of the issuers takes, in bytes.
