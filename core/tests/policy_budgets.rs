@@ -225,6 +225,9 @@ fn time_zones_are_told_with_their_places() {
     let policy = Policy::from_json(document.to_string().as_bytes()).unwrap();
     let expect = ["Asia/Tokyo", "Africa/Cairo"].map(|zone| ("client_certificates[0].rules", zone));
     document.as_object_mut().unwrap().remove("registry");
-    assert_eq!(errors(&document), ["budgets: there is no `registry` that keeps budgets: `keyswap serve` does"]);
+    assert_eq!(
+        errors(&document),
+        ["budgets: there is no `registry` that keeps budgets: `keyswap serve` does"]
+    );
     assert_eq!(policy.timezones(), expect.map(|(place, zone)| (place.to_owned(), zone)));
 }

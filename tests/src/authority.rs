@@ -86,7 +86,8 @@ impl Authority {
     }
 
     fn sign(&self, name: &str, usage: ExtendedKeyUsagePurpose, year: i32) -> Result<Pair> {
-        let names = vec![SanType::DnsName(name.try_into()?), SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST))];
+        let names =
+            vec![SanType::DnsName(name.try_into()?), SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST))];
         self.sign_names(names, usage, year)
     }
 

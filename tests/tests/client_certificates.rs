@@ -49,12 +49,13 @@ fn tls(bootstrap: &mut Value, server: &Pair, validation: &Value, resumes: bool) 
 }
 
 /// The filter and the module, each in an Envoy with this policy.
-fn hosts(policy: &Value, standin: &Standin, tweak: impl Fn(&mut Value)) -> Result<Vec<(&'static str, Envoy)>> {
+fn hosts(
+    policy: &Value,
+    standin: &Standin,
+    tweak: impl Fn(&mut Value),
+) -> Result<Vec<(&'static str, Envoy)>> {
     let start = |setup: Setup| setup.env("OPENAI_API_KEY", "sk-real").upstream(standin).tweak(&tweak).start();
-    Ok(vec![
-        ("filter", start(Envoy::with(policy))?),
-        ("module", start(Envoy::with(policy).native())?),
-    ])
+    Ok(vec![("filter", start(Envoy::with(policy))?), ("module", start(Envoy::with(policy).native())?)])
 }
 
 #[test]
@@ -73,7 +74,12 @@ fn a_certificate_is_an_identity_and_a_token_may_be_bound_to_one() -> Result<()> 
             ("a workload", Some(&coder), get(), "200"),
             ("a placeholder for a key", Some(&coder), get().bearer("client-certificate"), "200"),
             ("another trust domain", Some(&other), get(), MISSING),
-            ("another namespace", Some(&authority.workload(&["spiffe://example.org/ns/x/sa/coder"], &[])?), get(), "403 principal_unknown"),
+            (
+                "another namespace",
+                Some(&authority.workload(&["spiffe://example.org/ns/x/sa/coder"], &[])?),
+                get(),
+                "403 principal_unknown",
+            ),
             ("a machine by DNS name", Some(&authority.workload(&[], &["a.lab.example"])?), get(), "200"),
             ("another machine", Some(&authority.workload(&[], &["a.example"])?), get(), MISSING),
             ("a certificate without names that count", Some(&authority.client()?), get(), MISSING),
@@ -93,7 +99,8 @@ fn a_certificate_is_an_identity_and_a_token_may_be_bound_to_one() -> Result<()> 
             let answer = TlsClient::new(&authority, pair, false)?.send(envoy.address(), &request)?;
             ensure!(answer.verdict() == expect, "{host}, {what}: {}", answer.verdict());
             let received = standin.take();
-            let keys: Vec<_> = received.iter().map(|it| it.header("authorization").unwrap_or_default()).collect();
+            let keys: Vec<_> =
+                received.iter().map(|it| it.header("authorization").unwrap_or_default()).collect();
             let expect = if expect == "200" { &["Bearer sk-real"][..] } else { &[] };
             ensure!(keys == expect, "{host}, {what}: {keys:?}");
         }
@@ -144,7 +151,8 @@ fn a_certificate_that_the_listener_did_not_verify_binds_a_token_and_names_no_cal
     let envoys = hosts(&policy(&own)?, &standin, |it| tls(it, &server, &untrusted, false))?;
     for (host, envoy) in &envoys {
         let client = TlsClient::new(&authority, Some(&own), false)?;
-        let ask = |request: Request| Ok::<_, anyhow::Error>(client.send(envoy.address(), &request)?.verdict());
+        let ask =
+            |request: Request| Ok::<_, anyhow::Error>(client.send(envoy.address(), &request)?.verdict());
         let bound = ask(Request::get("/v1/models").bearer(BOUND))?;
         ensure!(bound == "200", "{host}: {bound}");
         let named = ask(Request::get("/v1/models"))?;

@@ -432,7 +432,8 @@ fn a_listener_that_does_not_verify_client_certificates_is_found_where_they_are_i
     let place = "static_resources.listeners[0].filter_chains[0].transport_socket.typed_config";
     let trusted = json!({"trusted_ca": {"filename": "ca.pem"}});
     let spiffe = json!({"custom_validator_config": {"name": "envoy.tls.cert_validator.spiffe"}});
-    let untrusted = json!({"trusted_ca": {"filename": "ca.pem"}, "trust_chain_verification": "ACCEPT_UNTRUSTED"});
+    let untrusted =
+        json!({"trusted_ca": {"filename": "ca.pem"}, "trust_chain_verification": "ACCEPT_UNTRUSTED"});
     let combined = |written: &Value| {
         json!({"combined_validation_context": {
             "default_validation_context": written, "validation_context_sds_secret_config": {"name": "ROOTCA"},

@@ -153,7 +153,11 @@ async fn a_rotated_token_works_until_it_retires(database: &Database) {
     assert_eq!((&heir.label, &heir.owner, &heir.models), (&old.label, &old.owner, &old.models));
     assert_eq!((heir.own_expiry, heir.rate_limit), (old.own_expiry, limit));
     assert_eq!(heir.team.as_deref(), Some("research"), "a binding of the team survives");
-    assert_eq!((old.certificate, heir.certificate), (Some(bound), Some(bound)), "and so does that to a certificate");
+    assert_eq!(
+        (old.certificate, heir.certificate),
+        (Some(bound), Some(bound)),
+        "and so does that to a certificate"
+    );
     let record = serde_json::to_value(heir.record()).unwrap();
     assert_eq!(record["certificate_sha256"], bound.to_hex(), "data planes are told");
     assert!(heir.is_active_now() && rotation.successor.token.is_some());

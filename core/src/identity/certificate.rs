@@ -47,8 +47,10 @@ impl CertificateAuthority {
             }
             CertificateSubjects::DnsNames(globs) => {
                 let name = dns_name?.to_ascii_lowercase();
-                let fits = |glob: &String| glob::fits(glob.as_bytes(), name.as_bytes(), u8::eq);
-                Some(name).filter(|name| is_host_name(name)).filter(|name| globs.iter().any(fits))?
+                let mut globs = globs.iter();
+                let is_one = is_host_name(&name)
+                    && globs.any(|glob| glob::fits(glob.as_bytes(), name.as_bytes(), u8::eq));
+                is_one.then_some(name)?
             }
         };
         let workload = workload(&subject).into_iter().flatten();

@@ -10,16 +10,11 @@ use crate::identity::jwt::{Given, IssuerRule, SPIFFE, is_trust_domain};
 use crate::identity::{CERTIFICATE_CLAIMS, CertificateAuthority, CertificateSubjects, ModelGroups};
 
 const DOMAIN_EXPECTED: &str = "expected the name of a trust domain in lower case, such as `example.org`";
-const DNS_EXPECTED: &str =
-    "expected DNS names in lower case such as `*.agents.example.com`: `*` is any text, but not in the last label";
+const DNS_EXPECTED: &str = "expected DNS names in lower case such as `*.agents.example.com`: `*` is any text, but not in the last label";
 
 /// Reads the list. `why_not` returns the fault of an entry in a scope, if it has one.
 #[inline(never)]
-pub(super) fn read(
-    node: &Node<'_>,
-    why_not: &WhyNot<'_>,
-    groups: &ModelGroups,
-) -> Vec<CertificateAuthority> {
+pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) -> Vec<CertificateAuthority> {
     let mut authorities: Vec<CertificateAuthority> = Vec::new();
     for item in node.items() {
         let Some(authority) = read_authority(&item, why_not, groups) else { continue };
@@ -76,9 +71,8 @@ fn read_domain(node: &Node<'_>) -> Option<CertificateSubjects> {
 
 fn read_dns_names(node: &Node<'_>) -> Option<CertificateSubjects> {
     let names = read_texts(node, "DNS name");
-    let is_of_name = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'*')
-    };
+    let is_of_name =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'*');
     // A star at the end would be for every domain.
     let is_name = |name: &String| {
         let last = name.rsplit('.').next().unwrap_or_default();

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::limits_outline::{budget, limit};
 use super::outline_words::{duration, key_set, lists, plaintext};
-use crate::identity::{CertificateAuthority, CertificateSubjects, Scope};
 use crate::identity::jwt::{
     Algorithm, ClaimValue, Given, Issuer, IssuerRule, KeySource, Principals, Subjects,
 };
+use crate::identity::{CertificateAuthority, CertificateSubjects, Scope};
 
 pub(super) fn issuer(issuer: &Issuer) -> Value {
     let (services, email, unverified_email) = match &issuer.subjects {

@@ -127,7 +127,8 @@ fn read_token(
     });
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     let budget = fields.optional("budget").map(|node| read_budget(&node));
-    let certificate = fields.optional("certificate_sha256").map(|node| read_digest(&node, "certificate in DER"));
+    let certificate =
+        fields.optional("certificate_sha256").map(|node| read_digest(&node, "certificate in DER"));
     fields.finish();
     let digest = digest?;
     if let Some(budget) = budget {

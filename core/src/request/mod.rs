@@ -11,7 +11,6 @@ mod request_id;
 mod slot;
 mod sought;
 
-pub(crate) use self::certificate::PeerCertificate;
 pub use self::certificate::{AskCertificate, CertificatePart};
 pub(crate) use self::credential::Credential;
 pub use self::head::{Header, OwnedHead, RequestHead};

@@ -177,7 +177,8 @@ fn summary_of_policy(policy: &Policy) -> String {
     let registry = policy.registry_authority().map(|authority| format!(", others at {authority}"));
     let issuers: Vec<&str> = policy.issuers().iter().map(Issuer::name).collect();
     let issuers = (!issuers.is_empty()).then(|| format!(", identities of {}", issuers.join(", ")));
-    let authorities: Vec<&str> = policy.client_certificates().iter().map(CertificateAuthority::name).collect();
+    let authorities: Vec<&str> =
+        policy.client_certificates().iter().map(CertificateAuthority::name).collect();
     let certificates =
         (!authorities.is_empty()).then(|| format!(", client certificates of {}", authorities.join(", ")));
     let gateway = policy.gateway_authority().map(|authority| format!(", through {authority}"));
@@ -223,7 +224,10 @@ fn policy_as_json(policy: &Policy) -> Map<String, Value> {
         ("tokens", policy.token_count().into()),
         ("registry", policy.registry_authority().into()),
         ("issuers", policy.issuers().iter().map(Issuer::name).collect()),
-        ("client_certificates", policy.client_certificates().iter().map(CertificateAuthority::name).collect()),
+        (
+            "client_certificates",
+            policy.client_certificates().iter().map(CertificateAuthority::name).collect(),
+        ),
         ("presets", Value::Object(presets.collect())),
         ("providers", policy.provider_names().collect()),
         ("gateway", policy.gateway_authority().into()),

@@ -72,9 +72,9 @@ impl fmt::Display for ClaimsError<'_> {
             Self::Form => f.write_str("the payload is not one strict JSON object"),
             Self::Issuer => f.write_str("the token is not of the issuer"),
             Self::Audience => f.write_str("the token is for none of the `audiences`"),
-            Self::Confirmation => f.write_str(
-                "`cnf` binds the token to a key in a way that cannot be checked here",
-            ),
+            Self::Confirmation => {
+                f.write_str("`cnf` binds the token to a key in a way that cannot be checked here")
+            }
             Self::Required(name) => write!(f, "the claim `{name}` has none of the required values"),
             Self::Date(name) => write!(f, "`{name}` is not a date in seconds since 1970"),
             Self::NotYetValid => f.write_str("`nbf` is in the future"),

@@ -11,7 +11,7 @@ use super::identity::{Subjects, VerifiedIdentity};
 use super::jwk_set::{JwkSet, NoKey};
 use super::jws::{JwsError, MAX_TOKEN_BYTES};
 use super::origin::Origin;
-use super::rule::{self, Chosen, IssuerRule};
+use super::rule::{Chosen, IssuerRule};
 use super::signature::SignatureVerifier;
 use super::unverified::UnverifiedJwt;
 use crate::base::UnixTime;
@@ -264,10 +264,5 @@ impl Issuer {
     /// Returns the rights of its subjects, in the order in which they are tried; one rule for all where the policy has no rules.
     pub fn rights(&self) -> &[IssuerRule] {
         &self.rights
-    }
-
-    /// Returns whether the rights depend on claims.
-    pub(crate) fn has_rules(&self) -> bool {
-        rule::has_rules(&self.rights)
     }
 }

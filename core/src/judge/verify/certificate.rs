@@ -32,7 +32,8 @@ impl Authenticator {
     ) -> Result<Caller<'a>, Exit<'a>> {
         let authorities = &self.policy.client_certificates;
         let certificate = context.head.peer_certificate();
-        let is_domain = |subjects: &CertificateSubjects| matches!(subjects, CertificateSubjects::TrustDomain(_));
+        let is_domain =
+            |subjects: &CertificateSubjects| matches!(subjects, CertificateSubjects::TrustDomain(_));
         // A part is a call of the host's, so only those are asked for that some authority reads.
         let ask = |part, of_domains| {
             let reads = authorities.iter().any(|it| is_domain(&it.subjects) == of_domains);

@@ -52,8 +52,7 @@ impl Authenticator {
             }
             (Principals::Known, None) => return Err(CheckError::PersonUnknown.into()),
         };
-        progress.means =
-            self.policy.ends_exchanges.then(|| Means::identity(rule, &verified.identity));
+        progress.means = self.policy.ends_exchanges.then(|| Means::identity(rule, &verified.identity));
         Ok(verified.record(person, |identity, person| self.record(rule, identity, person)))
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::authenticator::Authenticator;
 use super::verified_token::VerifiedToken;
 use crate::answer::CheckError;
-use crate::identity::{CallerRecord, Scope};
 use crate::identity::jwt::{Conditions, Email, JwtError, Principals};
+use crate::identity::{CallerRecord, Scope};
 use crate::judge::progress::{Admitted, Context, Exit, Means, Progress};
 use crate::services::registry::LookupKey;
 

@@ -74,7 +74,11 @@ mod tests {
     use super::*;
     use crate::identity::{CallerKind, Models, Scope};
 
-    fn record(status: TokenStatus, expires_at: Option<UnixTime>, certificate: Option<Digest>) -> CallerRecord {
+    fn record(
+        status: TokenStatus,
+        expires_at: Option<UnixTime>,
+        certificate: Option<Digest>,
+    ) -> CallerRecord {
         CallerRecord {
             kind: CallerKind::Token,
             digest: Digest::of(b"t"),

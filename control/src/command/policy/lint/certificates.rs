@@ -45,7 +45,6 @@ fn verifies(context: &Value) -> bool {
     let accepts_all = |written: &Value| {
         written.get("trust_chain_verification").and_then(Value::as_str) == Some("ACCEPT_UNTRUSTED")
     };
-    let resumes =
-        NO_RESUMPTION.iter().any(|name| context.get(*name).and_then(Value::as_bool) != Some(true));
+    let resumes = NO_RESUMPTION.iter().any(|name| context.get(*name).and_then(Value::as_bool) != Some(true));
     (is_fetched || written.is_some_and(names_trust)) && !written.is_some_and(accepts_all) && !resumes
 }

@@ -50,7 +50,8 @@ pub(super) fn lint(paths: &[PathBuf], configuration: &[u8]) -> anyhow::Result<Ve
         let listeners = named().flat_map(|(name, it)| {
             certificates::unverified(it, "").into_iter().map(move |path| (name, path))
         });
-        let listeners = listeners.map(|(name, path)| warning(EnvoyLint::CertificatesUnverified, name, &path, ""));
+        let listeners =
+            listeners.map(|(name, path)| warning(EnvoyLint::CertificatesUnverified, name, &path, ""));
         warnings.extend(listeners);
     }
     let documents: Vec<mesh::Named<'_>> = named().collect();

@@ -115,8 +115,7 @@ pub(super) async fn create(
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
         }
     };
-    let new =
-        NewToken { label, owner, team, providers, models, expires_at, rate_limit, certificate_sha256 };
+    let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit, certificate_sha256 };
     let created = permit.create_token(source, new).await?;
     let token = created.token.as_ref().map(SecretText::expose);
     Ok((StatusCode::CREATED, Answer(json!({"token": token, "record": created.record}))))
