@@ -178,6 +178,7 @@ callbacks! {
         filter: Envoy, attribute: u32, value: *mut Bytes,
     ) -> bool;
     fn envoy_dynamic_module_callback_http_filter_get_worker_index(filter: Envoy) -> u32;
+    fn envoy_dynamic_module_callback_http_get_filter_state_bytes(filter: Envoy, key: Bytes, value: *mut Bytes) -> bool;
     fn envoy_dynamic_module_callback_http_set_filter_state_bytes(filter: Envoy, key: Bytes, value: Bytes) -> bool;
     fn envoy_dynamic_module_callback_http_clear_route_cache(filter: Envoy);
 

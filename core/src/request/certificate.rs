@@ -14,8 +14,8 @@ pub enum CertificatePart {
     Uri,
     /// The first DNS name among them.
     DnsName,
-    /// `false` where the host says that it did not verify the chain in this handshake. A host that cannot tell has no such part:
-    /// its listener must refuse what it cannot verify.
+    /// `true` where the host verified the chain in this handshake, and `false` where it did not. A host that cannot tell has no such
+    /// part: its listener must refuse what it cannot verify.
     IsVerified,
 }
 
