@@ -48,6 +48,23 @@ fn tls(bootstrap: &mut Value, server: &Pair, validation: &Value, resumes: bool) 
     });
 }
 
+/// Tells the module whether the listener verified a certificate, as the book says.
+fn tell_module(bootstrap: &mut Value) {
+    let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+    let teller = json!({
+        "name": "certificates",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
+            "on_request_headers": [{
+                "object_key": "keyswap.certificate_is_verified",
+                "factory_key": "envoy.string",
+                "format_string": {"text_format_source": {"inline_string": "%CEL(connection.peer_certificate_valid)%"}},
+            }],
+        },
+    });
+    bootstrap.pointer_mut(filters).and_then(Value::as_array_mut).unwrap().insert(0, teller);
+}
+
 /// The filter and the module, each in an Envoy with this policy.
 fn hosts(
     policy: &Value,
@@ -55,7 +72,7 @@ fn hosts(
     tweak: impl Fn(&mut Value),
 ) -> Result<Vec<(&'static str, Envoy)>> {
     let start = |setup: Setup| setup.env("OPENAI_API_KEY", "sk-real").upstream(standin).tweak(&tweak).start();
-    Ok(vec![("filter", start(Envoy::with(policy))?), ("module", start(Envoy::with(policy).native())?)])
+    Ok(vec![("filter", start(Envoy::with(policy))?), ("module", start(Envoy::with(policy).native().tweak(tell_module))?)])
 }
 
 #[test]
@@ -149,7 +166,10 @@ fn a_certificate_that_the_listener_did_not_verify_binds_a_token_and_names_no_cal
     });
     let server = authority.server()?;
     let envoys = hosts(&policy(&own)?, &standin, |it| tls(it, &server, &untrusted, false))?;
-    for (host, envoy) in &envoys {
+    let untold = Envoy::with(&policy(&own)?).native().env("OPENAI_API_KEY", "sk-real").upstream(&standin);
+    let trusted = json!({"trusted_ca": {"inline_string": strangers.pem()}});
+    let untold = untold.tweak(|it| tls(it, &server, &trusted, false)).start()?;
+    for (host, envoy) in envoys.iter().chain([&("module that is told nothing", untold)]) {
         let client = TlsClient::new(&authority, Some(&own), false)?;
         let ask =
             |request: Request| Ok::<_, anyhow::Error>(client.send(envoy.address(), &request)?.verdict());
@@ -157,6 +177,26 @@ fn a_certificate_that_the_listener_did_not_verify_binds_a_token_and_names_no_cal
         ensure!(bound == "200", "{host}: {bound}");
         let named = ask(Request::get("/v1/models"))?;
         ensure!(named == MISSING, "{host}: {named}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_resumed_session_names_no_caller_since_nothing_was_verified_in_it() -> Result<()> {
+    let (authority, standin) = (Authority::new()?, Standin::start()?);
+    let coder = authority.workload(&[CODER], &[])?;
+    let trusted = json!({"trusted_ca": {"inline_string": authority.pem()}});
+    let server = authority.server()?;
+    let envoys = hosts(&policy(&coder)?, &standin, |it| tls(it, &server, &trusted, true))?;
+    for (host, envoy) in &envoys {
+        let client = TlsClient::new(&authority, Some(&coder), false)?;
+        let ask = |request: Request| Ok::<_, anyhow::Error>(client.send(envoy.address(), &request)?.verdict());
+        let verdicts = [
+            ask(Request::get("/v1/models"))?,
+            ask(Request::get("/v1/models"))?,
+            ask(Request::get("/v1/models").bearer(BOUND))?,
+        ];
+        ensure!(verdicts == ["200", MISSING, "200"], "{host}: {verdicts:?}");
     }
     Ok(())
 }
