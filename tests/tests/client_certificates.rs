@@ -72,7 +72,10 @@ fn hosts(
     tweak: impl Fn(&mut Value),
 ) -> Result<Vec<(&'static str, Envoy)>> {
     let start = |setup: Setup| setup.env("OPENAI_API_KEY", "sk-real").upstream(standin).tweak(&tweak).start();
-    Ok(vec![("filter", start(Envoy::with(policy))?), ("module", start(Envoy::with(policy).native().tweak(tell_module))?)])
+    Ok(vec![
+        ("filter", start(Envoy::with(policy))?),
+        ("module", start(Envoy::with(policy).native().tweak(tell_module))?),
+    ])
 }
 
 #[test]
@@ -190,7 +193,8 @@ fn a_resumed_session_names_no_caller_since_nothing_was_verified_in_it() -> Resul
     let envoys = hosts(&policy(&coder)?, &standin, |it| tls(it, &server, &trusted, true))?;
     for (host, envoy) in &envoys {
         let client = TlsClient::new(&authority, Some(&coder), false)?;
-        let ask = |request: Request| Ok::<_, anyhow::Error>(client.send(envoy.address(), &request)?.verdict());
+        let ask =
+            |request: Request| Ok::<_, anyhow::Error>(client.send(envoy.address(), &request)?.verdict());
         let verdicts = [
             ask(Request::get("/v1/models"))?,
             ask(Request::get("/v1/models"))?,
