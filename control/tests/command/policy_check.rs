@@ -27,7 +27,7 @@ const BROKEN_LINES: [&str; 10] = [
     "error at `tokens[0].providers`: expected at least one provider",
     "error at `tokens[0].expires_at`: expected a time with an offset such as `2027-06-30T00:00:00Z`",
     "error at `tokens[0].rights`: unknown field; expected `sha256`, `label`, `owner`, `team`, `providers`, \
-     `models`, `status`, `expires_at`, `rate_limit`, `budget`",
+     `models`, `status`, `expires_at`, `rate_limit`, `budget`, `certificate_sha256`",
     "error at `tokens[1].sha256`: expected a string: put it in quotes",
     "error at `tokens[1].label`: expected a string: put it in quotes",
     "error at `tokens[1].owner`: expected an email address such as `alice@example.com`",
