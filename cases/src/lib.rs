@@ -34,8 +34,8 @@ mod outcome;
 mod host;
 
 pub use format::{
-    Answer, Case, Forward, Headers, HeldObject, Identity, Parts, Registered, Reply, Request, Served, Suite,
-    SuiteError, SuiteErrors,
+    Answer, Case, ClientCertificate, Forward, Headers, HeldObject, Identity, Parts, Registered, Reply,
+    Request, Served, Suite, SuiteError, SuiteErrors,
 };
 pub use host::{CaseHost, Placeholders};
 pub use outcome::{Answered, Difference, Forwarded, Found, Outcome};

@@ -199,6 +199,7 @@ impl Request {
             scheme: b"https",
             headers: &[],
             peer: || None,
+            certificate: &|_| None,
         }
     }
 

@@ -44,6 +44,7 @@
 //!     authority: b"",
 //!     headers: &[Header { name: b"authorization", value: b"Bearer ptk_alice" }],
 //!     peer: || None,
+//!     certificate: &|_| None,
 //! };
 //! let store = MemoryStore::default();
 //! let now = Moment(1_800_000_000_000_000_000); // The host's clock, in nanoseconds since 1970.

@@ -212,7 +212,7 @@ fn every_error_of_a_rule_is_told_with_its_place() {
         ),
         (
             json!([{"principals": "any"}]),
-            "`issuers[0].rules[0].principals`: unknown field; expected `when`, `providers`, `models`, `rate_limit`, `team`, `label`",
+            "`issuers[0].rules[0].principals`: unknown field; expected `when`, `providers`, `models`, `rate_limit`, `budget`, `team`, `label`",
         ),
     ] {
         let document = policy(&[json!({"rules": rules})], &json!({})).to_string();

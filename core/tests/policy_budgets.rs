@@ -211,4 +211,23 @@ fn time_zones_are_told_with_their_places() {
     let policy = Policy::from_json(document.to_string().as_bytes()).unwrap();
     let expect = [("budgets.token.timezone", "Europe/Berlin"), ("tokens[0].budget.timezone", "Asia/Tokyo")];
     assert_eq!(policy.timezones(), expect.map(|(place, zone)| (place.to_owned(), zone)));
+
+    // The budget of a rule alone is one that needs the registry.
+    let budget = json!({"usd": 1, "per": "day", "timezone": "Asia/Tokyo"});
+    let entry = json!({
+        "name": "mesh", "trust_domain": "example.org", "providers": ["openai"], "budget": budget,
+        "rules": [{"when": {"namespace": ["a"]}}, {"budget": {"usd": 1, "per": "day", "timezone": "Africa/Cairo"}}],
+    });
+    document["client_certificates"] = json!([entry]);
+    for member in ["budgets", "tokens"] {
+        document.as_object_mut().unwrap().remove(member);
+    }
+    let policy = Policy::from_json(document.to_string().as_bytes()).unwrap();
+    let expect = ["Asia/Tokyo", "Africa/Cairo"].map(|zone| ("client_certificates[0].rules", zone));
+    document.as_object_mut().unwrap().remove("registry");
+    assert_eq!(
+        errors(&document),
+        ["budgets: there is no `registry` that keeps budgets: `keyswap serve` does"]
+    );
+    assert_eq!(policy.timezones(), expect.map(|(place, zone)| (place.to_owned(), zone)));
 }

@@ -69,6 +69,7 @@ fn ask_for(
         scheme: b"",
         headers: &headers,
         peer,
+        certificate: &|_| None,
     };
     worker.decide(&MemoryStore::default(), &head, at(0), &nobody, |decision| {
         let body = match &decision.verdict {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use keyswap_core::answer::LocalReply;
 use keyswap_core::base::Moment;
 use keyswap_core::host::Store;
+use keyswap_core::request::CertificatePart;
 use keyswap_core::services::FetchRequest;
 use keyswap_streams::{Body, GAUGES, Host, HostError, Map, Metric, Need, WATCHED};
 
@@ -99,6 +100,10 @@ impl Host for Envoy {
 
     fn peer() -> Option<IpAddr> {
         host::peer()
+    }
+
+    fn certificate(part: CertificatePart) -> Option<Vec<u8>> {
+        host::certificate(part)
     }
 
     fn is_answered_by_upstream() -> bool {

@@ -13,6 +13,7 @@ use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
 
 use keyswap_core::answer::LocalReply;
 use keyswap_core::base::Moment;
+use keyswap_core::request::CertificatePart;
 use keyswap_core::services::FetchRequest;
 use keyswap_streams::{Body, HostError, Map};
 use proxy_wasm::hostcalls;
@@ -252,6 +253,20 @@ pub(crate) fn peer() -> Option<IpAddr> {
     let address = property("source\0address\0").ok()?;
     let address: SocketAddr = str::from_utf8(&address).ok()?.parse().ok()?;
     Some(address.ip())
+}
+
+/// Returns a part of the client certificate of the connection.
+pub(crate) fn certificate(part: CertificatePart) -> Option<Vec<u8>> {
+    match part {
+        CertificatePart::Sha256 => property("connection\0sha256_peer_certificate_digest\0").ok(),
+        CertificatePart::Uri => property("connection\0uri_san_peer_certificate\0").ok(),
+        CertificatePart::DnsName => property("connection\0dns_san_peer_certificate\0").ok(),
+        // A truth value is one byte. Versions of Envoy that lack the property leave it to their listeners.
+        CertificatePart::IsVerified => {
+            let told = property("connection\0peer_certificate_valid\0").ok()?;
+            Some(if told == [1] { b"true".to_vec() } else { b"false".to_vec() })
+        }
+    }
 }
 
 /// Returns whether the answer of this stream is its upstream's, and not one of Envoy's own or of another filter.

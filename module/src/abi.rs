@@ -57,6 +57,9 @@ pub(crate) mod trailers {
 pub(crate) mod attribute {
     pub(crate) const RESPONSE_CODE_DETAILS: u32 = 16;
     pub(crate) const SOURCE_ADDRESS: u32 = 24;
+    pub(crate) const DNS_SAN_PEER_CERTIFICATE: u32 = 35;
+    pub(crate) const URI_SAN_PEER_CERTIFICATE: u32 = 37;
+    pub(crate) const SHA256_PEER_CERTIFICATE: u32 = 38;
 }
 
 /// The bodies that are on their way now.
@@ -185,6 +188,7 @@ callbacks! {
         filter: Envoy, attribute: u32, value: *mut Bytes,
     ) -> bool;
     fn envoy_dynamic_module_callback_http_filter_get_worker_index(filter: Envoy) -> u32;
+    fn envoy_dynamic_module_callback_http_get_filter_state_bytes(filter: Envoy, key: Bytes, value: *mut Bytes) -> bool;
     fn envoy_dynamic_module_callback_http_set_filter_state_bytes(filter: Envoy, key: Bytes, value: Bytes) -> bool;
     fn envoy_dynamic_module_callback_http_clear_route_cache(filter: Envoy);
 

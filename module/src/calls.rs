@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{null, null_mut};
 
+use keyswap_core::request::CertificatePart;
 use keyswap_streams::{Body, HostError, Lines, Malformed, Map};
 
 use crate::abi::{self, Bytes, Line, attribute, kept, received};
@@ -187,6 +188,23 @@ pub(crate) fn peer() -> Option<IpAddr> {
     Some(address.ip())
 }
 
+/// The filter state in which Envoy's configuration tells whether the listener verified the client certificate: the ABI does not.
+const IS_VERIFIED: &[u8] = b"keyswap.certificate_is_verified";
+
+/// Returns a part of the client certificate of the connection. One of which nothing is told counts as not verified.
+pub(crate) fn certificate(part: CertificatePart) -> Option<Vec<u8>> {
+    let number = match part {
+        CertificatePart::Sha256 => attribute::SHA256_PEER_CERTIFICATE,
+        CertificatePart::Uri => attribute::URI_SAN_PEER_CERTIFICATE,
+        CertificatePart::DnsName => attribute::DNS_SAN_PEER_CERTIFICATE,
+        CertificatePart::IsVerified => {
+            let is_verified = filter_state(IS_VERIFIED).is_some_and(|told| told == b"true");
+            return Some(if is_verified { b"true".to_vec() } else { b"false".to_vec() });
+        }
+    };
+    attribute(number).map(<[u8]>::to_vec)
+}
+
 /// Returns whether the answer of this stream is its upstream's, and not one of Envoy's own or of another filter.
 pub(crate) fn is_answered_by_upstream() -> bool {
     // An upstream that does not open a WebSocket has details of its own.
@@ -201,6 +219,21 @@ fn attribute<'a>(attribute: u32) -> Option<&'a [u8]> {
         abi::envoy_dynamic_module_callback_http_filter_get_attribute_string(
             effective(),
             attribute,
+            &raw mut value,
+        )
+    };
+    // SAFETY: Envoy wrote the value just now, and no caller keeps it.
+    is_there.then(|| unsafe { value.get() })
+}
+
+/// Returns a value that another filter has set. No header sets one.
+fn filter_state<'a>(name: &[u8]) -> Option<&'a [u8]> {
+    let mut value = Bytes::NONE;
+    // SAFETY: the stream is the one that the hook is for, and the bytes and the pointer are valid for the call.
+    let is_there = unsafe {
+        abi::envoy_dynamic_module_callback_http_get_filter_state_bytes(
+            effective(),
+            Bytes::of(name),
             &raw mut value,
         )
     };

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use keyswap_core::answer::LocalReply;
 use keyswap_core::base::Moment;
 use keyswap_core::host::Store;
+use keyswap_core::request::CertificatePart;
 use keyswap_core::services::FetchRequest;
 use keyswap_streams::{Body, GAUGES, Host, HostError, Map, Metric, Need};
 
@@ -80,6 +81,10 @@ impl Host for Native {
 
     fn peer() -> Option<IpAddr> {
         calls::peer()
+    }
+
+    fn certificate(part: CertificatePart) -> Option<Vec<u8>> {
+        calls::certificate(part)
     }
 
     fn is_answered_by_upstream() -> bool {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use keyswap_core::answer::LocalReply;
 use keyswap_core::base::Moment;
 use keyswap_core::host::Store;
+use keyswap_core::request::CertificatePart;
 use keyswap_core::services::FetchRequest;
 
 use crate::lines::{Lines, Malformed};
@@ -130,6 +131,9 @@ pub trait Host: Sized + 'static {
 
     /// Returns the address of the connection's other end, where it has one.
     fn peer() -> Option<IpAddr>;
+
+    /// Returns a part of the client certificate of the connection; `None` where it has none, or the part is not known.
+    fn certificate(part: CertificatePart) -> Option<Vec<u8>>;
 
     /// Returns whether the answer of the stream is its upstream's, and not one of the host's own or of another filter.
     fn is_answered_by_upstream() -> bool;

@@ -235,7 +235,7 @@ fn proceed<H: Host>() {
 
 fn resume_background<H: Host>(shared: &Shared<H>, lines: H::Lines, ticket: Ticket, resolution: Resolution) {
     let (Ok(now), Ok(fields)) = (H::now(), HeadFields::read(lines.len(), lines.iter())) else { return };
-    let judged = Judged { head: &fields.head(|| None), now, store: shared.store() };
+    let judged = Judged { head: &fields.head(|| None, &|_| None), now, store: shared.store() };
     let in_force = shared.worker.in_force(shared.store());
     let (observations, background) = in_force.resume_background(ticket, resolution, &judged);
     shared.observe(&observations);
@@ -250,7 +250,7 @@ fn judge<H: Host>(
     let map = H::lines(Map::RequestHeaders, request.count.get())?;
     let now = H::now()?;
     let fields = HeadFields::read(map.len(), map.iter())?;
-    let judged = Judged { head: &fields.head(H::peer), now, store: shared.store() };
+    let judged = Judged { head: &fields.head(H::peer, &H::certificate), now, store: shared.store() };
     let in_force = shared.worker.in_force(shared.store());
     request.is_told.set(in_force.tells_access_log());
     loop {

@@ -6,10 +6,12 @@ use std::{
 };
 
 use anyhow::Result;
+use keyswap_core::base::Digest;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     SanType, date_time_ymd,
 };
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
 /// An authority with the certificates that it signs.
 #[derive(Debug)]
@@ -26,6 +28,13 @@ pub struct Pair {
 
 /// The year in which certificates expire, unless it is said.
 const LAST_YEAR: i32 = 2090;
+
+impl Pair {
+    /// Returns the SHA-256 of the certificate in DER.
+    pub fn sha256(&self) -> Result<Digest> {
+        Ok(Digest::of(&CertificateDer::from_pem_slice(self.certificate.as_bytes())?))
+    }
+}
 
 impl Authority {
     /// Makes an authority.
@@ -64,10 +73,28 @@ impl Authority {
         self.sign("localhost", ExtendedKeyUsagePurpose::ClientAuth, LAST_YEAR)
     }
 
+    /// Signs a certificate of a client with these URIs and DNS names, in this order.
+    pub fn workload(&self, uris: &[&str], dns_names: &[&str]) -> Result<Pair> {
+        let mut names = Vec::new();
+        for uri in uris {
+            names.push(SanType::URI((*uri).try_into()?));
+        }
+        for name in dns_names {
+            names.push(SanType::DnsName((*name).try_into()?));
+        }
+        self.sign_names(names, ExtendedKeyUsagePurpose::ClientAuth, LAST_YEAR)
+    }
+
     fn sign(&self, name: &str, usage: ExtendedKeyUsagePurpose, year: i32) -> Result<Pair> {
+        let names =
+            vec![SanType::DnsName(name.try_into()?), SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST))];
+        self.sign_names(names, usage, year)
+    }
+
+    fn sign_names(&self, names: Vec<SanType>, usage: ExtendedKeyUsagePurpose, year: i32) -> Result<Pair> {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new([name.to_owned()])?;
-        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = names;
         params.extended_key_usages = vec![usage];
         params.use_authority_key_identifier_extension = true;
         params.not_after = date_time_ymd(year, 1, 1);

@@ -74,6 +74,15 @@ fn column(page: &str, number: usize) -> Result<Calls> {
 }
 
 #[test]
+fn a_policy_with_client_certificates_asks_for_none_where_a_token_comes() -> Result<()> {
+    let page = std::fs::read_to_string(project_root().join(PAGE))?;
+    let entry = json!({"name": "mesh", "trust_domain": "example.org", "providers": ["openai"]});
+    let calls = calls(&policy(&json!({}), &json!({"access_log": "none", "client_certificates": [entry]})))?;
+    ensure!(calls == column(&page, 1)?, "{calls:#?}");
+    Ok(())
+}
+
+#[test]
 fn a_warm_request_takes_the_calls_that_the_book_lists_and_few_of_them() -> Result<()> {
     let page = std::fs::read_to_string(project_root().join(PAGE))?;
     let limit = json!({"rate_limit": {"requests": 100, "per": "60s"}});

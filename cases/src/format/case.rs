@@ -1,6 +1,7 @@
 //! A case: a request, and the outcome that it must have.
 
 use keyswap_core::base::Moment;
+use keyswap_core::request::CertificatePart;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -23,6 +24,8 @@ pub struct Case {
     pub body: Option<Value>,
     /// The JWT that comes with the request.
     pub identity: Option<Identity>,
+    /// The client certificate of the connection.
+    pub certificate: Option<ClientCertificate>,
     /// The request that the upstream must see.
     pub forward: Option<Forward>,
     /// The refusal that the caller must get.
@@ -53,6 +56,31 @@ pub struct Identity {
     /// The claims that replace those that the policy accepts.
     #[serde(flatten)]
     pub claims: Map<String, Value>,
+}
+
+/// A client certificate, as a host shows it: one that its listener has verified.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificate {
+    /// The first URI, such as a SPIFFE ID.
+    pub uri: Option<String>,
+    /// The first DNS name.
+    pub dns_name: Option<String>,
+    /// The SHA-256 of the certificate in DER, as 64 hexadecimal digits.
+    pub sha256: Option<String>,
+}
+
+impl ClientCertificate {
+    /// Returns a part of the certificate.
+    pub fn part(&self, part: CertificatePart) -> Option<Vec<u8>> {
+        let text = match part {
+            CertificatePart::Uri => self.uri.as_deref(),
+            CertificatePart::DnsName => self.dns_name.as_deref(),
+            CertificatePart::Sha256 => self.sha256.as_deref(),
+            CertificatePart::IsVerified => Some("true"),
+        };
+        text.map(|text| text.as_bytes().to_vec())
+    }
 }
 
 impl Case {

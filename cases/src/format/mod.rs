@@ -8,7 +8,7 @@ mod service;
 mod suite;
 mod time;
 
-pub use case::{Case, Identity};
+pub use case::{Case, ClientCertificate, Identity};
 pub use error::{SuiteError, SuiteErrors};
 pub use expectation::{Answer, Forward, Reply};
 pub use request::{Headers, Parts, Request};

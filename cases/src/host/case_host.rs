@@ -14,7 +14,7 @@ use super::environment::CaseEnvironment;
 use super::policy_under_test;
 use super::stand_in_key::StandInKey;
 use super::stand_ins::StandIns;
-use crate::format::{Case, Request as CaseRequest, Suite, SuiteError, SuiteErrors};
+use crate::format::{Case, ClientCertificate, Request as CaseRequest, Suite, SuiteError, SuiteErrors};
 use crate::outcome::Found;
 use crate::services::{ServiceAnswer, Services};
 
@@ -50,7 +50,10 @@ impl CaseHost {
     /// Judges a case at a time.
     pub fn judge(&self, case: &Case, now: Moment) -> Found {
         match self.head(case, now) {
-            Ok(head) => self.decide(&head, case.body().as_deref(), now, |_, _| ()).0,
+            Ok(head) => {
+                let (certificate, body) = (case.certificate.as_ref(), case.body());
+                self.decide_over(certificate, &head, body.as_deref(), now, |_, _| ()).0
+            }
             Err(error) => Found::failed(error.to_string()),
         }
     }
@@ -64,8 +67,21 @@ impl CaseHost {
         now: Moment,
         read: impl FnOnce(&Decision<'_>, &RequestHead<'_>) -> T,
     ) -> (Found, T, Exchange) {
+        self.decide_over(None, head, body, now, read)
+    }
+
+    /// Does the same for a request of a connection with this client certificate.
+    fn decide_over<T>(
+        &self,
+        certificate: Option<&ClientCertificate>,
+        head: &OwnedHead,
+        body: Option<&[u8]>,
+        now: Moment,
+        read: impl FnOnce(&Decision<'_>, &RequestHead<'_>) -> T,
+    ) -> (Found, T, Exchange) {
         let lines = head.lines();
-        let head = head.with(&lines);
+        let certificate = |part| certificate?.part(part);
+        let head = RequestHead { certificate: &certificate, ..head.with(&lines) };
         let request = Request { head: &head, now, store: &self.store };
         let mut notes = Vec::new();
         let in_force = self.worker.in_force(&self.store);

@@ -70,6 +70,7 @@ impl wit::GuestEngine for Engine {
             edits_answers: bodies.answers,
             ticks: false,
             ends_exchanges: false,
+            shows_certificates: false,
         };
         let variables = Box::new(Variables(variables));
         let worker = Worker::start(policy.as_bytes(), variables, Box::new(PureRust), host, &node);

@@ -160,6 +160,7 @@ impl Registry {
             models: retiring.models.clone(),
             expires_at: retiring.own_expiry,
             rate_limit: retiring.rate_limit,
+            certificate: retiring.certificate,
         };
         // Both hold the objects of their line: a rotation moves none.
         let holder = retiring.holder;
@@ -243,6 +244,7 @@ pub(super) async fn insert(
         created_at: now(),
         own_expiry: valid.expires_at,
         rate_limit: valid.rate_limit,
+        certificate: valid.certificate,
         successor: None,
         retires_at: None,
         holder,
@@ -332,7 +334,7 @@ fn may_rotate(token: &Token, now: UnixTime) -> Result<()> {
 }
 
 pub(super) fn described(token: &Token) -> Value {
-    json!({
+    let mut described = json!({
         "label": token.label,
         "owner": token.owner,
         "team": token.team,
@@ -340,7 +342,11 @@ pub(super) fn described(token: &Token) -> Value {
         "models": token.models,
         "expires_at": shown(token.own_expiry),
         "rate_limit": token.rate_limit,
-    })
+    });
+    if let (Some(certificate), Some(members)) = (token.certificate, described.as_object_mut()) {
+        members.insert("certificate_sha256".to_owned(), certificate.to_hex().into());
+    }
+    described
 }
 
 fn shown(at: Option<UnixTime>) -> Option<String> {

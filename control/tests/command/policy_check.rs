@@ -27,7 +27,7 @@ const BROKEN_LINES: [&str; 10] = [
     "error at `tokens[0].providers`: expected at least one provider",
     "error at `tokens[0].expires_at`: expected a time with an offset such as `2027-06-30T00:00:00Z`",
     "error at `tokens[0].rights`: unknown field; expected `sha256`, `label`, `owner`, `team`, `providers`, \
-     `models`, `status`, `expires_at`, `rate_limit`, `budget`",
+     `models`, `status`, `expires_at`, `rate_limit`, `budget`, `certificate_sha256`",
     "error at `tokens[1].sha256`: expected a string: put it in quotes",
     "error at `tokens[1].label`: expected a string: put it in quotes",
     "error at `tokens[1].owner`: expected an email address such as `alice@example.com`",
@@ -103,7 +103,7 @@ fn json_output_has_the_errors_as_data() {
     let run = keyswap(&["policy", "check", "--format", "json", &folder.file("p.yaml", policy(""))]);
     assert_eq!((run.code, run.stderr.as_str()), (0, ""));
     let expect = json!({
-        "valid": true, "errors": [], "tokens": 1, "registry": null, "issuers": [], "providers": ["openai", "anthropic"],
+        "valid": true, "errors": [], "tokens": 1, "registry": null, "issuers": [], "client_certificates": [], "providers": ["openai", "anthropic"],
         "gateway": "gateway.ai.cloudflare.com", "outbound_hosts": ["https://gateway.ai.cloudflare.com"],
         "shadow": false, "passed_over": [], "presets": {},
     });

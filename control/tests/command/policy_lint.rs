@@ -427,6 +427,51 @@ fn a_filter_at_a_waypoint_is_found() {
 }
 
 #[test]
+fn a_listener_that_does_not_verify_client_certificates_is_found_where_they_are_identities() {
+    let entry = "client_certificates: [{name: mesh, trust_domain: example.org, providers: [openai]}]\n";
+    let place = "static_resources.listeners[0].filter_chains[0].transport_socket.typed_config";
+    let trusted = json!({"trusted_ca": {"filename": "ca.pem"}});
+    let spiffe = json!({"custom_validator_config": {"name": "envoy.tls.cert_validator.spiffe"}});
+    let untrusted =
+        json!({"trusted_ca": {"filename": "ca.pem"}, "trust_chain_verification": "ACCEPT_UNTRUSTED"});
+    let combined = |written: &Value| {
+        json!({"combined_validation_context": {
+            "default_validation_context": written, "validation_context_sds_secret_config": {"name": "ROOTCA"},
+        }})
+    };
+    for (common, resumes, is_found) in [
+        (json!({"validation_context": trusted}), false, false),
+        (json!({"validation_context": spiffe}), false, false),
+        (json!({"validation_context_sds_secret_config": {"name": "ROOTCA"}}), false, false),
+        (combined(&json!({"match_typed_subject_alt_names": []})), false, false),
+        (combined(&untrusted), false, true),
+        (json!({"validation_context": untrusted}), false, true),
+        (json!({"validation_context": {"verify_certificate_spki": ["a"]}}), false, true),
+        (json!({}), false, true),
+        (json!({"validation_context": trusted}), true, true),
+    ] {
+        let mut bootstrap = bootstrap();
+        bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"] = json!({
+            "name": "envoy.transport_sockets.tls",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                "disable_stateless_session_resumption": true,
+                "disable_stateful_session_resumption": !resumes,
+                "common_tls_context": common,
+            },
+        });
+        let folder = Folder::new();
+        let file = folder.file("bootstrap.json", bootstrap.to_string());
+        let finds = |policy: &str| {
+            let codes = codes(&lint(policy, &["--envoy", &file, "--format", "json"]));
+            codes.contains(&format!("envoy-certificates-unverified {place}"))
+        };
+        assert_eq!(finds(&format!("{}{entry}", policy(""))), is_found, "{common} {resumes}");
+        assert!(!finds(&policy("")), "{common}");
+    }
+}
+
+#[test]
 fn the_configurations_that_are_shipped_have_no_findings_of_their_own() {
     let folder = tools::project_root().join("envoy");
     let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();

@@ -57,6 +57,8 @@ const LAXER: [(&str, &[&str]); 11] = [
             "another entry opens it already",
             "it has no classes",
             "another issuer is named",
+            "another entry is named",
+            "an issuer is named",
             "already belongs to another provider",
             "two keys have the same `kid`",
             "`auth` names a header that stands in `headers`",
@@ -132,7 +134,7 @@ fn whole() -> Value {
             "sha256": "0".repeat(64), "label": "t", "owner": "a@b.c", "team": "x", "providers": ["openai", "keyswap-status"],
             "status": "active", "expires_at": "2027-06-30T00:00:00Z", "rate_limit": {"requests": 5, "tokens": 9000, "per": "60s"},
             "budget": {"tokens": 1000, "per": "week", "timezone": "Europe/Berlin"},
-            "models": ["*", "!group:dear", "!o1-pro"],
+            "models": ["*", "!group:dear", "!o1-pro"], "certificate_sha256": "1".repeat(64),
         }],
         "principals": [
             {"email": "p@b.c", "providers": ["openai"], "label": "P", "team": "x", "rate_limit": {"requests": 5, "per": "60s"},
@@ -159,9 +161,10 @@ fn whole() -> Value {
             {
                 "name": "id", "preset": "oidc", "issuer": "https://id.example", "audiences": ["keyswap"],
                 "email_claim": "upn", "unverified_email": "allow", "providers": ["openai"], "max_token_bytes": 16384,
-                "team": "x", "label": {"claim": "name"}, "rules": [
+                "team": "x", "label": {"claim": "name"}, "budget": {"tokens": 1000, "per": "day"}, "rules": [
                     {"when": {"/roles/ai": ["a*", true]}, "providers": ["openai"], "models": ["gpt-5*"], "team": {"claim": "team"},
-                     "rate_limit": {"tokens": 9000, "per": "60s"}, "label": "one"},
+                     "rate_limit": {"tokens": 9000, "per": "60s"}, "label": "one",
+                     "budget": {"usd": "2.50", "per": "day"}},
                     {},
                 ],
             },
@@ -172,6 +175,21 @@ fn whole() -> Value {
             {
                 "name": "mesh", "preset": "oidc", "trust_domain": "example.org", "audiences": ["a"], "principals": "any",
                 "jwks": {"url": "https://bundle.example/"},
+            },
+        ],
+        "client_certificates": [
+            {
+                "name": "workloads", "trust_domain": "example.org", "team": "x", "label": "w", "rules": [
+                    {"when": {"sub": ["spiffe://example.org/ns/*"], "namespace": ["agents"], "service_account": ["a*"]},
+                     "providers": ["openai"], "models": ["gpt-5*"], "team": {"claim": "namespace"},
+                     "label": {"claim": "service_account"}, "rate_limit": {"tokens": 9000, "per": "60s"},
+                     "budget": {"usd": 1, "per": "day"}},
+                    {},
+                ],
+            },
+            {
+                "name": "lab", "dns_names": ["*.lab.example", "one.example"], "providers": ["openai"], "models": ["gpt-5*"],
+                "rate_limit": {"requests": 5, "per": "60s"}, "budget": {"tokens": 1000, "per": "week"},
             },
         ],
         "model_groups": {"dear": ["gpt-5-pro", "claude-opus-*"]},

@@ -179,3 +179,53 @@ fn an_owner_is_an_email_address() {
         "{help}"
     );
 }
+
+#[test]
+fn a_token_is_bound_to_the_certificate_in_a_file_or_to_its_digest() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate =
+        rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let digest = keyswap_core::base::Digest::of(certificate.der()).to_hex();
+    let folder = Folder::new();
+    let pem = folder.file("client.pem", certificate.pem());
+    let bytes: Vec<&str> = (0..64).step_by(2).map(|at| &digest[at..at + 2]).collect();
+    let fingerprint = bytes.join(":").to_uppercase();
+    let database = format!("sqlite://{}", folder.path("registry.db").display());
+    for named in
+        [["--certificate", &pem], ["--certificate-sha256", &digest], ["--certificate-sha256", &fingerprint]]
+    {
+        let args = [&["--label", "a", "--provider", "openai", "--format", "json"], &named[..]].concat();
+        let run = create(&args);
+        assert_eq!(run.code, 0, "{}", run.all());
+        assert_eq!(run.json()["record"]["certificate_sha256"], digest, "{named:?}");
+        let run = create(&[&args[..], &["--database", &database]].concat());
+        assert_eq!(run.json()["record"]["certificate_sha256"], digest, "{named:?}");
+    }
+    let run = create(&["--label", "a", "--provider", "openai", "--certificate", &pem]);
+    let file = folder.file("policy.yaml", policy(&run.stderr));
+    assert_eq!(keyswap(&["policy", "check", &file]).code, 0, "{}", run.stderr);
+    let request =
+        folder.file("r.txt", format!("GET /v1/models HTTP/1.1\nx-api-key: {}\n", run.stdout.trim_end()));
+    let explain = keyswap(&["policy", "explain", &file, &request]);
+    assert!(
+        explain.code == 2 && explain.stdout.contains("bound to a client certificate"),
+        "{}",
+        explain.all()
+    );
+    // What a file says of a token that is there is not what binds it.
+    let document = format!("tokens: [{{label: a, providers: [openai], sha256: {}}}]\n", {
+        let list = keyswap(&["token", "list", "--database", &database, "--format", "json"]).json();
+        list["items"][0]["sha256"].as_str().unwrap().to_owned()
+    });
+    let run = keyswap(&["apply", "-f", &folder.file("tokens.yaml", document), "--database", &database]);
+    assert!(run.code == 1 && run.stderr.contains("a token stays bound to the certificate"), "{}", run.all());
+
+    for (named, expect) in [
+        (&["--certificate-sha256", "ab"][..], "needs 64 hexadecimal digits"),
+        (&["--certificate", &folder.file("empty.pem", "")], "has no certificate in PEM"),
+        (&["--certificate", &pem, "--certificate-sha256", &digest], "cannot be used with"),
+    ] {
+        let run = create(&[&["--label", "a", "--provider", "openai"], named].concat());
+        assert!(run.code == 1 && run.stderr.contains(expect), "{named:?}: {}", run.all());
+    }
+}

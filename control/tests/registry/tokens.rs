@@ -58,6 +58,11 @@ async fn what_is_wrong_with_a_new_token_is_told(database: &Database) {
             "invalid_field",
             "invalid team: expected 1 to 64 letters, digits, `-` or `_`",
         ),
+        (
+            NewToken { certificate_sha256: Some("aa:bb".to_owned()), ..valid.clone() },
+            "invalid_field",
+            "invalid certificate: expected its SHA-256, 64 hexadecimal digits",
+        ),
         (NewToken { providers: vec![], ..valid.clone() }, "providers_required", "pick at least one provider"),
         (
             NewToken { expires_at: Some("2027-01-01T00:00:00".to_owned()), ..valid.clone() },
@@ -132,11 +137,13 @@ async fn a_token_is_disabled_enabled_and_deleted(database: &Database) {
 async fn a_rotated_token_works_until_it_retires(database: &Database) {
     let registry = database.open().await;
     let limit = Some(RateLimit::new(5, 60).unwrap());
+    let bound = Digest::of(b"certificate");
     let new = NewToken {
         models: vec!["gpt-5".to_owned()],
         expires_at: Some("2099-01-01T00:00:00Z".to_owned()),
         rate_limit: limit,
         team: Some("research".to_owned()),
+        certificate_sha256: Some(bound.to_hex()),
         ..new_token("a")
     };
     let old = registry.create_token(Source::Mint, new, &admin()).await.unwrap().record;
@@ -146,6 +153,13 @@ async fn a_rotated_token_works_until_it_retires(database: &Database) {
     assert_eq!((&heir.label, &heir.owner, &heir.models), (&old.label, &old.owner, &old.models));
     assert_eq!((heir.own_expiry, heir.rate_limit), (old.own_expiry, limit));
     assert_eq!(heir.team.as_deref(), Some("research"), "a binding of the team survives");
+    assert_eq!(
+        (old.certificate, heir.certificate),
+        (Some(bound), Some(bound)),
+        "and so does that to a certificate"
+    );
+    let record = serde_json::to_value(heir.record()).unwrap();
+    assert_eq!(record["certificate_sha256"], bound.to_hex(), "data planes are told");
     assert!(heir.is_active_now() && rotation.successor.token.is_some());
 
     let retiring = registry.token(&old.digest).await.unwrap();

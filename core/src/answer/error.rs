@@ -28,6 +28,16 @@ pub enum CheckError<'a> {
     CredentialAmbiguous(Slot),
     /// No slot holds a credential.
     CredentialMissing,
+    /// No slot holds a credential, and no entry of the policy is for the certificate of the connection.
+    CertificateUnknown,
+    /// The host did not verify the certificate of the connection.
+    CertificateUnverified,
+    /// The certificate is one that browsers send by themselves, and the request comes from another site's page.
+    CertificateOfPage,
+    /// The token is bound to a client certificate, and the connection has none.
+    CertificateMissing,
+    /// The token is bound to another certificate than that of the connection.
+    CertificateDiffers,
     /// No token has this digest.
     TokenUnknown,
     /// The token is disabled.
@@ -145,11 +155,16 @@ impl CheckError<'_> {
             | Self::PersonDisabled
             | Self::NoRule(_)
             | Self::NoTeam(_) => Reason::PrincipalUnknown,
-            Self::OriginNotAllowed(_) => Reason::OriginNotAllowed,
-            Self::CredentialMissing => Reason::CredentialMissing,
-            Self::TokenUnknown | Self::TokenDisabled | Self::SealBroken | Self::SessionEnded => {
-                Reason::TokenInvalid
+            Self::OriginNotAllowed(_) | Self::CertificateOfPage => Reason::OriginNotAllowed,
+            Self::CredentialMissing | Self::CertificateUnknown | Self::CertificateUnverified => {
+                Reason::CredentialMissing
             }
+            Self::TokenUnknown
+            | Self::TokenDisabled
+            | Self::SealBroken
+            | Self::SessionEnded
+            | Self::CertificateMissing
+            | Self::CertificateDiffers => Reason::TokenInvalid,
             Self::TokenInTarget => Reason::TokenMisplaced,
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::Jwt(error) => reason_of_jwt(error),
@@ -187,7 +202,12 @@ impl CheckError<'_> {
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) | Self::CredentialMissing => {
                 Stage::Extract
             }
-            Self::TokenUnknown
+            Self::CertificateUnknown
+            | Self::CertificateUnverified
+            | Self::CertificateOfPage
+            | Self::CertificateMissing
+            | Self::CertificateDiffers
+            | Self::TokenUnknown
             | Self::TokenDisabled
             | Self::SealBroken
             | Self::TokenExpired(_)
@@ -248,6 +268,21 @@ impl fmt::Display for CheckError<'_> {
                 write!(f, "the slot `{slot}` does not hold exactly one credential")
             }
             Self::CredentialMissing => f.write_str("no auth slot holds a credential"),
+            Self::CertificateUnknown => f.write_str(
+                "no auth slot holds a credential, and no entry of `client_certificates` is for the certificate of the connection",
+            ),
+            Self::CertificateUnverified => f.write_str(
+                "the host did not verify the client certificate in this handshake: give its listener a `trusted_ca`, and turn the resumption of sessions off",
+            ),
+            Self::CertificateOfPage => f.write_str(
+                "browsers send a client certificate by themselves, and no page of this host or of `cors.allow_origins` asks",
+            ),
+            Self::CertificateMissing => f.write_str(
+                "the token is bound to a client certificate, and the connection has none, or the host cannot see it",
+            ),
+            Self::CertificateDiffers => {
+                f.write_str("the token is bound to another client certificate than that of the connection")
+            }
             Self::TokenUnknown => f.write_str("no token has this digest"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::SealBroken => {

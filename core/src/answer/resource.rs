@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::error::CheckError;
+use super::reason::Reason;
 use super::reply::{LocalReply, ResponseHeader};
 use crate::identity::jwt::Issuer;
 use crate::request::RequestHead;
@@ -77,8 +78,8 @@ impl Resource {
 
     /// Adds the metadata's URL to a refusal (RFC 9728 section 5.1), or redirects a browser to the sign-in.
     pub(crate) fn guide(&self, fault: &CheckError<'_>, head: &RequestHead<'_>, reply: &mut LocalReply) {
-        if let (CheckError::CredentialMissing, Some(sign_in), true) = (fault, &self.sign_in, navigates(head))
-        {
+        let is_without = fault.reason() == Reason::CredentialMissing;
+        if let Some(sign_in) = self.sign_in.as_ref().filter(|_| is_without && navigates(head)) {
             reply.status = 302;
             reply.headers.push(("location", sign_in.clone().into()));
         }

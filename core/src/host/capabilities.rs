@@ -26,6 +26,8 @@ pub struct Capabilities {
     pub ends_exchanges: bool,
     /// Set where the host reads files that hold secrets.
     pub reads_files: bool,
+    /// Set where the host shows the client certificates of connections.
+    pub shows_certificates: bool,
 }
 
 impl Capabilities {
@@ -41,6 +43,7 @@ impl Capabilities {
         ticks: true,
         ends_exchanges: true,
         reads_files: false,
+        shows_certificates: true,
     };
 
     /// The abilities of Envoy with the dynamic module: those with the filter, and files.
@@ -61,5 +64,6 @@ impl Capabilities {
         ticks: false,
         ends_exchanges: false,
         reads_files: false,
+        shows_certificates: false,
     };
 }

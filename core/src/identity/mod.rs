@@ -1,5 +1,7 @@
-//! Callers: records of tokens and people, and identity JWTs.
+//! Callers: records of tokens and people, identity JWTs, and client certificates.
 
+mod certificate;
+mod confirmation;
 pub mod jwt;
 mod models;
 mod person;
@@ -8,6 +10,9 @@ mod record;
 mod scope;
 mod table;
 
+pub use self::certificate::CertificateAuthority;
+pub(crate) use self::certificate::{CERTIFICATE_CLAIMS, CertificateSubjects};
+pub(crate) use self::confirmation::{CONFIRMATION, bound_certificate};
 pub(crate) use self::models::Spellings;
 pub use self::models::{GROUP, ModelGroups, Models};
 pub use self::person::person_digest;

@@ -3,10 +3,12 @@
 //! The digest of what the caller sent is looked up, so the bytes of tokens tell nothing through timing. A worker that verified a
 //! token finds its digest again by a comparison in constant time.
 
+use std::sync::Arc;
+
 use super::models::Models;
 use super::scope::Scope;
 use crate::base::{Digest, UnixTime};
-use crate::limit::CallerLimit;
+use crate::limit::{Budget, CallerLimit};
 
 /// The status of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub enum CallerKind {
     Token,
     /// By a token that another authorization server knows: the record is that server's word.
     Introspected,
-    /// By an identity JWT. The owner is the address that its issuer vouches for.
+    /// By an identity JWT or a client certificate. The owner is the address that its issuer vouches for.
     Person,
 }
 
@@ -57,6 +59,10 @@ pub struct CallerRecord {
     pub rate_limit: Option<CallerLimit>,
     /// The sessions of a person that have ended, while a JWT of theirs may not have expired. Only a registry tells them.
     pub ended_sessions: Vec<String>,
+    /// The SHA-256 of the client certificate that the token is bound to (RFC 8705); `None` where any connection may bring it.
+    pub certificate: Option<Digest>,
+    /// The budget that a rule of an issuer gives. No server tells it.
+    pub budget: Option<Arc<Budget>>,
 }
 
 impl CallerRecord {

@@ -17,7 +17,7 @@ use super::tell::{
     Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_me_query, is_status_query,
     me_reply, status_reply,
 };
-use super::verify::{Authenticator, Caller, VerifiedToken};
+use super::verify::{Authenticator, Caller};
 use crate::answer::{CheckError, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::host::{Environment, Store};
@@ -201,7 +201,7 @@ impl Engine {
         }
         let caller = self.authenticator.authenticate(found, context, progress)?;
         progress.principal = Some(Principal::of(&caller.record));
-        let token = VerifiedToken::judge(&caller.record, context.now.unix())?;
+        let token = caller.verify(context)?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
         if is_me_query(head, &path) {
             let registry = self.authenticator.registry();
@@ -342,7 +342,7 @@ impl Engine {
         }
         let caller = self.authenticator.authenticate(found, context, progress)?;
         progress.principal = Some(Principal::of(&caller.record));
-        let token = VerifiedToken::judge(&caller.record, context.now.unix())?;
+        let token = caller.verify(context)?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
         let is_in_scope = token.record().scope.has(StatusPolicy::SCOPE);
         (policy.tokens && is_in_scope).then_some(()).ok_or(CheckError::OutOfScope(StatusPolicy::SCOPE).into())

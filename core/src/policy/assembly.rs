@@ -22,11 +22,11 @@ use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use super::tokens::WhyNot;
-use super::{budgets, cors, issuers, prices, rate_limit, resource, tokens};
+use super::{budgets, client_certificates, cors, issuers, prices, rate_limit, resource, tokens};
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
-use crate::identity::jwt::{Issuer, Principals};
-use crate::identity::{CallerRecord, Class, Classes, ModelGroups, TokenTable};
+use crate::identity::jwt::{Issuer, IssuerRule, Principals};
+use crate::identity::{CallerRecord, CertificateAuthority, Class, Classes, ModelGroups, TokenTable};
 use crate::limit::{Budget, BudgetRules, LimitStore, Rule};
 use crate::price::Prices;
 use crate::provider::objects::ObjectsMode;
@@ -136,6 +136,7 @@ struct Unresolved<'d> {
     tokens: Option<Node<'d>>,
     registry: Option<Node<'d>>,
     issuers: Option<Node<'d>>,
+    client_certificates: Option<Node<'d>>,
     people: Option<Node<'d>>,
 }
 
@@ -146,6 +147,7 @@ struct Resolved {
     own_budgets: BTreeMap<Digest, Budget>,
     registry: Option<RegistryPolicy>,
     issuers: Vec<Issuer>,
+    client_certificates: Vec<CertificateAuthority>,
     /// `None` where the document has no list of people.
     people: Option<BTreeMap<String, Arc<CallerRecord>>>,
 }
@@ -183,6 +185,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     policy.check_limits(errors);
     policy.check_budgets(errors);
     policy.check_revocation(errors);
+    policy.check_authorities(errors);
     Some(policy)
 }
 
@@ -220,6 +223,7 @@ impl<'d> Members<'d> {
         let model_groups =
             fields.optional("model_groups").map(|node| ModelGroups::read(&node)).unwrap_or_default();
         let (issuers, people) = (fields.optional("issuers"), fields.optional("principals"));
+        let client_certificates = fields.optional("client_certificates");
         Self {
             version,
             credentials,
@@ -241,7 +245,7 @@ impl<'d> Members<'d> {
             broker,
             shadow,
             hosts,
-            unresolved: Unresolved { tokens, registry, issuers, people },
+            unresolved: Unresolved { tokens, registry, issuers, client_certificates, people },
         }
     }
 
@@ -270,6 +274,7 @@ impl<'d> Members<'d> {
                 broker: self.broker,
                 shadow: self.shadow,
                 issuers: Vec::new(),
+                client_certificates: Vec::new(),
                 people: BTreeMap::new(),
                 credentials,
                 providers,
@@ -301,6 +306,10 @@ impl Unresolved<'_> {
             issuers: self
                 .issuers
                 .map(|node| issuers::read(&node, why_not_otherwise, groups))
+                .unwrap_or_default(),
+            client_certificates: self
+                .client_certificates
+                .map(|node| client_certificates::read(&node, why_not_otherwise, groups))
                 .unwrap_or_default(),
             people: self
                 .people
@@ -338,13 +347,15 @@ impl Resolved {
 
 impl Policy {
     fn with(self, resolved: Resolved) -> Self {
-        let Resolved { tokens, own_budgets, registry, issuers, people } = resolved;
-        let mut budgets = self.budgets;
-        if !own_budgets.is_empty() {
-            budgets.get_or_insert_default().own = own_budgets;
+        let Resolved { tokens, own_budgets, registry, issuers, client_certificates, people } = resolved;
+        let (table, people) = (TokenTable::new(&tokens), people.unwrap_or_default());
+        let mut policy = Self { tokens, table, registry, issuers, client_certificates, people, ..self };
+        let has_budget = |rule: &IssuerRule| rule.budget().is_some();
+        let of_rule = policy.rights().any(|(_, rights)| rights.iter().any(has_budget));
+        if of_rule || !own_budgets.is_empty() {
+            policy.budgets.get_or_insert_default().own = own_budgets;
         }
-        let table = TokenTable::new(&tokens);
-        Self { tokens, table, budgets, registry, issuers, people: people.unwrap_or_default(), ..self }
+        policy
     }
 
     /// Checks that a header that may go upstream as a credential is one that an issuer verifies.

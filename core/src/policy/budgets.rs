@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::reader::Node;
-use crate::base::Digest;
+use crate::identity::CallerRecord;
 use crate::limit::{Budget, BudgetRules, MAX_BUDGET_TOKENS, MAX_BUDGET_USD, Period, Unit};
 use crate::price::Nano;
 
@@ -136,8 +136,8 @@ fn is_zone(name: &str) -> bool {
 }
 
 impl BudgetRules {
-    /// Returns the policy's budget of a token or a person, by the digest of the principal.
-    pub(crate) fn of_token(&self, principal: &Digest) -> Option<&Budget> {
-        self.own.get(principal).or(self.token.as_ref())
+    /// Returns the policy's budget of a caller: its own, else that of its rule, else that of every token.
+    pub(crate) fn of_token<'b>(&'b self, caller: &'b CallerRecord) -> Option<&'b Budget> {
+        self.own.get(&caller.digest).or(caller.budget.as_deref()).or(self.token.as_ref())
     }
 }

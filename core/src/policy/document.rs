@@ -16,8 +16,8 @@ use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
 use crate::answer::{Origins, Resource};
 use crate::base::Digest;
-use crate::identity::jwt::Issuer;
-use crate::identity::{CallerRecord, ModelGroups, TokenTable};
+use crate::identity::jwt::{Issuer, IssuerRule};
+use crate::identity::{CallerRecord, CertificateAuthority, ModelGroups, TokenTable};
 use crate::limit::{BudgetRules, Rule};
 use crate::price::Prices;
 use crate::provider::model::is_named_by_models;
@@ -56,6 +56,8 @@ pub struct Policy {
     /// The shadow mode, with its reports; `None` where the policy decides.
     pub(crate) shadow: Option<ShadowPolicy>,
     pub(crate) issuers: Vec<Issuer>,
+    /// The authorities whose client certificates are accepted as identities.
+    pub(crate) client_certificates: Vec<CertificateAuthority>,
     /// The people that the policy knows, by their address in lower case.
     pub(crate) people: BTreeMap<String, Arc<CallerRecord>>,
     pub(crate) credentials: CredentialPolicy,
@@ -91,6 +93,19 @@ impl Policy {
     /// Returns the issuers whose JWTs are accepted as identities.
     pub fn issuers(&self) -> &[Issuer] {
         &self.issuers
+    }
+
+    /// Returns the authorities whose client certificates are accepted as identities.
+    pub fn client_certificates(&self) -> &[CertificateAuthority] {
+        &self.client_certificates
+    }
+
+    /// Returns the rights that each issuer of JWTs and each authority of certificates gives, with its place in the document.
+    pub(crate) fn rights(&self) -> impl Iterator<Item = (String, &[IssuerRule])> {
+        let issuers = self.issuers.iter().map(Issuer::rights).enumerate();
+        let issuers = issuers.map(|(index, rights)| (format!("issuers[{index}]"), rights));
+        let authorities = self.client_certificates.iter().map(CertificateAuthority::rights).enumerate();
+        issuers.chain(authorities.map(|(index, rights)| (format!("client_certificates[{index}]"), rights)))
     }
 
     /// Returns the headers that carry identity JWTs, each once. None of them is forwarded.

@@ -12,7 +12,7 @@ use super::preset::vouches;
 use super::registry::Protocol;
 use super::status::StatusPolicy;
 use crate::base::UnixTime;
-use crate::identity::jwt::{Issuer, IssuerRule, Principals};
+use crate::identity::jwt::{Issuer, IssuerRule, Principals, has_rules};
 use crate::identity::{CallerRecord, Scope, TokenStatus};
 use crate::provider::facts::of_slot;
 use crate::provider::{EndpointKind, Endpoints, Provider, table};
@@ -55,6 +55,7 @@ impl Policy {
         self.lint_tokens(now, &mut findings);
         self.lint_people(&mut findings);
         self.lint_issuers(&mut findings);
+        self.lint_client_certificates(&mut findings);
         self.lint_registry(&mut findings);
         self.lint_channels(&mut findings);
         self.lint_credentials(&mut findings);
@@ -121,14 +122,7 @@ impl Policy {
         let has_registry = self.registry.as_ref().is_some_and(|it| it.protocol == Protocol::Keyswap);
         for (index, issuer) in self.issuers.iter().enumerate() {
             let path = format!("issuers[{index}]");
-            for (place, rule) in issuer.rights().iter().enumerate() {
-                let path = if issuer.has_rules() { format!("{path}.rules[{place}]") } else { path.clone() };
-                match rule.scope() {
-                    Some(scope) => self.lint_scope(scope, &format!("{path}.providers"), findings),
-                    None if issuer.principals() == Principals::Any => findings.add(Lint::IssuerOpen, &path),
-                    None => {}
-                }
-            }
+            self.lint_rights(&path, issuer.rights(), issuer.principals(), findings);
             match issuer.principals() {
                 Principals::Known if !has_registry && self.people.is_empty() && !issuer.names_services() => {
                     findings.add(Lint::IssuerWithoutPeople, &path);
@@ -160,6 +154,30 @@ impl Policy {
             if let Some((first, _)) = same.find(|(_, other)| shares(other)) {
                 let detail = format!("`issuers[{first}]`");
                 findings.add_with(Lint::IssuerShadowed, format!("{path}.audiences"), &detail);
+            }
+        }
+    }
+
+    fn lint_client_certificates(&self, findings: &mut Findings) {
+        for (index, authority) in self.client_certificates.iter().enumerate() {
+            let path = format!("client_certificates[{index}]");
+            self.lint_rights(&path, authority.rights(), Principals::Any, findings);
+        }
+    }
+
+    fn lint_rights(
+        &self,
+        path: &str,
+        rights: &[IssuerRule],
+        principals: Principals,
+        findings: &mut Findings,
+    ) {
+        for (place, rule) in rights.iter().enumerate() {
+            let path = if has_rules(rights) { format!("{path}.rules[{place}]") } else { path.to_owned() };
+            match rule.scope() {
+                Some(scope) => self.lint_scope(scope, &format!("{path}.providers"), findings),
+                None if principals == Principals::Any => findings.add(Lint::IssuerOpen, &path),
+                None => {}
             }
         }
     }
@@ -248,7 +266,7 @@ impl Policy {
     fn lint_status(&self, findings: &mut Findings) {
         let may_ask = |record: &CallerRecord| record.scope.has(StatusPolicy::SCOPE);
         let is_in = |rule: &IssuerRule| rule.scope().is_some_and(|scope| scope.has(StatusPolicy::SCOPE));
-        let mut rights = self.issuers.iter().flat_map(Issuer::rights);
+        let mut rights = self.rights().flat_map(|(_, rights)| rights);
         let has_asker = self.tokens.iter().any(|token| may_ask(token)) || rights.any(is_in);
         if self.status.is_some_and(|status| status.tokens) && !has_asker && self.registry.is_none() {
             findings.add(Lint::StatusForNobody, "status.allow");

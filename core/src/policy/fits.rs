@@ -6,7 +6,7 @@ use super::error::{PolicyError, PolicyErrors};
 use super::registry::Protocol;
 use crate::host::Capabilities;
 use crate::identity::CallerRecord;
-use crate::identity::jwt::Issuer;
+use crate::identity::jwt::{IssuerRule, has_rules};
 use crate::limit::{CallerLimit, LimitStore};
 
 impl Policy {
@@ -63,7 +63,7 @@ impl Policy {
         if errors.is_empty() { Ok(()) } else { Err(PolicyErrors(errors)) }
     }
 
-    /// Returns the errors of the sources that the host lacks.
+    /// Returns the errors of the sources that the host lacks, and of what depends on certificates that it does not show.
     fn unfit_sources(&self, host: Capabilities) -> Vec<PolicyError> {
         let mut errors = Vec::new();
         if !host.injects_credentials {
@@ -79,6 +79,14 @@ impl Policy {
                 path,
                 message: "this host reads no files, which only the dynamic module does: use `env`, or `inject_by: host` \
                           in Envoy"
+                    .to_owned(),
+            }));
+        }
+        if !host.shows_certificates {
+            errors.extend(self.certificates().map(|path| PolicyError {
+                path,
+                message: "this host does not show the client certificates of connections, which only Envoy does: leave \
+                          it out"
                     .to_owned(),
             }));
         }
@@ -107,16 +115,22 @@ impl Policy {
         let own = own.map(|_| "rate_limit".to_owned());
         let limits = move |record: &CallerRecord| record.rate_limit.as_ref().is_some_and(something);
         let tokens = self.tokens.iter().enumerate().filter(move |(_, token)| limits(token));
-        let is_limited = move |issuer: &Issuer| {
-            issuer.rights().iter().any(|rule| rule.rate_limit().as_ref().is_some_and(something))
-        };
-        let issuers = self.issuers.iter().enumerate().filter(move |(_, issuer)| is_limited(issuer));
-        let issuers = issuers.map(|(index, issuer)| {
-            format!("issuers[{index}].{}", if issuer.has_rules() { "rules" } else { "rate_limit" })
+        let is_limited = move |rule: &IssuerRule| rule.rate_limit().as_ref().is_some_and(something);
+        let issuers = self.rights().filter(move |(_, rights)| rights.iter().any(is_limited));
+        let issuers = issuers.map(|(place, rights)| {
+            format!("{place}.{}", if has_rules(rights) { "rules" } else { "rate_limit" })
         });
         let people = self.people.values().any(|person| limits(person));
         let people = people.then(|| "principals".to_owned());
         own.chain(tokens.map(|(index, _)| format!("tokens[{index}].rate_limit"))).chain(issuers).chain(people)
+    }
+
+    /// Returns the places of what depends on the certificates of connections.
+    fn certificates(&self) -> impl Iterator<Item = String> {
+        let tokens = self.tokens.iter().enumerate().filter(|(_, token)| token.certificate.is_some());
+        let tokens = tokens.map(|(index, _)| format!("tokens[{index}].certificate_sha256"));
+        let list = Some("client_certificates".to_owned()).filter(|_| !self.client_certificates.is_empty());
+        tokens.chain(list)
     }
 
     /// Returns the places of the sources of a kind, whose member is `name`.

@@ -1,5 +1,8 @@
 //! The rights of an issuer's subjects in a policy: for all of them, or by `rules` on their claims.
 
+use std::sync::Arc;
+
+use super::budgets::read_budget;
 use super::models;
 use super::preset::{read_claim_name, read_conditions};
 use super::rate_limit;
@@ -7,7 +10,7 @@ use super::reader::{Fields, Node};
 use super::tokens::{WhyNot, read_scope, read_text};
 use crate::identity::jwt::{Conditions, Given, IssuerRule, MAX_LABEL_CHARS};
 use crate::identity::{ModelGroups, Models, Scope};
-use crate::limit::CallerLimit;
+use crate::limit::{Budget, CallerLimit};
 
 /// The most rules of an issuer.
 const MAX_RULES: usize = 256;
@@ -17,6 +20,7 @@ pub(super) struct Rights {
     scope: Option<Scope>,
     models: Option<Models>,
     rate_limit: Option<CallerLimit>,
+    budget: Option<Budget>,
     team: Option<Given>,
     label: Option<Given>,
     /// Set where every member could be read. One that could not is an error, never a default.
@@ -32,6 +36,7 @@ impl Rights {
             scope,
             models,
             rate_limit: member(fields, "rate_limit", &mut is_whole, rate_limit::read_limit),
+            budget: member(fields, "budget", &mut is_whole, read_budget),
             team: member(fields, "team", &mut is_whole, |node| read_given(node, || node.name())),
             label: member(fields, "label", &mut is_whole, |node| {
                 read_given(node, || read_text(node, MAX_LABEL_CHARS))
@@ -47,6 +52,7 @@ impl Rights {
             scope: self.scope,
             models: self.models.unwrap_or_else(Models::all),
             rate_limit: self.rate_limit,
+            budget: self.budget.map(Arc::new),
             team: self.team,
             label: self.label,
         })
@@ -61,6 +67,7 @@ impl Rights {
             scope: self.scope.or(issuer.scope),
             models: self.models.unwrap_or(issuer.models),
             rate_limit: self.rate_limit.or(issuer.rate_limit),
+            budget: self.budget.map(Arc::new).or(issuer.budget),
             team: self.team.or(issuer.team),
             label: self.label.or(issuer.label),
         })

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::limits_outline::limit;
+use super::limits_outline::{budget, limit};
 use super::outline_words::{duration, key_set, lists, plaintext};
-use crate::identity::Scope;
 use crate::identity::jwt::{
     Algorithm, ClaimValue, Given, Issuer, IssuerRule, KeySource, Principals, Subjects,
 };
+use crate::identity::{CertificateAuthority, CertificateSubjects, Scope};
 
 pub(super) fn issuer(issuer: &Issuer) -> Value {
     let (services, email, unverified_email) = match &issuer.subjects {
@@ -35,19 +35,32 @@ pub(super) fn issuer(issuer: &Issuer) -> Value {
         "slots": issuer.slots().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "jwks": keys(issuer.keys()),
     });
+    if let Some(members) = outline.as_object_mut() {
+        members.extend(all_rights(issuer.rights()));
+    }
+    outline
+}
+
+/// Returns an authority of client certificates.
+pub(super) fn authority(authority: &CertificateAuthority) -> Value {
+    let subjects = match &authority.subjects {
+        CertificateSubjects::TrustDomain(domain) => ("trust_domain".to_owned(), json!(domain)),
+        CertificateSubjects::DnsNames(names) => ("dns_names".to_owned(), json!(names)),
+    };
+    Value::Object([subjects].into_iter().chain(all_rights(authority.rights())).collect())
+}
+
+/// Returns the rights of all subjects, or the rules.
+fn all_rights(all: &[IssuerRule]) -> Map<String, Value> {
     let of_rule = |rule: &IssuerRule| {
         Value::Object(
             [("when".to_owned(), claims(&rule.when).into())].into_iter().chain(rights(rule)).collect(),
         )
     };
-    let rights = match issuer.rights() {
-        [all] if !issuer.has_rules() => rights(all),
+    match all {
+        [all] if all.when.is_empty() => rights(all),
         rules => [("rules".to_owned(), rules.iter().map(of_rule).collect())].into_iter().collect(),
-    };
-    if let Some(members) = outline.as_object_mut() {
-        members.extend(rights);
     }
-    outline
 }
 
 fn claims(claims: &[(String, Vec<ClaimValue>)]) -> Map<String, Value> {
@@ -66,10 +79,11 @@ fn rights(rule: &IssuerRule) -> Map<String, Value> {
         Given::Name(name) => json!(name),
         Given::Claim(claim) => json!({"claim": claim}),
     };
-    let members: [(&str, Value); 5] = [
+    let members: [(&str, Value); 6] = [
         ("providers", rule.scope().map(Scope::entries).into()),
         ("models", lists(rule.models())),
         ("rate_limit", rule.rate_limit().map(limit).into()),
+        ("budget", rule.budget().map(|it| budget(it)).into()),
         ("team", rule.team.as_ref().map(given).into()),
         ("label", rule.label.as_ref().map(given).into()),
     ];

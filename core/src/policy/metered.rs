@@ -4,6 +4,7 @@ use super::budgets::MeteringPolicy;
 use super::document::Policy;
 use super::reader::Errors;
 use crate::base::Digest;
+use crate::identity::jwt::{IssuerRule, has_rules};
 
 impl Policy {
     /// Returns the metering; `None` where no answer is read.
@@ -24,7 +25,11 @@ impl Policy {
         });
         let people =
             self.people.values().filter_map(|person| Some(("principals".to_owned(), own(&person.digest)?)));
-        common.chain(tokens).chain(people).collect()
+        let rules = self.rights().flat_map(|(place, rights)| {
+            let field = if has_rules(rights) { "rules" } else { "budget.timezone" };
+            rights.iter().filter_map(zone_of).map(move |zone| (format!("{place}.{field}"), zone))
+        });
+        common.chain(tokens).chain(people).chain(rules).collect()
     }
 
     /// Checks that there is a registry that keeps the budgets.
@@ -33,4 +38,9 @@ impl Policy {
             errors.add("budgets", "there is no `registry` that keeps budgets: `keyswap serve` does");
         }
     }
+}
+
+/// Returns the time zone of a rule's budget.
+fn zone_of(rule: &IssuerRule) -> Option<&str> {
+    rule.budget().map(|budget| budget.timezone.as_str())
 }

@@ -10,6 +10,7 @@ mod broker;
 mod budgets;
 mod bundle;
 mod call_chains;
+mod client_certificates;
 mod cors;
 mod credentials;
 mod credentials_outline;

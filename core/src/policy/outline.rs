@@ -11,7 +11,7 @@ use super::credentials_outline::credentials;
 use super::document::Policy;
 use super::gateway::{Gateway, GatewayMode};
 use super::hosts::Hosts;
-use super::issuers_outline::issuer;
+use super::issuers_outline::{authority, issuer};
 use super::limits_outline::{budget, budgets, limit, metering, price, rule};
 use super::outline_words::{auth, duration, key_set, lists, plaintext};
 use super::registry::{Protocol, RegistryPolicy};
@@ -33,6 +33,7 @@ impl Policy {
         let tokens = self.tokens.iter().map(|token| (token.id(), record(token, own(token))));
         let people = self.people.iter().map(|(email, person)| (email.clone(), record(person, own(person))));
         let issuers = self.issuers.iter().map(|it| (it.name().to_owned(), issuer(it)));
+        let authorities = self.client_certificates.iter().map(|it| (it.name().to_owned(), authority(it)));
         let providers = self.enabled_providers().map(|it| (it.id.clone(), self.provider(it)));
         json!({
             "mode": match self.shadow {
@@ -45,6 +46,7 @@ impl Policy {
             "tokens": tokens.collect::<Map<_, _>>(),
             "principals": people.collect::<Map<_, _>>(),
             "issuers": issuers.collect::<Map<_, _>>(),
+            "client_certificates": authorities.collect::<Map<_, _>>(),
             "credentials": credentials(&self.credentials),
             "providers": providers.collect::<Map<_, _>>(),
             "gateway": self.gateway.as_ref().map(gateway),
@@ -134,6 +136,8 @@ fn record(record: &CallerRecord, own: Option<&Budget>) -> Value {
         expires_at,
         rate_limit,
         ended_sessions: _,
+        certificate,
+        budget: _,
     } = record;
     json!({
         "label": label,
@@ -144,6 +148,7 @@ fn record(record: &CallerRecord, own: Option<&Budget>) -> Value {
         "models": lists(models),
         "expires_at": expires_at.map(|at| at.to_string()),
         "rate_limit": rate_limit.map(limit),
+        "certificate_sha256": certificate.map(|certificate| certificate.to_hex()),
         "budget": own.map(budget),
     })
 }

@@ -11,7 +11,7 @@ use super::lint::Lint;
 use super::reader::printable;
 use super::registry::Protocol;
 use crate::identity::jwt::{Issuer, IssuerRule, Principals};
-use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerRecord, CertificateAuthority, Scope, TokenStatus};
 use crate::provider::objects::{KEEPING, ObjectsMode};
 use crate::provider::{BindingKind, Provider, keeps_any, objects_of};
 
@@ -85,6 +85,12 @@ impl Policy {
                 add(None, format!("all subjects of the issuer `{}`", issuer.name()));
             }
         }
+        for authority in &self.client_certificates {
+            let opens = |rule: &IssuerRule| rule.scope().is_some_and(|scope| opens_objects(scope, provider));
+            if authority.rights().iter().any(opens) {
+                add(None, format!("all subjects of `client_certificates` named `{}`", authority.name()));
+            }
+        }
         if let Some(Protocol::Introspection { scope, .. }) = self.registry.as_ref().map(|it| &it.protocol)
             && opens_objects(scope, provider)
         {
@@ -137,13 +143,18 @@ impl Policy {
         };
         let gives_team =
             |issuer: &Issuer| admits(issuer) && issuer.rights().iter().any(IssuerRule::gives_team);
+        let certificates_give_team = || {
+            let mut rights = self.client_certificates.iter().flat_map(CertificateAuthority::rights);
+            let opens = |rule: &IssuerRule| rule.scope().is_none_or(|scope| scope.has(&provider.id));
+            rights.any(|rule| rule.gives_team() && opens(rule))
+        };
         let admits_all = self.issuers.iter().any(admits);
         match (kind, self.registry.as_ref().map(|registry| &registry.protocol)) {
             (BindingKind::Token, protocol) => protocol.is_some(),
             (BindingKind::Person, Some(Protocol::Keyswap)) => !self.issuers.is_empty(),
             (BindingKind::Owner | BindingKind::Team, Some(Protocol::Keyswap)) => true,
             (BindingKind::Person | BindingKind::Owner, _) => admits_all,
-            (BindingKind::Team, _) => self.issuers.iter().any(gives_team),
+            (BindingKind::Team, _) => self.issuers.iter().any(gives_team) || certificates_give_team(),
         }
     }
 

@@ -100,6 +100,8 @@ fn read_person(
         expires_at: None,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
         ended_sessions: Vec::new(),
+        certificate: None,
+        budget: None,
     };
     Some((email, record))
 }
@@ -111,12 +113,7 @@ fn read_token(
     budgets: &mut OwnBudgets,
 ) -> Option<CallerRecord> {
     let mut fields = node.fields()?;
-    let digest = fields.required("sha256").and_then(|node| {
-        node.check(
-            Digest::from_hex(node.text()?),
-            "expected 64 lower-case hexadecimal digits: the SHA-256 of the token",
-        )
-    });
+    let digest = fields.required("sha256").and_then(|node| read_digest(&node, "token"));
     let label = fields.required("label").and_then(|node| read_text(&node, 64));
     let owner = fields.optional("owner").map(|node| read_email(&node));
     let team = fields.optional("team").map(|node| node.name());
@@ -131,6 +128,8 @@ fn read_token(
     });
     let rate_limit = fields.optional("rate_limit").map(|node| rate_limit::read_limit(&node));
     let budget = fields.optional("budget").map(|node| read_budget(&node));
+    let certificate =
+        fields.optional("certificate_sha256").map(|node| read_digest(&node, "certificate in DER"));
     fields.finish();
     let digest = digest?;
     if let Some(budget) = budget {
@@ -149,7 +148,15 @@ fn read_token(
         expires_at: expires_at.map_or(Some(None), |at| at.map(Some))?,
         rate_limit: rate_limit.map_or(Some(None), |limit| limit.map(Some))?,
         ended_sessions: Vec::new(),
+        certificate: certificate.map_or(Some(None), |certificate| certificate.map(Some))?,
+        budget: None,
     })
+}
+
+/// Reads the SHA-256 of a thing.
+fn read_digest(node: &Node<'_>, of: &str) -> Option<Digest> {
+    let expected = format!("expected 64 lower-case hexadecimal digits: the SHA-256 of the {of}");
+    node.check(Digest::from_hex(node.text()?), &expected)
 }
 
 /// Reads the models of a token or a person; one that has no such list may use all.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::certificate::{AskCertificate, PeerCertificate};
 use crate::syntax::{is_exposed, site};
 
 /// One header line. Names may come in any case; values are bytes, because HTTP allows more than ASCII in them.
@@ -30,12 +31,19 @@ pub struct RequestHead<'a> {
     /// Asks the host for the address of the connection's other end; `None` where the host cannot say. Few requests need
     /// that.
     pub peer: fn() -> Option<IpAddr>,
+    /// Asks the host for a part of the client certificate of the connection. Few policies need that.
+    pub certificate: &'a AskCertificate<'a>,
 }
 
 impl<'a> RequestHead<'a> {
-    /// Returns a head of which neither the authority nor the connection's other end is known.
+    /// Returns a head of which neither the authority nor anything of the connection is known.
     pub fn new(method: &'a [u8], path: &'a [u8], headers: &'a [Header<'a>]) -> Self {
-        Self { method, path, authority: b"", scheme: b"", headers, peer: || None }
+        Self { method, path, authority: b"", scheme: b"", headers, peer: || None, certificate: &|_| None }
+    }
+
+    /// Returns the client certificate of the connection.
+    pub(crate) fn peer_certificate(&self) -> PeerCertificate<'a> {
+        PeerCertificate(self.certificate)
     }
 
     /// Returns all values of the header `name` (lower case), in order.

@@ -1,5 +1,6 @@
 //! The head of a request, and the credentials that it carries.
 
+mod certificate;
 pub(crate) mod credential;
 mod head;
 mod hop;
@@ -10,6 +11,7 @@ mod request_id;
 mod slot;
 mod sought;
 
+pub use self::certificate::{AskCertificate, CertificatePart};
 pub(crate) use self::credential::Credential;
 pub use self::head::{Header, OwnedHead, RequestHead};
 pub(crate) use self::hop::{HOP_BY_HOP, OF_PROXIES};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::certificate::AskCertificate;
 use super::head::{Header, RequestHead};
 
 /// The fields of a request head, sorted in one walk.
@@ -52,10 +53,15 @@ impl<'a> HeadFields<'a> {
         Ok(fields)
     }
 
-    /// Returns the head. `peer` asks the host for the address of the connection's other end.
-    pub fn head(&self, peer: fn() -> Option<IpAddr>) -> RequestHead<'_> {
+    /// Returns the head. `peer` asks the host for the address of the connection's other end, and `certificate` for a part of its
+    /// certificate.
+    pub fn head<'h>(
+        &'h self,
+        peer: fn() -> Option<IpAddr>,
+        certificate: &'h AskCertificate<'h>,
+    ) -> RequestHead<'h> {
         let Self { method, path, authority, scheme, headers } = self;
-        RequestHead { method, path, authority, scheme, headers, peer }
+        RequestHead { method, path, authority, scheme, headers, peer, certificate }
     }
 }
 
@@ -72,7 +78,7 @@ mod tests {
         let other: Pair = Ok((b":scheme", b"http"));
         let header: Pair = Ok((b"accept", b"*/*"));
         let fields = HeadFields::read(4, [method, path, other, header].into_iter()).ok().unwrap();
-        let head = fields.head(|| None);
+        let head = fields.head(|| None, &|_| None);
         assert_eq!(
             (head.method, head.path, head.authority, head.scheme, head.headers.len()),
             (&b"GET"[..], &b"/v1"[..], &b""[..], &b"http"[..], 1)

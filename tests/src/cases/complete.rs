@@ -11,7 +11,10 @@ pub(super) fn check(suite: &Suite) -> Result<()> {
 }
 
 fn check_case(case: &Case) -> Result<()> {
-    let is_real = case.at.is_none() && case.identity.is_none() && case.request.labels().is_empty();
+    let is_real = case.at.is_none()
+        && case.identity.is_none()
+        && case.certificate.is_none()
+        && case.request.labels().is_empty();
     ensure!(is_real, "hosts have no time of their own and take no generated tokens or keys");
     if let Some(forward) = &case.forward {
         let is_whole = forward.authority.is_some() && forward.target.is_some() && forward.headers.is_some();
@@ -69,6 +72,7 @@ mod tests {
         for (member, value) in [
             ("at", json!("2027-01-01T00:00:00Z")),
             ("identity", json!({"issuer": "id"})),
+            ("certificate", json!({"dns_name": "a"})),
             ("request", json!("GET /?key={{token:alice}} HTTP/1.1")),
         ] {
             let mut unreal = whole[0].clone();

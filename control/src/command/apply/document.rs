@@ -40,6 +40,7 @@ struct Record {
     models: Vec<String>,
     expires_at: Option<String>,
     rate_limit: Option<RateLimit>,
+    certificate_sha256: Option<String>,
     status: Option<Status>,
 }
 
@@ -66,7 +67,7 @@ fn entry(index: usize, record: &Value) -> anyhow::Result<Entry> {
     let Object(record): Object<Record> = Object::deserialize(record).ok().with_context(|| {
         format!(
             "tokens[{index}] is not a record: it has label, providers, and where needed sha256, owner, team, models, expires_at, \
-             rate_limit and status"
+             rate_limit, certificate_sha256 and status"
         )
     })?;
     let digest = record.sha256.map(|text| {
@@ -82,6 +83,7 @@ fn entry(index: usize, record: &Value) -> anyhow::Result<Entry> {
         models: record.models,
         expires_at: record.expires_at,
         rate_limit: record.rate_limit,
+        certificate_sha256: record.certificate_sha256,
     };
     let record = new.normal().with_context(|| format!("tokens[{index}]"))?;
     ensure!(

@@ -51,6 +51,10 @@ impl Plan {
             };
             let is_first = named.insert(token.digest.to_hex());
             ensure!(is_first, "tokens[{index}] names a token that stands in the file already");
+            ensure!(
+                entry.record.certificate_sha256 == record(token).certificate_sha256,
+                "tokens[{index}].certificate_sha256: a token stays bound to the certificate that it was made for: create a new token"
+            );
             plan.compare(&entry, token);
         }
         if let Some(prefix) = prune {
@@ -133,6 +137,7 @@ fn record(token: &Token) -> NewToken {
         models: token.models.clone(),
         expires_at: token.own_expiry.map(|at| at.to_string()),
         rate_limit: token.rate_limit,
+        certificate_sha256: token.certificate.map(|digest| digest.to_hex()),
     }
 }
 

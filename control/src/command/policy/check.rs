@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use keyswap_cases::Placeholders;
 use keyswap_core::host::{Capabilities, Environment, SecretFile, SecretFileError};
+use keyswap_core::identity::CertificateAuthority;
 use keyswap_core::identity::jwt::{Issuer, JwkError, KeySource, PureRust};
 use keyswap_core::policy::{Configuration, Policy, PolicyErrors, RolloutPolicy, preset_fields};
 use keyswap_core::worker::Worker;
@@ -176,9 +177,13 @@ fn summary_of_policy(policy: &Policy) -> String {
     let registry = policy.registry_authority().map(|authority| format!(", others at {authority}"));
     let issuers: Vec<&str> = policy.issuers().iter().map(Issuer::name).collect();
     let issuers = (!issuers.is_empty()).then(|| format!(", identities of {}", issuers.join(", ")));
+    let authorities: Vec<&str> =
+        policy.client_certificates().iter().map(CertificateAuthority::name).collect();
+    let certificates =
+        (!authorities.is_empty()).then(|| format!(", client certificates of {}", authorities.join(", ")));
     let gateway = policy.gateway_authority().map(|authority| format!(", through {authority}"));
     let shadow = policy.is_shadow().then(|| ", in shadow mode".to_owned());
-    let parts = [registry, issuers, Some(format!(", {providers}")), gateway, shadow];
+    let parts = [registry, issuers, certificates, Some(format!(", {providers}")), gateway, shadow];
     tokens + &parts.into_iter().flatten().collect::<String>()
 }
 
@@ -215,10 +220,14 @@ fn policy_as_json(policy: &Policy) -> Map<String, Value> {
     let presets = policy.issuers().iter().filter_map(|issuer| {
         Some((issuer.preset().to_owned(), Value::Object(preset_fields(issuer.preset())?)))
     });
-    let names: [(&str, Value); 8] = [
+    let names: [(&str, Value); 9] = [
         ("tokens", policy.token_count().into()),
         ("registry", policy.registry_authority().into()),
         ("issuers", policy.issuers().iter().map(Issuer::name).collect()),
+        (
+            "client_certificates",
+            policy.client_certificates().iter().map(CertificateAuthority::name).collect(),
+        ),
         ("presets", Value::Object(presets.collect())),
         ("providers", policy.provider_names().collect()),
         ("gateway", policy.gateway_authority().into()),

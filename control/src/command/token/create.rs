@@ -1,7 +1,12 @@
 //! `keyswap token create`: a new proxy token, shown once, and its record in a registry or for a policy.
 
+use std::path::PathBuf;
+
+use anyhow::Context as _;
 use clap::Args;
 use keyswap_core::base::Digest;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::json;
 
 use super::{stdin, view};
@@ -49,6 +54,12 @@ pub(crate) struct Create {
     /// Rate limit of the token, in a registry: requests and a period, such as `60/1m`
     #[arg(long, value_name = "LIMIT/TIME", value_parser = rate::parse)]
     rate_limit: Option<RateLimit>,
+    /// Certificate in PEM that the token is bound to: only connections with this client certificate may bring the token
+    #[arg(long, value_name = "FILE", conflicts_with = "certificate_sha256")]
+    certificate: Option<PathBuf>,
+    /// SHA-256 of such a certificate in DER, as 64 hexadecimal digits
+    #[arg(long, value_name = "DIGEST")]
+    certificate_sha256: Option<String>,
     /// Read the token from standard input, at least 12 characters, in place of a generated one
     #[arg(long)]
     stdin: bool,
@@ -70,8 +81,23 @@ impl Create {
             team: self.team.clone(),
             providers: self.providers.clone(),
             expires_at: self.expires_at.clone(),
+            certificate: self.bound_to()?,
         };
         Ok(PolicyToken::new(digest, draft)?)
+    }
+
+    /// Returns the SHA-256 of the certificate that the token is bound to.
+    fn bound_to(&self) -> anyhow::Result<Option<Digest>> {
+        if let Some(file) = &self.certificate {
+            let certificate = CertificateDer::from_pem_file(file)
+                .with_context(|| format!("{} has no certificate in PEM", file.display()))?;
+            return Ok(Some(Digest::of(&certificate)));
+        }
+        let digest = |text: &String| {
+            Digest::from_hex(&text.replace(':', "").to_ascii_lowercase())
+                .context("`--certificate-sha256` needs 64 hexadecimal digits")
+        };
+        self.certificate_sha256.as_ref().map(digest).transpose()
     }
 
     /// Adds the token to the registry and prints it.
@@ -84,6 +110,7 @@ impl Create {
             models: self.models,
             expires_at: draft.expires_at,
             rate_limit: self.rate_limit,
+            certificate_sha256: draft.certificate_sha256,
         };
         let source = if self.stdin { Source::Custom(stdin::read_token()?) } else { Source::Mint };
         let created = self.target.open_or_make()?.create_token(source, new)?;

@@ -47,6 +47,7 @@ struct Record {
     budget: Option<Budget>,
     expires_at: Option<String>,
     rate_limit: Option<RateLimit>,
+    certificate_sha256: Option<String>,
     status: Option<Status>,
 }
 
@@ -101,6 +102,7 @@ fn read(file: &PolicyFile) -> anyhow::Result<Vec<WithBudget>> {
             models: record.models,
             expires_at: record.expires_at,
             rate_limit: record.rate_limit,
+            certificate_sha256: record.certificate_sha256,
         };
         new.validate().with_context(|| format!("tokens[{index}]"))?;
         let budget = record.budget.map(|budget| (Payer::Token(digest), budget));

@@ -19,6 +19,7 @@ const DETAILS: &[&str] = &[
     "created",
     "expires",
     "rate limit",
+    "certificate",
     "successor",
     "last used",
 ];
@@ -75,6 +76,7 @@ pub(super) fn details(token: &Token) -> String {
         token.created_at.to_string(),
         or_none(token.expires_at()),
         or_none(token.rate_limit),
+        or_none(token.certificate.map(|digest| digest.to_hex())),
         or_none(token.successor.map(|digest| digest.to_hex())),
         or_none(token.last_used),
     ]);

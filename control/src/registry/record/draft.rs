@@ -50,6 +50,10 @@ pub struct NewToken {
     pub expires_at: Option<String>,
     /// The rate limit.
     pub rate_limit: Option<RateLimit>,
+    /// The SHA-256 of the client certificate that the token is bound to, as 64 hexadecimal digits. `None` or an empty text means that
+    /// any connection may bring the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate_sha256: Option<String>,
 }
 
 /// A token that exists elsewhere, such as in a policy, identified by its digest.
@@ -143,6 +147,7 @@ pub(in crate::registry) struct ValidToken {
     pub(in crate::registry) models: Vec<String>,
     pub(in crate::registry) expires_at: Option<UnixTime>,
     pub(in crate::registry) rate_limit: Option<RateLimit>,
+    pub(in crate::registry) certificate: Option<Digest>,
 }
 
 impl Source {
@@ -190,6 +195,7 @@ impl NewToken {
             models: valid.models,
             expires_at: valid.expires_at.map(|at| at.to_string()),
             rate_limit: valid.rate_limit,
+            certificate_sha256: valid.certificate.map(|digest| digest.to_hex()),
         })
     }
 
@@ -200,6 +206,7 @@ impl NewToken {
             team: self.team.filter(|team| !team.trim().is_empty()),
             providers: self.providers,
             expires_at: self.expires_at.filter(|at| !at.is_empty()),
+            certificate: None,
         })?;
         Ok(ValidToken {
             label: record.label,
@@ -209,6 +216,7 @@ impl NewToken {
             models: check_models(self.models)?,
             expires_at: record.expires_at.as_deref().and_then(UnixTime::from_rfc3339),
             rate_limit: self.rate_limit,
+            certificate: check_certificate(self.certificate_sha256.as_deref())?,
         })
     }
 }
@@ -228,6 +236,7 @@ impl NewUser {
             team: self.team.filter(|team| !team.trim().is_empty()),
             providers: self.providers,
             expires_at: None,
+            certificate: None,
         })?;
         Ok(Self {
             email: record.owner.unwrap_or_default(),
@@ -252,10 +261,23 @@ pub(in crate::registry) fn check_team(text: Option<&str>) -> Result<Option<Strin
             team: Some(team.to_owned()),
             providers,
             expires_at: None,
+            certificate: None,
         };
         check(draft).map(|record| record.team)
     };
     text.map(check).transpose().map(Option::flatten)
+}
+
+/// Parses the SHA-256 of a certificate, as tools print it: with colons or without, in either case. Returns `None` for no certificate or
+/// an empty text.
+fn check_certificate(text: Option<&str>) -> Result<Option<Digest>, RegistryError> {
+    let text = text.map(|text| text.trim().replace(':', "").to_ascii_lowercase());
+    let invalid = || RegistryError::Invalid {
+        field: "certificate",
+        expected: "expected its SHA-256, 64 hexadecimal digits".to_owned(),
+    };
+    let text = text.filter(|text| !text.is_empty());
+    text.map(|text| Digest::from_hex(&text).ok_or_else(invalid)).transpose()
 }
 
 /// Parses a time with an offset (RFC 3339). Returns `None` for no expiry or an empty text.

@@ -61,6 +61,8 @@ pub struct Token {
     pub own_expiry: Option<UnixTime>,
     /// The rate limit, if it differs from the policy's.
     pub rate_limit: Option<RateLimit>,
+    /// The SHA-256 of the client certificate that the token is bound to. It never changes.
+    pub certificate: Option<Digest>,
     /// The SHA-256 of the token's successor, after a rotation.
     pub successor: Option<Digest>,
     /// The end of the grace period of a rotation.
@@ -114,6 +116,7 @@ impl Token {
             created_at: self.created_at.to_string(),
             expires_at: self.expires_at().map(|at| at.to_string()),
             rate_limit: self.rate_limit,
+            certificate_sha256: self.certificate.map(|digest| digest.to_hex()),
             successor: self.successor.map(|digest| digest.to_hex()),
             retires_at: self.retires_at.map(|at| at.to_string()),
             holder: self.holder.to_hex(),
@@ -146,6 +149,10 @@ pub struct TokenRecord<'a> {
     /// The rate limit, if it differs from the policy's.
     #[schema(value_type = Option<super::rate_limit::Text>)]
     rate_limit: Option<RateLimit>,
+    /// The SHA-256 of the client certificate that the token is bound to (RFC 8705), in hexadecimal digits. Absent for a token that
+    /// any connection may bring.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_sha256: Option<String>,
     /// The SHA-256 of the token's successor, after a rotation.
     successor: Option<String>,
     /// The end of the grace period of a rotation, in UTC (RFC 3339).
@@ -208,6 +215,7 @@ impl<'de> Deserialize<'de> for Token {
             created_at: UnixTime,
             expires_at: Option<String>,
             rate_limit: Option<RateLimit>,
+            certificate_sha256: Option<String>,
             successor: Option<String>,
             retires_at: Option<String>,
             /// Absent in the answers of older servers.
@@ -230,6 +238,7 @@ impl<'de> Deserialize<'de> for Token {
             created_at: full.created_at,
             own_expiry: full.expires_at.as_deref().map(read_time).transpose()?,
             rate_limit: full.rate_limit,
+            certificate: full.certificate_sha256.as_deref().map(read_digest).transpose()?,
             successor: full.successor.as_deref().map(read_digest).transpose()?,
             retires_at: full.retires_at.as_deref().map(read_time).transpose()?,
             holder: full.holder.as_deref().map(read_digest).transpose()?.unwrap_or(digest),

@@ -19,6 +19,7 @@ pub(crate) struct Draft {
     pub(crate) team: Option<String>,
     pub(crate) providers: Vec<String>,
     pub(crate) expires_at: Option<String>,
+    pub(crate) certificate: Option<Digest>,
 }
 
 /// The record of a token, without the token.
@@ -33,6 +34,8 @@ pub(crate) struct PolicyToken {
     pub(crate) providers: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) certificate_sha256: Option<String>,
 }
 
 /// All errors of a draft, worded for the command line. `Display` writes one a line.
@@ -75,6 +78,7 @@ impl PolicyToken {
             expires_at: draft
                 .expires_at
                 .map(|text| UnixTime::from_rfc3339(&text).map_or(text, |time| time.to_string())),
+            certificate_sha256: draft.certificate.map(|digest| digest.to_hex()),
         };
         match Policy::from_json(record.policy().to_string().as_bytes()) {
             Ok(_) => Ok(record),
@@ -206,6 +210,7 @@ mod tests {
             team: None,
             providers: providers.iter().map(|name| (*name).to_owned()).collect(),
             expires_at: None,
+            certificate: None,
         };
         PolicyToken::new(Digest::of(b""), draft)
     }
@@ -258,6 +263,7 @@ mod tests {
                 team: None,
                 providers: vec!["openai".to_owned()],
                 expires_at: None,
+                certificate: None,
             };
             let record = PolicyToken::new(Digest::from_hex(&hex).unwrap(), draft).unwrap();
             let read = crate::text::yaml::parse(record.to_yaml().unwrap().as_bytes()).unwrap();

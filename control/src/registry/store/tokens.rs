@@ -15,7 +15,7 @@ use crate::registry::record::rate_limit::RateLimit;
 macro_rules! columns {
     () => {
         "digest, ordinal, label, owner, team, last4, providers, models, status, created_at, expires_at, rate_requests, \
-         rate_tokens, rate_per, successor, retires_at, holder, last_used, version, source, withdrawn_at"
+         rate_tokens, rate_per, certificate, successor, retires_at, holder, last_used, version, source, withdrawn_at"
     };
 }
 
@@ -39,6 +39,7 @@ pub(super) struct Row {
     rate_requests: Option<i64>,
     rate_tokens: Option<i64>,
     rate_per: Option<i64>,
+    certificate: Option<String>,
     successor: Option<String>,
     retires_at: Option<i64>,
     holder: String,
@@ -103,8 +104,8 @@ impl Write {
         let [requests, tokens, seconds] = split(token.rate_limit);
         let done = sqlx::query::<Any>(
             "INSERT INTO tokens (digest, ordinal, label, owner, last4, providers, models, status, created_at,
-                 expires_at, rate_requests, rate_per, version, search, team, holder, rate_tokens, source)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14, $15, $16, $17)
+                 expires_at, rate_requests, rate_per, version, search, team, holder, rate_tokens, source, certificate)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $2, $13, $14, $15, $16, $17, $18)
              ON CONFLICT (digest) DO NOTHING",
         )
         .bind(hex)
@@ -124,6 +125,7 @@ impl Write {
         .bind(token.holder.to_hex())
         .bind(tokens)
         .bind(token.source.as_deref())
+        .bind(token.certificate.map(|digest| digest.to_hex()))
         .execute(self.connection())
         .await?;
         (done.rows_affected() == 1).then_some(()).ok_or(RegistryError::DuplicateToken)
@@ -184,6 +186,7 @@ impl TryFrom<Row> for Token {
             created_at: UnixTime(row.created_at),
             own_expiry: row.expires_at.map(UnixTime),
             rate_limit: join(row.rate_requests, row.rate_tokens, row.rate_per)?,
+            certificate: row.certificate.as_deref().map(digest).transpose()?,
             successor: row.successor.as_deref().map(digest).transpose()?,
             retires_at: row.retires_at.map(UnixTime),
             // A replica of an older release, which still runs, adds tokens without one.

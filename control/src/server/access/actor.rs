@@ -68,7 +68,7 @@ impl Access {
         credential: &IdentityCredential<'_, '_>,
         keys: &JwkSet,
     ) -> Result<VerifiedIdentity, JwtError<'_>> {
-        self.issuer.verify(self.parse(credential)?, keys, &PureRust, now())
+        self.issuer.verify_unbound(self.parse(credential)?, keys, &PureRust, now())
     }
 
     fn parse<'t>(&self, credential: &IdentityCredential<'_, 't>) -> Result<UnverifiedJwt<'t>, JwtError<'_>> {

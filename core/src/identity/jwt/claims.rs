@@ -8,14 +8,15 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::jws::MAX_DEPTH;
-use crate::base::UnixTime;
+use crate::base::{Digest, UnixTime};
+use crate::identity::{CONFIRMATION, bound_certificate};
 use crate::syntax::{glob, json};
 
 /// The latest date that is accepted, 9999-12-31T23:59:59Z. A later date is a mistake or an attempt at an overflow.
 const LATEST: f64 = 253_402_300_799.0;
 
 /// The claims of a token, read strictly, not yet judged.
-pub(super) struct Claims(Map<String, Value>);
+pub(crate) struct Claims(Map<String, Value>);
 
 /// Claims whose signature was verified. Only [`super::UnverifiedJwt::verify`] makes them.
 pub struct VerifiedClaims(pub(super) Claims);
@@ -49,6 +50,8 @@ pub enum ClaimsError<'p> {
     Issuer,
     /// The audience is missing, malformed, or none of the policy's.
     Audience,
+    /// The token is bound to a key in a way that cannot be checked here (RFC 7800).
+    Confirmation,
     /// A claim that the policy requires is missing or has another value.
     Required(&'p str),
     /// `exp` is missing, or a date is malformed.
@@ -69,6 +72,9 @@ impl fmt::Display for ClaimsError<'_> {
             Self::Form => f.write_str("the payload is not one strict JSON object"),
             Self::Issuer => f.write_str("the token is not of the issuer"),
             Self::Audience => f.write_str("the token is for none of the `audiences`"),
+            Self::Confirmation => {
+                f.write_str("`cnf` binds the token to a key in a way that cannot be checked here")
+            }
             Self::Required(name) => write!(f, "the claim `{name}` has none of the required values"),
             Self::Date(name) => write!(f, "`{name}` is not a date in seconds since 1970"),
             Self::NotYetValid => f.write_str("`nbf` is in the future"),
@@ -79,6 +85,17 @@ impl fmt::Display for ClaimsError<'_> {
 }
 
 impl Claims {
+    /// Makes claims of texts, each with its name.
+    pub(crate) fn of_texts<'t>(texts: impl Iterator<Item = (&'t str, &'t str)>) -> Self {
+        Self(texts.map(|(name, text)| (name.to_owned(), text.into())).collect())
+    }
+
+    /// Returns the SHA-256 of the certificate that the token is bound to; `None` for a token that is not bound.
+    pub(super) fn certificate(&self) -> Result<Option<Digest>, ClaimsError<'static>> {
+        let confirmation = self.0.get(CONFIRMATION);
+        confirmation.map(|it| bound_certificate(it).ok_or(ClaimsError::Confirmation)).transpose()
+    }
+
     pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         match json::parse_within(MAX_DEPTH, payload) {
             Ok(Value::Object(members)) => Some(Self(members)),

@@ -16,8 +16,8 @@ use crate::syntax::{is_email, moves_text};
 /// The claim with the address, unless the policy names another.
 pub(crate) const EMAIL: &str = "email";
 
-/// Proof that a token was signed by an issuer of the policy, and that its claims hold. Only [`super::Issuer::verify`]
-/// makes one.
+/// Proof that a token was signed by an issuer of the policy, and that its claims hold. Only [`super::Issuer::verify`] makes one, and
+/// [`VerifiedIdentity::of_certificate`] for the subject of a certificate that the host has verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedIdentity {
     issuer: String,
@@ -28,6 +28,8 @@ pub struct VerifiedIdentity {
     is_service: bool,
     dates: Dates,
     chosen: Chosen,
+    /// The SHA-256 of the client certificate that the token is bound to.
+    certificate: Option<Digest>,
 }
 
 /// The address in a token.
@@ -108,6 +110,7 @@ impl VerifiedIdentity {
             is_service,
             dates,
             chosen,
+            certificate: None,
         };
         match subjects {
             Subjects::CloudflareAccess { service_tokens } if claims.has("common_name") => {
@@ -135,6 +138,30 @@ impl VerifiedIdentity {
                 Ok(identity(subject(claims)?, email, false))
             }
         }
+    }
+
+    /// Returns the identity of a certificate's subject. No date is in it: the host judges those of certificates.
+    pub(crate) fn of_certificate(authority: &str, subject: String, chosen: Chosen) -> Self {
+        Self {
+            issuer: authority.to_owned(),
+            tenant: None,
+            subject,
+            email: None,
+            is_service: true,
+            dates: Dates { not_before: None, issued_at: None, expires_at: UnixTime(i64::MAX) },
+            chosen,
+            certificate: None,
+        }
+    }
+
+    /// Returns the identity, bound to a client certificate where there is one.
+    pub(super) fn bound_to(self, certificate: Option<Digest>) -> Self {
+        Self { certificate, ..self }
+    }
+
+    /// Returns whether the token is bound to a client certificate.
+    pub(super) fn is_bound(&self) -> bool {
+        self.certificate.is_some()
     }
 
     /// Returns the policy's name for the issuer.
@@ -204,6 +231,8 @@ impl VerifiedIdentity {
             expires_at: None,
             rate_limit: None,
             ended_sessions: Vec::new(),
+            certificate: self.certificate,
+            budget: None,
         }
     }
 }

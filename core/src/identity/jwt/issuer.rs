@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::algorithm::Algorithm;
 use super::claim_rules::ClaimRules;
-use super::claims::ClaimValue;
+use super::claims::{ClaimValue, ClaimsError};
 use super::endpoint::Endpoint;
 use super::error::JwtError;
 use super::identity::{Subjects, VerifiedIdentity};
@@ -139,10 +139,27 @@ impl Issuer {
             JwtError::Signature if key.kid().is_none() => JwtError::Key(NoKey::Unproven),
             error => error,
         })?;
+        // Before the dates, so that only a token that is otherwise valid learns that it has expired.
+        let certificate = claims.0.certificate().map_err(JwtError::Claims)?;
         let dates = self.rules.judge(&claims, now).map_err(JwtError::Claims)?;
         let rule = Chosen::of(&self.rights, &claims.0);
-        VerifiedIdentity::new((&self.name, tenant), &self.subjects, &claims, dates, rule)
-            .map_err(JwtError::Identity)
+        let identity = VerifiedIdentity::new((&self.name, tenant), &self.subjects, &claims, dates, rule);
+        identity.map(|identity| identity.bound_to(certificate)).map_err(JwtError::Identity)
+    }
+
+    /// Judges a token for a reader that does not see the certificate of the connection: a token that is bound to one is refused.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn verify_unbound(
+        &self,
+        jwt: UnverifiedJwt<'_>,
+        keys: &JwkSet,
+        verifier: &dyn SignatureVerifier,
+        now: UnixTime,
+    ) -> Result<VerifiedIdentity, JwtError<'_>> {
+        let identity = self.verify(jwt, keys, verifier, now)?;
+        if identity.is_bound() { Err(JwtError::Claims(ClaimsError::Confirmation)) } else { Ok(identity) }
     }
 
     /// Returns the length of the longest token that one of the issuers takes, in bytes.
@@ -252,15 +269,5 @@ impl Issuer {
     /// Returns the rights of its subjects, in the order in which they are tried; one rule for all where the policy has no rules.
     pub fn rights(&self) -> &[IssuerRule] {
         &self.rights
-    }
-
-    /// Returns whether the rights depend on claims.
-    pub(crate) fn has_rules(&self) -> bool {
-        !matches!(self.rights.as_slice(), [rule] if rule.when.is_empty())
-    }
-
-    /// Returns the rights of a subject; `None` where no rule fits.
-    pub(crate) fn rule_of(&self, identity: &VerifiedIdentity) -> Option<&IssuerRule> {
-        self.rights.get(identity.chosen().rule?)
     }
 }

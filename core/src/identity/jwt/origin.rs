@@ -94,7 +94,7 @@ pub(crate) fn is_trust_domain(name: &str) -> bool {
 
 /// Returns whether a text is the SPIFFE ID of a workload in the trust domain: with a path, whose segments are plain (SPIFFE-ID
 /// section 2.2). The trust domain's own ID is of no workload.
-fn is_spiffe_id(text: &str, domain: &str) -> bool {
+pub(crate) fn is_spiffe_id(text: &str, domain: &str) -> bool {
     let is_plain = |segment: &str| {
         let is_of_segment = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         !matches!(segment, "" | "." | "..") && segment.bytes().all(is_of_segment)

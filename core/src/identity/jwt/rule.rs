@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::claims::{ClaimValue, Claims};
 use crate::identity::{Models, Scope};
-use crate::limit::CallerLimit;
+use crate::limit::{Budget, CallerLimit};
 use crate::syntax::{is_line, is_plain_name};
 
 /// The longest label, in characters: as long as that of a token in a policy.
@@ -21,6 +21,8 @@ pub struct IssuerRule {
     pub(crate) scope: Option<Scope>,
     pub(crate) models: Models,
     pub(crate) rate_limit: Option<CallerLimit>,
+    /// The budget of each subject that has none of its own.
+    pub(crate) budget: Option<Arc<Budget>>,
     pub(crate) team: Option<Given>,
     pub(crate) label: Option<Given>,
 }
@@ -47,7 +49,7 @@ pub(crate) struct Chosen {
 
 impl Chosen {
     /// Finds the first rule that fits.
-    pub(super) fn of(rules: &[IssuerRule], claims: &Claims) -> Self {
+    pub(crate) fn of(rules: &[IssuerRule], claims: &Claims) -> Self {
         let mut missed = Vec::new();
         for (place, rule) in rules.iter().enumerate() {
             match rule.judge(claims) {
@@ -73,6 +75,11 @@ impl IssuerRule {
     /// Returns the rate limit of the subjects that have none of their own.
     pub(crate) fn rate_limit(&self) -> Option<CallerLimit> {
         self.rate_limit
+    }
+
+    /// Returns the budget of each subject that has none of its own.
+    pub(crate) fn budget(&self) -> Option<&Arc<Budget>> {
+        self.budget.as_ref()
     }
 
     /// Returns whether the subjects get a team.
@@ -110,4 +117,9 @@ impl IssuerRule {
         };
         Ok((team, label.map(str::to_owned)))
     }
+}
+
+/// Returns whether rights depend on claims: those of a policy without rules are one rule without conditions.
+pub(crate) fn has_rules(rights: &[IssuerRule]) -> bool {
+    !matches!(rights, [rule] if rule.when.is_empty())
 }

@@ -54,7 +54,7 @@ impl MeterRules {
 pub(crate) fn subjects(policy: &Policy, record: &CallerRecord) -> Vec<(&'static str, BudgetSubject)> {
     let Some(rules) = &policy.budgets else { return Vec::new() };
     let default = |budget: Option<&Budget>| budget.cloned();
-    let token = BudgetSubject::token(&record.digest, default(rules.of_token(&record.digest)));
+    let token = BudgetSubject::token(&record.digest, default(rules.of_token(record)));
     let owner =
         record.owner.as_deref().map(|owner| BudgetSubject::owner(owner, default(rules.owner.as_ref())));
     let team = record.team.as_deref().map(|team| BudgetSubject::team(team, default(rules.team.as_ref())));

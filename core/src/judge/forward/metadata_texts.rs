@@ -67,6 +67,8 @@ mod tests {
             expires_at: None,
             rate_limit: None,
             ended_sessions: Vec::new(),
+            certificate: None,
+            budget: None,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::Digest;
-use crate::identity::jwt::{Conditions, Email, Issuer, IssuerRule, VerifiedIdentity};
+use crate::identity::jwt::{Conditions, Email, IssuerRule, VerifiedIdentity};
 use crate::identity::{Class, Principal};
 
 /// A caller that was admitted, and the endpoint that it was admitted to.
@@ -23,9 +23,9 @@ pub(crate) struct Admitted {
 pub(crate) enum Means {
     /// A proxy token, by its digest.
     Token(Digest),
-    /// An identity JWT.
+    /// An identity JWT, or a client certificate.
     Identity {
-        /// The name of the issuer that vouched for it.
+        /// The name of the issuer or the authority that vouched for it.
         issuer: String,
         /// The person, where the JWT names one.
         person: Option<Email>,
@@ -35,9 +35,9 @@ pub(crate) enum Means {
 }
 
 impl Means {
-    pub(crate) fn identity(issuer: &Issuer, rule: &IssuerRule, identity: &VerifiedIdentity) -> Self {
+    pub(crate) fn identity(rule: &IssuerRule, identity: &VerifiedIdentity) -> Self {
         Self::Identity {
-            issuer: issuer.name().to_owned(),
+            issuer: identity.issuer().to_owned(),
             person: identity.claimed_email().cloned(),
             rule: Arc::clone(&rule.when),
         }

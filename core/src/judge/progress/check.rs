@@ -24,6 +24,8 @@ pub enum Check<'a> {
     },
     /// A credential was found.
     CredentialFound(Slot),
+    /// The connection has a client certificate of an authority that the policy names.
+    CertificateFound,
     /// An identity JWT was found in a place of its own.
     IdentityFound(&'a IdentitySlot),
     /// The identity JWT of this issuer holds.
@@ -81,7 +83,7 @@ impl Check<'_> {
     pub const fn stage(&self) -> Stage {
         match self {
             Self::PathAccepted | Self::Routed { .. } => Stage::Route,
-            Self::CredentialFound(_) | Self::IdentityFound(_) => Stage::Extract,
+            Self::CredentialFound(_) | Self::IdentityFound(_) | Self::CertificateFound => Stage::Extract,
             Self::IdentityVerified(_)
             | Self::RuleMissed { .. }
             | Self::RuleFits(_)
@@ -119,6 +121,7 @@ impl fmt::Display for Check<'_> {
             Self::PathAccepted => f.write_str("the path can be read in one way only"),
             Self::Routed { provider, by } => write!(f, "the provider is `{provider}`: {by}"),
             Self::CredentialFound(slot) => write!(f, "the slot `{slot}` holds a credential"),
+            Self::CertificateFound => f.write_str("the connection has a client certificate"),
             Self::IdentityFound(slot) => write!(f, "`{slot}` holds a credential"),
             Self::IdentityVerified(issuer) => write!(f, "the issuer `{issuer}` vouches for the caller"),
             Self::RuleMissed { rule, claim } => {

@@ -37,8 +37,8 @@ impl Engine {
         match (self.authenticator.registry(), after) {
             (None, Some(_)) => Err(NotReplayable::AnotherPolicy),
             (None, None) => Err(NotReplayable::UnknownPrincipal),
-            // With issuers it may be a person as well.
-            (Some(_), _) if logged.reason != ALLOWED || !self.policy.issuers.is_empty() => {
+            // With issuers or client certificates it may be their subject as well.
+            (Some(_), _) if logged.reason != ALLOWED || self.policy.rights().next().is_some() => {
                 Err(NotReplayable::Registry)
             }
             // The log does not say to which credential the registry's record binds the token.
@@ -85,6 +85,8 @@ impl Engine {
             expires_at: None,
             rate_limit: None,
             ended_sessions: Vec::new(),
+            certificate: None,
+            budget: None,
         }
     }
 

@@ -173,7 +173,9 @@ impl Engine {
         head: &RequestHead<'a>,
         at: UnixTime,
     ) -> Result<Passed, Reason> {
-        let token = VerifiedToken::judge(record, at).map_err(|fault| fault.reason())?;
+        // The log does not say which certificate the connection had.
+        let token =
+            VerifiedToken::judge(record, || record.certificate, at).map_err(|fault| fault.reason())?;
         let traits = RequestTraits {
             is_upgrade: head.is_websocket_upgrade(),
             method: head.method,

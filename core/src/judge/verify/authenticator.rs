@@ -1,4 +1,4 @@
-//! Callers: by an identity JWT or by a proxy token, known to the policy or to the registry.
+//! Callers: by an identity JWT, a proxy token or a client certificate, known to the policy or to the registry.
 //!
 //! A credential is judged as one kind and as nothing else.
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::known_digests::KnownDigests;
 use super::verified_jwts::VerifiedJwts;
-use super::verified_token::{digest_of_sent, is_readable};
+use super::verified_token::{VerifiedToken, digest_of_sent, is_readable};
 use crate::answer::CheckError;
 use crate::base::Digest;
 use crate::identity::jwt::{Email, Issuer, begins_as_jwt, is_jwt_shaped};
@@ -57,6 +57,8 @@ pub(crate) enum Presented {
     Session(Session),
     /// The sealed id of an upload, good for that upload only.
     Upload,
+    /// The client certificate of its connection, and no token.
+    Certificate,
 }
 
 impl Caller<'_> {
@@ -64,8 +66,18 @@ impl Caller<'_> {
     pub(crate) fn session(&self) -> Option<&Session> {
         match &self.presented {
             Presented::Session(session) => Some(session),
-            Presented::Token | Presented::Identity | Presented::Upload => None,
+            Presented::Token | Presented::Identity | Presented::Upload | Presented::Certificate => None,
         }
+    }
+
+    /// Judges the caller's record, with the client certificate of the connection.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    #[inline]
+    pub(crate) fn verify(&self, context: &Context<'_, '_>) -> Result<VerifiedToken, CheckError<'static>> {
+        let presented = || context.head.peer_certificate().sha256();
+        VerifiedToken::judge(&self.record, presented, context.now.unix())
     }
 
     /// Returns whether the caller presented nothing but the id of an upload.
@@ -85,9 +97,10 @@ impl Authenticator {
         Self {
             policy: Rc::clone(policy),
             services: Rc::clone(services),
-            scope: match policy.issuers() {
-                [] => Scope::default(),
-                _ => Scope::read(upstreams.iter().map(|upstream| &upstream.provider)),
+            scope: if policy.issuers().is_empty() && policy.client_certificates.is_empty() {
+                Scope::default()
+            } else {
+                Scope::read(upstreams.iter().map(|upstream| &upstream.provider))
             },
             tokens: policy.table.clone(),
             registry,
@@ -101,7 +114,9 @@ impl Authenticator {
 
     /// Finds the caller. `found` is the credential of the auth slots.
     ///
-    /// A JWT in an identity slot is judged before any auth slot: behind an identity provider, SDKs still send some key.
+    /// A JWT in an identity slot is judged before any auth slot: behind an identity provider, SDKs still send some key. The
+    /// certificate of the connection counts only where no slot holds a credential, so that a token that is refused never goes on as
+    /// something else.
     pub(crate) fn authenticate<'a>(
         &'a self,
         found: Result<Option<Credential<'a>>, Slot>,
@@ -117,8 +132,11 @@ impl Authenticator {
             let (token, slot) = (Cow::Borrowed(identity.token), Some(identity.slot));
             return Ok(Caller { record, token, slot, presented: Presented::Identity });
         }
-        let credential =
-            found.map_err(CheckError::CredentialAmbiguous)?.ok_or(CheckError::CredentialMissing)?;
+        let credential = found.map_err(CheckError::CredentialAmbiguous)?;
+        let Some(credential) = credential.filter(|credential| !self.stands_for_certificate(credential))
+        else {
+            return self.authenticate_certificate(context, progress);
+        };
         progress.checks.push(Check::CredentialFound(credential.slot));
         let token = credential.token;
         if credential.slot == Slot::UploadId {

@@ -11,7 +11,7 @@ use super::verified_token::digest_within;
 use crate::answer::{CheckError, cors};
 use crate::base::Digest;
 use crate::identity::jwt::{
-    Issuer, IssuerRule, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity,
+    Issuer, IssuerRule, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity, has_rules,
 };
 use crate::identity::{CallerRecord, Scope};
 use crate::judge::progress::{Check, Context, Exit, Means, Progress};
@@ -37,7 +37,7 @@ impl Authenticator {
         };
         let (issuer, _) = self.issuer(verified.issuer)?;
         progress.checks.push(Check::IdentityVerified(issuer.name()));
-        let rule = note_rule(issuer, &verified.identity, progress)?;
+        let rule = note_rule(issuer.name(), issuer.rights(), &verified.identity, progress)?;
         self.check_page(slot, &verified.identity, context)?;
         let person = match (issuer.principals(), verified.identity.verified_email()) {
             // An address that is not verified may be somebody else's, so it takes rights away and gives none.
@@ -52,8 +52,7 @@ impl Authenticator {
             }
             (Principals::Known, None) => return Err(CheckError::PersonUnknown.into()),
         };
-        progress.means =
-            self.policy.ends_exchanges.then(|| Means::identity(issuer, rule, &verified.identity));
+        progress.means = self.policy.ends_exchanges.then(|| Means::identity(rule, &verified.identity));
         Ok(verified.record(person, |identity, person| self.record(rule, identity, person)))
     }
 
@@ -140,7 +139,7 @@ impl Authenticator {
 
     /// Makes the record of a caller. Budgets and ids are the person's, whichever issuer vouches for the address; an
     /// address that no issuer vouches for only narrows the record.
-    fn record(
+    pub(super) fn record(
         &self,
         rule: &IssuerRule,
         identity: &VerifiedIdentity,
@@ -148,6 +147,7 @@ impl Authenticator {
     ) -> CallerRecord {
         let mut record = identity.record(self.scope(rule, person));
         record.rate_limit = rule.rate_limit();
+        record.budget = rule.budget().cloned();
         record.models =
             person.map_or_else(|| rule.models().clone(), |person| rule.models().and(&person.models));
         if let Some(person) = person {
@@ -177,23 +177,25 @@ impl Authenticator {
     }
 }
 
-/// Returns the rule that gives the subject its rights, and notes those before it.
-fn note_rule<'a>(
-    issuer: &'a Issuer,
+/// Returns the rule that gives the subject its rights, and notes those before it. `rights` are those of the issuer of this name.
+pub(super) fn note_rule<'a>(
+    issuer: &'a str,
+    rights: &'a [IssuerRule],
     identity: &VerifiedIdentity,
     progress: &mut Progress<'a>,
 ) -> Result<&'a IssuerRule, CheckError<'a>> {
-    let rule = issuer.rule_of(identity);
-    let mut missed = issuer.rights().iter().zip(&identity.chosen().missed);
-    if !issuer.has_rules() {
+    let chosen = identity.chosen();
+    let rule = chosen.rule.and_then(|place| rights.get(place));
+    let mut missed = rights.iter().zip(&chosen.missed);
+    if !has_rules(rights) {
         // Only a team can be missing.
         let claim = missed.next().map(|(it, condition)| it.claim(*condition));
-        return rule.ok_or(claim.map_or(CheckError::NoRule(issuer.name()), CheckError::NoTeam));
+        return rule.ok_or(claim.map_or(CheckError::NoRule(issuer), CheckError::NoTeam));
     }
     let missed = missed.enumerate();
     let missed =
         missed.map(|(rule, (it, condition))| Check::RuleMissed { rule, claim: it.claim(*condition) });
     progress.checks.extend(missed);
-    progress.checks.extend(identity.chosen().rule.map(Check::RuleFits));
-    rule.ok_or(CheckError::NoRule(issuer.name()))
+    progress.checks.extend(chosen.rule.map(Check::RuleFits));
+    rule.ok_or(CheckError::NoRule(issuer))
 }

@@ -1,6 +1,7 @@
-//! Verify: the caller, by a proxy token or an identity JWT.
+//! Verify: the caller, by a proxy token, an identity JWT or a client certificate.
 
 mod authenticator;
+mod certificate;
 mod jwt;
 mod known_digests;
 mod second_credential;

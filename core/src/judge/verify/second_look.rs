@@ -2,11 +2,13 @@
 //!
 //! The look reads records only. What the caller presented is not kept.
 
+use std::sync::Arc;
+
 use super::authenticator::Authenticator;
 use super::verified_token::VerifiedToken;
 use crate::answer::CheckError;
-use crate::identity::Scope;
 use crate::identity::jwt::{Conditions, Email, JwtError, Principals};
+use crate::identity::{CallerRecord, Scope};
 use crate::judge::progress::{Admitted, Context, Exit, Means, Progress};
 use crate::services::registry::LookupKey;
 
@@ -22,7 +24,8 @@ impl Authenticator {
         let scope = match &admitted.means {
             Means::Token(digest) => {
                 let record = self.find_token(LookupKey::Known(*digest), context, progress)?;
-                VerifiedToken::judge(&record, context.now.unix())?.record().scope.clone()
+                check(&record, context)?;
+                record.scope.clone()
             }
             Means::Identity { issuer, person, rule } => {
                 self.scope_of_identity((issuer, rule), person.as_ref(), context, progress)?
@@ -45,18 +48,27 @@ impl Authenticator {
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Scope, Exit<'a>> {
+        let authority = self.policy.client_certificates.iter().find(|other| other.name() == issuer);
         let issuer = self.policy.issuers().iter().find(|other| other.name() == issuer);
-        let issuer = issuer.ok_or(CheckError::Jwt(JwtError::Issuer))?;
-        let rule = issuer.rights().iter().find(|other| other.when == *rule);
-        let rule = rule.ok_or(CheckError::NoRule(issuer.name()))?;
-        let person = match (issuer.principals(), person) {
+        let (name, rights, principals) = match (issuer, authority) {
+            (Some(issuer), _) => (issuer.name(), issuer.rights(), issuer.principals()),
+            (None, Some(authority)) => (authority.name(), authority.rights(), Principals::Any),
+            (None, None) => return Err(CheckError::Jwt(JwtError::Issuer).into()),
+        };
+        let rule = rights.iter().find(|other| other.when == *rule).ok_or(CheckError::NoRule(name))?;
+        let person = match (principals, person) {
             (_, None) => None,
             (Principals::Known, Some(email)) => Some(self.find_person(email, context, progress)?),
             (Principals::Any, Some(email)) => self.find_bounds(email, context, progress)?,
         };
         if let Some(person) = &person {
-            VerifiedToken::judge(person, context.now.unix())?;
+            check(person, context)?;
         }
         Ok(self.scope(rule, person.as_deref()))
     }
+}
+
+/// Checks a record again. The connection is the one that was judged, so its certificate is not asked for.
+fn check<'a>(record: &Arc<CallerRecord>, context: &Context<'a, '_>) -> Result<(), CheckError<'a>> {
+    VerifiedToken::judge(record, || record.certificate, context.now.unix()).map(drop)
 }

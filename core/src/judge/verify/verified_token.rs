@@ -1,4 +1,4 @@
-//! The proof that a caller's token is known, active and not expired.
+//! The proof that a caller's token is known, active, not expired, and brought by the connection that it is bound to.
 
 use std::sync::Arc;
 
@@ -24,14 +24,25 @@ pub(super) fn digest_of_sent(token: &[u8]) -> Option<Digest> {
     digest_within(token, MAX_TOKEN_BYTES)
 }
 
-/// Proof that a caller presented a token that is known, active and not expired. Only [`VerifiedToken::judge`]
-/// makes one.
+/// Proof that a caller presented a token that is known, active and not expired, over a connection with the client certificate
+/// that the token is bound to. Only [`VerifiedToken::judge`] makes one.
 pub(crate) struct VerifiedToken(Arc<CallerRecord>);
 
 impl VerifiedToken {
-    pub(crate) fn judge(record: &Arc<CallerRecord>, now: UnixTime) -> Result<Self, CheckError<'static>> {
+    /// Judges a record. `presented` returns the SHA-256 of the connection's certificate, and is asked for a bound token only.
+    ///
+    /// # Errors
+    /// The first check that fails. Only a token that is otherwise valid learns that it has expired.
+    pub(crate) fn judge(
+        record: &Arc<CallerRecord>,
+        presented: impl FnOnce() -> Option<Digest>,
+        now: UnixTime,
+    ) -> Result<Self, CheckError<'static>> {
         if record.status == TokenStatus::Disabled {
             return Err(CheckError::TokenDisabled);
+        }
+        if let Some(bound) = record.certificate {
+            check_bound(bound, presented())?;
         }
         match record.expires_at {
             Some(at) if at <= now => Err(CheckError::TokenExpired(at)),
@@ -48,37 +59,71 @@ impl VerifiedToken {
     }
 }
 
+/// Checks that the connection has the certificate that a token is bound to (RFC 8705 section 3).
+#[cold]
+fn check_bound(bound: Digest, presented: Option<Digest>) -> Result<(), CheckError<'static>> {
+    match presented {
+        Some(presented) if presented == bound => Ok(()),
+        Some(_) => Err(CheckError::CertificateDiffers),
+        None => Err(CheckError::CertificateMissing),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::identity::{CallerKind, Models, Scope};
 
+    fn record(
+        status: TokenStatus,
+        expires_at: Option<UnixTime>,
+        certificate: Option<Digest>,
+    ) -> CallerRecord {
+        CallerRecord {
+            kind: CallerKind::Token,
+            digest: Digest::of(b"t"),
+            holder: Digest::of(b"t"),
+            label: String::new(),
+            owner: None,
+            team: None,
+            status,
+            scope: Scope::default(),
+            models: Models::all(),
+            expires_at,
+            rate_limit: None,
+            ended_sessions: Vec::new(),
+            certificate,
+            budget: None,
+        }
+    }
+
+    fn judge(record: CallerRecord, presented: Option<Digest>) -> Option<CheckError<'static>> {
+        VerifiedToken::judge(&Arc::new(record), || presented, UnixTime(100)).err()
+    }
+
     #[test]
     fn expiry_is_judged_to_the_second_and_disabled_comes_first() {
-        let record = |status, expires_at| {
-            Arc::new(CallerRecord {
-                kind: CallerKind::Token,
-                digest: Digest::of(b"t"),
-                holder: Digest::of(b"t"),
-                label: String::new(),
-                owner: None,
-                team: None,
-                status,
-                scope: Scope::default(),
-                models: Models::all(),
-                expires_at,
-                rate_limit: None,
-                ended_sessions: Vec::new(),
-            })
-        };
-        let judge = |record: Arc<CallerRecord>| VerifiedToken::judge(&record, UnixTime(100)).err();
-        assert_eq!(judge(record(TokenStatus::Active, None)), None);
-        assert_eq!(judge(record(TokenStatus::Active, Some(UnixTime(101)))), None);
+        let judge = |status, expires_at| judge(record(status, expires_at, None), None);
+        assert_eq!(judge(TokenStatus::Active, None), None);
+        assert_eq!(judge(TokenStatus::Active, Some(UnixTime(101))), None);
         assert_eq!(
-            judge(record(TokenStatus::Active, Some(UnixTime(100)))),
+            judge(TokenStatus::Active, Some(UnixTime(100))),
             Some(CheckError::TokenExpired(UnixTime(100)))
         );
-        assert_eq!(judge(record(TokenStatus::Disabled, Some(UnixTime(99)))), Some(CheckError::TokenDisabled));
+        assert_eq!(judge(TokenStatus::Disabled, Some(UnixTime(99))), Some(CheckError::TokenDisabled));
+    }
+
+    #[test]
+    fn a_bound_token_is_for_the_connection_with_its_certificate_and_an_unbound_one_asks_for_none() {
+        let [own, other] = [Digest::of(b"own"), Digest::of(b"other")];
+        let bound = |expires_at| record(TokenStatus::Active, expires_at, Some(own));
+        assert_eq!(judge(bound(None), Some(own)), None);
+        assert_eq!(judge(bound(None), Some(other)), Some(CheckError::CertificateDiffers));
+        assert_eq!(judge(bound(None), None), Some(CheckError::CertificateMissing));
+        assert_eq!(judge(bound(Some(UnixTime(1))), Some(other)), Some(CheckError::CertificateDiffers));
+        let unbound = Arc::new(record(TokenStatus::Active, None, None));
+        let judged = VerifiedToken::judge(&unbound, || panic!("the host is asked"), UnixTime(100));
+        assert!(judged.is_ok());
     }
 
     #[test]

@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 use super::found::Found;
 use super::record::{self, line, member, names};
 use crate::base::{Digest, Moment, UnixTime};
-use crate::identity::{CallerKind, CallerRecord, Models, Scope, TokenStatus};
+use crate::identity::{
+    CONFIRMATION, CallerKind, CallerRecord, Models, Scope, TokenStatus, bound_certificate,
+};
 use crate::syntax::{FORM, json};
 
 /// Returns `token=…`, form-encoded (RFC 7662 section 2.1). The buffer has room for the longest encoding, so that no
@@ -49,6 +51,8 @@ pub(super) fn read(
     if seconds("nbf").ok()?.is_some_and(|from| UnixTime(from) > now.unix()) {
         return Some(Found::Nothing);
     }
+    // RFC 8705 section 3.2. A binding that cannot be checked is a malformed answer, since without it the token is anybody's.
+    let certificate = member(&members, CONFIRMATION, bound_certificate).ok()?;
     let (username, subject) = (text("username").ok()?, text("sub").ok()?);
     let label = text("label").ok()?.or_else(|| username.clone()).or(subject);
     let record = CallerRecord {
@@ -64,6 +68,8 @@ pub(super) fn read(
         expires_at: seconds("exp").ok()?.map(UnixTime),
         rate_limit: None,
         ended_sessions: Vec::new(),
+        certificate,
+        budget: None,
     };
     Some(Found::Record(record, 0))
 }
@@ -139,6 +145,8 @@ mod tests {
             r#"{"active":true,"exp":"soon"}"#,
             r#"{"active":true,"active":false}"#,
             r#"{"active":true,"providers":"all"}"#,
+            r#"{"active":true,"cnf":{"jkt":"a"}}"#,
+            r#"{"active":true,"cnf":{"x5t#S256":"a"}}"#,
         ] {
             assert!(found(body).is_none(), "{body}");
         }

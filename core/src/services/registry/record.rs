@@ -12,6 +12,9 @@ use crate::policy;
 use crate::services::fetch::Subject;
 use crate::syntax::{is_line, is_plain_name, json};
 
+/// The member with the SHA-256 of the client certificate that a token is bound to.
+const CERTIFICATE: &str = "certificate_sha256";
+
 /// The longest answer that is read, in bytes.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
@@ -44,7 +47,7 @@ pub(super) fn of(value: &Value, subject: &Subject) -> Option<(CallerRecord, u64)
     let record = CallerRecord {
         kind,
         digest,
-        holder: member(members, "holder", holder).ok()?.unwrap_or(digest),
+        holder: member(members, "holder", digest_of).ok()?.unwrap_or(digest),
         label: label.or_else(|| owner.clone())?,
         owner,
         team: member(members, "team", team).ok()?,
@@ -61,6 +64,8 @@ pub(super) fn of(value: &Value, subject: &Subject) -> Option<(CallerRecord, u64)
             CallerKind::Person => member(members, "ended_sessions", names).ok()?.unwrap_or_default(),
             _ => Vec::new(),
         },
+        certificate: member(members, CERTIFICATE, digest_of).ok()?,
+        budget: None,
     };
     Some((record, version))
 }
@@ -99,6 +104,7 @@ pub(super) fn write(record: &CallerRecord, subject: &Subject, version: u64) -> V
         "models": record.models.lists().first(),
         "expires_at": record.expires_at.map(|at| at.to_string()),
         "rate_limit": rate_limit,
+        CERTIFICATE: record.certificate.map(|certificate| certificate.to_hex()),
         "version": version,
     });
     if let Some(members) = form.as_object_mut().filter(|_| !record.ended_sessions.is_empty()) {
@@ -134,7 +140,7 @@ fn team(value: &Value) -> Option<String> {
     value.as_str().filter(|text| is_plain_name(text)).map(str::to_owned)
 }
 
-fn holder(value: &Value) -> Option<Digest> {
+fn digest_of(value: &Value) -> Option<Digest> {
     Digest::from_hex(value.as_str()?)
 }
 
@@ -178,6 +184,16 @@ mod tests {
         let subject = Subject::Token(Digest::of(b"t"));
         let (record, _) = read(body.to_string().as_bytes(), &subject).unwrap();
         assert_eq!((record.holder, record.digest), (Digest::of(b"first"), Digest::of(b"t")));
+        assert_eq!(read(&write(&record, &subject, 17), &subject), Some((record, 17)));
+    }
+
+    #[test]
+    fn a_bound_token_stays_bound_in_the_memory_that_workers_share() {
+        let mut body = whole();
+        body[CERTIFICATE] = json!(Digest::of(b"certificate").to_hex());
+        let subject = Subject::Token(Digest::of(b"t"));
+        let (record, _) = read(body.to_string().as_bytes(), &subject).unwrap();
+        assert_eq!(record.certificate, Some(Digest::of(b"certificate")));
         assert_eq!(read(&write(&record, &subject, 17), &subject), Some((record, 17)));
     }
 
@@ -235,6 +251,8 @@ mod tests {
             change("/version", json!(-1)),
             change("/new", json!({})).replace("\"new\":{}", "\"holder\":\"t\""),
             change("/new", json!({})).replace("\"new\":{}", "\"holder\":7"),
+            change("/new", json!({})).replace("\"new\":{}", "\"certificate_sha256\":\"\""),
+            change("/new", json!({})).replace("\"new\":{}", "\"certificate_sha256\":{}"),
             change("/label", json!("x".repeat(MAX_BYTES))),
         ] {
             assert!(read(body.as_bytes(), &Subject::Token(Digest::of(b"t"))).is_none(), "{body:.120}");

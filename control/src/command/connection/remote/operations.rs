@@ -83,8 +83,17 @@ impl Operations for Remote {
     fn import_tokens(&self, tokens: Vec<KnownToken>) -> anyhow::Result<Vec<Token>> {
         let known = |KnownToken { digest, new, status }: KnownToken| {
             // Every field by name: one that is left out would be dropped in silence, and a restriction with it.
-            let NewToken { label, owner, team, providers, models, expires_at, rate_limit } = new;
-            json!({
+            let NewToken {
+                label,
+                owner,
+                team,
+                providers,
+                models,
+                expires_at,
+                rate_limit,
+                certificate_sha256,
+            } = new;
+            let mut known = json!({
                 "sha256": digest.to_hex(),
                 "label": label,
                 "owner": owner,
@@ -94,7 +103,12 @@ impl Operations for Remote {
                 "expires_at": expires_at,
                 "rate_limit": rate_limit,
                 "status": status,
-            })
+            });
+            // An older server refuses the field, which then is not dropped either.
+            if let (Some(certificate), Some(known)) = (certificate_sha256, known.as_object_mut()) {
+                known.insert("certificate_sha256".to_owned(), certificate.into());
+            }
+            known
         };
         let tokens: Vec<Value> = tokens.into_iter().map(known).collect();
         let body = json!({"tokens": tokens});

@@ -15,10 +15,11 @@ use super::scope;
 use crate::command::terminal::output::visible;
 
 /// The sections in the order of the report. The members of the first [`NAMED`] sections have names from the policy.
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "tokens",
     "principals",
     "issuers",
+    "client_certificates",
     "providers",
     "credentials",
     "prices",
@@ -33,7 +34,7 @@ const SECTIONS: [&str; 16] = [
     "resource",
     "status",
 ];
-const NAMED: usize = 6;
+const NAMED: usize = 7;
 
 /// One difference between the policies.
 #[derive(Serialize)]
@@ -90,13 +91,15 @@ enum Scale {
 
 fn scale(section: &str, field: &str) -> Scale {
     match (section, field) {
-        ("tokens" | "principals" | "issuers", "providers") => Scale::Scope,
+        ("tokens" | "principals" | "issuers" | "client_certificates", "providers") => Scale::Scope,
         ("tokens" | "principals", "models")
+        | ("client_certificates", "dns_names")
         | ("issuers", "audiences" | "tenants" | "algorithms" | "service_tokens" | "slots")
         | ("status", "allow")
         | ("cors", "allow_origins") => Scale::Set,
         ("tokens", "expires_at") => Scale::Until,
-        ("tokens" | "principals" | "issuers", "rate_limit") | ("rate_limit", "limit") => Scale::Rate,
+        ("tokens" | "principals" | "issuers" | "client_certificates", "rate_limit")
+        | ("rate_limit", "limit") => Scale::Rate,
         ("tokens", "status") => Scale::Ranks(&["disabled", "active"]),
         ("issuers", "principals") => Scale::Ranks(&["known", "any"]),
         // A policy in shadow mode refuses nothing.
@@ -109,7 +112,7 @@ fn scale(section: &str, field: &str) -> Scale {
 /// Returns the effect of adding an entry to the section, `None` if it depends on other fields.
 fn effect_of_coming(section: &str) -> Option<Effect> {
     match section {
-        "tokens" | "principals" | "issuers" | "registry" => Some(Effect::Wider),
+        "tokens" | "principals" | "issuers" | "client_certificates" | "registry" => Some(Effect::Wider),
         "rate_limit" => Some(Effect::Narrower),
         _ => None,
     }

@@ -10,6 +10,7 @@ use keyswap_core::policy::{Configuration, PolicyErrors};
 use keyswap_core::worker::Worker;
 use serde_json::{Value, json};
 
+use super::certificates;
 use super::kinds::EnvoyLint;
 use super::mesh;
 use super::plugin::{self, Plugin};
@@ -45,10 +46,23 @@ pub(super) fn lint(paths: &[PathBuf], configuration: &[u8]) -> anyhow::Result<Ve
         let readers = named().find_map(|(name, it)| Some((name, plugin::reader_of_values(it, "")?)));
         warnings.extend(readers.map(|(name, path)| warning(EnvoyLint::ValuesAbsent, name, &path, "")));
     }
+    if Configuration::from_json(configuration).is_ok_and(|it| takes_certificates(&it)) {
+        let listeners = named().flat_map(|(name, it)| {
+            certificates::unverified(it, "").into_iter().map(move |path| (name, path))
+        });
+        let listeners =
+            listeners.map(|(name, path)| warning(EnvoyLint::CertificatesUnverified, name, &path, ""));
+        warnings.extend(listeners);
+    }
     let documents: Vec<mesh::Named<'_>> = named().collect();
     let found = mesh::lint(&documents).into_iter();
     warnings.extend(found.map(|(lint, name, path)| warning(lint, name, &path, "")));
     Ok(warnings)
+}
+
+/// Returns true if a policy takes client certificates as identities.
+fn takes_certificates(configuration: &Configuration) -> bool {
+    configuration.policies().into_iter().any(|(_, policy)| !policy.client_certificates().is_empty())
 }
 
 /// Reads the documents of a file. Returns them with its name.

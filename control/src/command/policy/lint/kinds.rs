@@ -15,10 +15,11 @@ pub(super) enum EnvoyLint {
     GatewayUnscoped,
     QueryLogged,
     Waypoint,
+    CertificatesUnverified,
 }
 
 impl EnvoyLint {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::FailOpen,
         Self::LiteralVariable,
         Self::VariableMissing,
@@ -31,6 +32,7 @@ impl EnvoyLint {
         Self::GatewayUnscoped,
         Self::QueryLogged,
         Self::Waypoint,
+        Self::CertificatesUnverified,
     ];
 
     pub(super) const fn code(self) -> &'static str {
@@ -47,6 +49,7 @@ impl EnvoyLint {
             Self::GatewayUnscoped => "envoy-gateway-unscoped",
             Self::QueryLogged => "envoy-query-logged",
             Self::Waypoint => "envoy-waypoint",
+            Self::CertificatesUnverified => "envoy-certificates-unverified",
         }
     }
 
@@ -78,6 +81,9 @@ impl EnvoyLint {
             Self::Waypoint => {
                 "a waypoint sends a request to the service that its caller named, with the real key of the provider that the filter chose"
             }
+            Self::CertificatesUnverified => {
+                "a listener does not verify each client certificate, and the policy takes them as identities"
+            }
         }
     }
 
@@ -105,6 +111,9 @@ impl EnvoyLint {
                 "log `REQ_WITHOUT_QUERY(:PATH)`; in Istio turn the mesh's own log and traces off for these pods, by a `Telemetry`"
             }
             Self::Waypoint => "attach the filter to a gateway of its own, which callers name",
+            Self::CertificatesUnverified => {
+                "name the authority in `trusted_ca`, remove `ACCEPT_UNTRUSTED`, and disable both forms of session resumption"
+            }
         }
     }
 }

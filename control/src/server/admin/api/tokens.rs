@@ -33,6 +33,8 @@ pub(super) struct New {
     expires_at: Option<String>,
     #[schema(value_type = Option<RateLimitText>)]
     rate_limit: Option<RateLimit>,
+    /// The SHA-256 of the client certificate that the token is bound to (RFC 8705)
+    certificate_sha256: Option<String>,
     /// The token itself, in place of a generated one
     token: Option<String>,
     /// The SHA-256 of a token that the registry does not get to know
@@ -87,6 +89,7 @@ struct Known {
     expires_at: Option<String>,
     #[schema(value_type = Option<RateLimitText>)]
     rate_limit: Option<RateLimit>,
+    certificate_sha256: Option<String>,
     status: Status,
 }
 
@@ -133,7 +136,18 @@ pub(super) async fn create(
     permit: Permit<op::CreateToken>,
     Json(new): Json<New>,
 ) -> Result<(StatusCode, Answer<Created>), Problem> {
-    let New { label, owner, team, providers, models, expires_at, rate_limit, token, sha256 } = new;
+    let New {
+        label,
+        owner,
+        team,
+        providers,
+        models,
+        expires_at,
+        rate_limit,
+        certificate_sha256,
+        token,
+        sha256,
+    } = new;
     let source = match (token.map(SecretText::new), sha256) {
         (None, None) => Source::Mint,
         (Some(token), None) => Source::Custom(token),
@@ -143,7 +157,7 @@ pub(super) async fn create(
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
         }
     };
-    let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit };
+    let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit, certificate_sha256 };
     let created = permit.create_token(source, new).await?;
     let created = Created { token: created.token.map(Shown), record: created.record };
     Ok((StatusCode::CREATED, Answer(created)))
@@ -172,8 +186,20 @@ pub(super) async fn import(
     Json(import): Json<Import>,
 ) -> Result<Answer<Imported>, Problem> {
     let read = |Object(known): Object<Known>| {
-        let Known { sha256, label, owner, team, providers, models, expires_at, rate_limit, status } = known;
-        let new = NewToken { label, owner, team, providers, models, expires_at, rate_limit };
+        let Known {
+            sha256,
+            label,
+            owner,
+            team,
+            providers,
+            models,
+            expires_at,
+            rate_limit,
+            certificate_sha256,
+            status,
+        } = known;
+        let new =
+            NewToken { label, owner, team, providers, models, expires_at, rate_limit, certificate_sha256 };
         Ok(KnownToken { digest: digest::parse(&sha256)?, new, status })
     };
     let tokens = import.tokens.into_iter().map(read).collect::<Result<_, Problem>>()?;

@@ -165,6 +165,9 @@ fn facts(token: &Token) -> Markup {
             dt { "Usage" } dd { a href={ "/admin/usage/token%3A" (token.digest.to_hex()) } { "Usage and budget" } }
             dt { "Objects" } dd { a href=(address_of(&Holder::Token(token.digest))) { "What it holds at providers" } }
             dt { "Rate limit" } dd { @if let Some(limit) = token.rate_limit { (limit) } @else { "the policy's" } }
+            @if let Some(certificate) = token.certificate {
+                dt { "Certificate" } dd { code { (certificate.to_hex()) } }
+            }
             dt { "Created" } dd { (time::shown(token.created_at)) }
             dt { "Expires" } dd { @if let Some(at) = token.expires_at() { (time::shown(at)) } @else { "never" } }
             dt { "Last used" } dd { @if let Some(day) = token.last_used { (day) } @else { "never" } }

@@ -45,6 +45,7 @@ pub(super) async fn create(
             models: fields.list("models"),
             expires_at: fields.some("expires_at").map(|text| time::typed(&text)),
             rate_limit: fields.rate_limit()?,
+            certificate_sha256: None,
         };
         permit.create_token(token.map_or(Source::Mint, Source::Custom), new).await
     };
