@@ -1,7 +1,5 @@
 //! Client certificates: the callers that they name, and the tokens that are bound to one.
 
-mod support;
-
 use std::sync::Mutex;
 
 use keyswap_core::base::Digest;
@@ -10,8 +8,11 @@ use keyswap_core::judge::{Check, Decision, Verdict};
 use keyswap_core::policy::Policy;
 use keyswap_core::request::{CertificatePart, Header, RequestHead};
 use serde_json::{Value, json};
-use support::worker::{Answer, Secrets, TOKEN, Worker, at, introspection, nobody_is_asked, registry_policy};
-use support::{Signer, b64u, claims, oidc, with};
+
+use crate::support::worker::{
+    Answer, Secrets, TOKEN, Worker, at, introspection, nobody_is_asked, registry_policy,
+};
+use crate::support::{Signer, b64u, claims, oidc, with};
 
 const CODER: &str = "spiffe://example.org/ns/agents/sa/coder";
 

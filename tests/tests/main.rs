@@ -5,6 +5,7 @@ mod bindings;
 mod bootstrap;
 mod broker;
 mod budgets;
+mod client_certificates;
 mod clients;
 mod cors;
 mod credential_files;

@@ -167,6 +167,7 @@ impl Namespace {
             models: token.models.clone(),
             expires_at: None,
             rate_limit: token.rate_limit,
+            certificate_sha256: None,
         };
         self.check_token(&token).is_ok()
     }

@@ -149,6 +149,7 @@ fn record(
         models: namespace.models.clone(),
         expires_at: None,
         rate_limit: namespace.rate_limit,
+        certificate_sha256: None,
     };
     for (name, text) in annotations {
         let Some(name) = name.strip_prefix(ANNOTATION) else { continue };
