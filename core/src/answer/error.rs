@@ -196,6 +196,27 @@ impl CheckError<'_> {
         }
     }
 
+    /// Returns the words for an error that concerns the client certificate of the connection.
+    const fn words_on_certificates(&self) -> &'static str {
+        match self {
+            Self::CertificateUnverified => {
+                "the host did not verify the client certificate in this handshake: give its listener a `trusted_ca`, and turn the resumption of sessions off"
+            }
+            Self::CertificateOfPage => {
+                "browsers send a client certificate by themselves, and no page of this host or of `cors.allow_origins` asks"
+            }
+            Self::CertificateMissing => {
+                "the token is bound to a client certificate, and the connection has none, or the host cannot see it"
+            }
+            Self::CertificateDiffers => {
+                "the token is bound to another client certificate than that of the connection"
+            }
+            _ => {
+                "no auth slot holds a credential, and no entry of `client_certificates` is for the certificate of the connection"
+            }
+        }
+    }
+
     pub(crate) const fn stage(&self) -> Stage {
         match self {
             Self::OtherHost | Self::Method | Self::Path(_) | Self::PolicyUnavailable => Stage::Route,
@@ -268,21 +289,11 @@ impl fmt::Display for CheckError<'_> {
                 write!(f, "the slot `{slot}` does not hold exactly one credential")
             }
             Self::CredentialMissing => f.write_str("no auth slot holds a credential"),
-            Self::CertificateUnknown => f.write_str(
-                "no auth slot holds a credential, and no entry of `client_certificates` is for the certificate of the connection",
-            ),
-            Self::CertificateUnverified => f.write_str(
-                "the host did not verify the client certificate in this handshake: give its listener a `trusted_ca`, and turn the resumption of sessions off",
-            ),
-            Self::CertificateOfPage => f.write_str(
-                "browsers send a client certificate by themselves, and no page of this host or of `cors.allow_origins` asks",
-            ),
-            Self::CertificateMissing => f.write_str(
-                "the token is bound to a client certificate, and the connection has none, or the host cannot see it",
-            ),
-            Self::CertificateDiffers => {
-                f.write_str("the token is bound to another client certificate than that of the connection")
-            }
+            Self::CertificateUnknown
+            | Self::CertificateUnverified
+            | Self::CertificateOfPage
+            | Self::CertificateMissing
+            | Self::CertificateDiffers => f.write_str(self.words_on_certificates()),
             Self::TokenUnknown => f.write_str("no token has this digest"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::SealBroken => {

@@ -19,7 +19,7 @@ const DETAILS: &[&str] = &[
     "created",
     "expires",
     "rate limit",
-    "certificate",
+    "bound to",
     "successor",
     "last used",
 ];

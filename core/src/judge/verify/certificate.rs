@@ -30,24 +30,23 @@ impl Authenticator {
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<Caller<'a>, Exit<'a>> {
-        let authorities = &self.policy.client_certificates;
+        let all = &self.policy.client_certificates;
         let certificate = context.head.peer_certificate();
         let is_domain =
             |subjects: &CertificateSubjects| matches!(subjects, CertificateSubjects::TrustDomain(_));
         // A part is a call of the host's, so only those are asked for that some authority reads.
         let ask = |part, of_domains| {
-            let reads = authorities.iter().any(|it| is_domain(&it.subjects) == of_domains);
+            let reads = all.iter().any(|it| is_domain(&it.subjects) == of_domains);
             reads.then(|| certificate.text(part)).flatten()
         };
         let (uri, dns_name) = (ask(CertificatePart::Uri, true), ask(CertificatePart::DnsName, false));
         if uri.is_none() && dns_name.is_none() {
             return Err(CheckError::CredentialMissing.into());
         }
-        let identify = |authority: &'a CertificateAuthority| {
+        let named = |authority: &'a CertificateAuthority| {
             Some((authority, authority.identify(uri.as_deref(), dns_name.as_deref())?))
         };
-        let (authority, identity) =
-            authorities.iter().find_map(identify).ok_or(CheckError::CertificateUnknown)?;
+        let (authority, identity) = all.iter().find_map(named).ok_or(CheckError::CertificateUnknown)?;
         if certificate.is_unverified() {
             return Err(CheckError::CertificateUnverified.into());
         }
