@@ -17,7 +17,7 @@ use super::error::PolicyErrors;
 use super::gateway::{Gateway, Gateways};
 use super::hosts::Hosts;
 use super::providers::{self, Offer};
-use super::reader::{Errors, Fields, Node, printable};
+use super::reader::{Errors, Fields, Node};
 use super::registry::{Protocol, RegistryPolicy};
 use super::shadow::ShadowPolicy;
 use super::status::StatusPolicy;
@@ -27,11 +27,11 @@ use crate::answer::{Origins, Resource};
 use crate::base::Digest;
 use crate::identity::jwt::{Issuer, IssuerRule, Principals};
 use crate::identity::{CallerRecord, CertificateAuthority, Class, Classes, ModelGroups, TokenTable};
-use crate::limit::{Budget, BudgetRules, LimitStore, Rule};
+use crate::limit::{Budget, BudgetRules, Rule};
 use crate::price::Prices;
+use crate::provider::Provider;
 use crate::provider::objects::ObjectsMode;
-use crate::provider::{EndpointKind, Provider};
-use crate::request::{IdentitySlot, Slot, Slots};
+use crate::request::{Slot, Slots};
 use crate::syntax::json;
 
 /// The version of the document that this engine reads.
@@ -59,47 +59,6 @@ impl Policy {
         match (policy, errors.into_inner()) {
             (Some(policy), errors) if errors.is_empty() => Ok(Self { digest, ..policy }),
             (_, errors) => Err(PolicyErrors(errors)),
-        }
-    }
-
-    fn check_credentials(&self, errors: &Errors) {
-        if let Some(gateway) = &self.gateway
-            && !self.credentials.contains(&gateway.credential)
-        {
-            errors.add("gateway.cloudflare.credential", "no such credential in `credentials`");
-        }
-        let mut vercel =
-            self.providers.iter().filter(|provider| provider.builtin.endpoint == EndpointKind::Vercel);
-        if vercel.any(|it| !it.keys.members.iter().all(|(name, _)| self.credentials.contains(name))) {
-            errors.add("gateway.vercel.credential", "no such credential in `credentials`");
-        }
-        self.check_bindings(errors);
-        self.check_calls(errors);
-        for name in self.credentials.names() {
-            let of_gateway = self.gateway.as_ref().is_some_and(|gateway| gateway.credential == name);
-            let is_used = of_gateway || self.credentials.is_in_calls(name);
-            if let Some(message) = self.why_unused(name).filter(|_| !is_used) {
-                errors.add(format!("credentials.{name}"), message);
-            }
-        }
-    }
-
-    /// Checks that requests carry the provider's key where callers are bound, and that each credential is there.
-    fn check_bindings(&self, errors: &Errors) {
-        for provider in self.providers.iter().filter(|provider| !provider.keys.bindings.is_empty()) {
-            let place = format!("providers.{}.bindings", provider.id);
-            if !self.needs_key(provider) {
-                errors.add(place, "the gateway has the key of this provider, so nothing can be bound here");
-                continue;
-            }
-            for (kind, name, credential) in provider.keys.bindings.iter() {
-                if !self.credentials.contains(credential) {
-                    errors.add(
-                        format!("{place}.{}.{}", kind.member(), printable(name)),
-                        "no such credential in `credentials`",
-                    );
-                }
-            }
         }
     }
 }
@@ -356,33 +315,6 @@ impl Policy {
             policy.budgets.get_or_insert_default().own = own_budgets;
         }
         policy
-    }
-
-    /// Checks that a header that may go upstream as a credential is one that an issuer verifies.
-    fn check_request_headers(&self, errors: &Errors) {
-        for (path, header) in self.credentials.request_headers() {
-            let is_slot = |slot: &IdentitySlot| *slot == IdentitySlot::Header(header.to_owned());
-            if !self.issuers.iter().flat_map(Issuer::slots).any(is_slot) {
-                errors.add(path, "no issuer verifies what this header holds: only then may it go upstream");
-            }
-        }
-    }
-
-    /// Checks that there is a registry to keep the limits that are for one.
-    fn check_limits(&self, errors: &Errors) {
-        let asks_registry = self.rate_limit.is_some_and(|rule| rule.store == LimitStore::Registry);
-        if asks_registry && !self.has_limit_store() {
-            errors.add("rate_limit.store", "there is no `registry` that keeps limits: `keyswap serve` does");
-        }
-    }
-
-    /// Checks that the registry tells which tokens have changed, where that ends exchanges.
-    fn check_revocation(&self, errors: &Errors) {
-        let is_told = self.registry.as_ref().is_none_or(|registry| registry.protocol == Protocol::Keyswap);
-        if self.ends_exchanges && !is_told {
-            errors
-                .add("revoke", "an introspection server does not tell which tokens were revoked: remove it");
-        }
     }
 }
 

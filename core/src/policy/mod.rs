@@ -3,6 +3,7 @@
 //! Everything that can be wrong with a document is reported at once ([`PolicyErrors`]). Defaults are the strict choice.
 
 mod agent_call;
+mod agreement;
 mod answers;
 mod assembly;
 mod bindings;
