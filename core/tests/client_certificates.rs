@@ -286,6 +286,8 @@ fn a_page_of_another_site_does_not_use_the_certificate_that_a_browser_sends_by_i
     }
 }
 
+type Service<'s> = &'s dyn Fn(&str) -> Answer;
+
 #[test]
 fn a_bound_token_is_good_for_the_connection_with_its_certificate_only() {
     let token = |more: &Value| {
@@ -306,7 +308,6 @@ fn a_bound_token_is_good_for_the_connection_with_its_certificate_only() {
         |_: &str| Answer(200, json!({"active": true, "cnf": {"x5t#S256": thumbprint(b"own")}}).to_string());
     let line = format!("Bearer {TOKEN}");
     let line = [("authorization", line.as_str())];
-    type Service<'s> = &'s dyn Fn(&str) -> Answer;
     let kinds: [(&str, &Value, Service<'_>); 3] = [
         ("policy", &in_policy, &nobody_is_asked),
         ("registry", &registry_policy(&json!({})), &record),
@@ -462,7 +463,7 @@ fn a_stream_of_a_workload_ends_once_the_policy_has_no_rule_for_it() {
         let store = MemoryStore::default();
         let certificate = |part| Shown::of(CODER).part(part);
         let head = RequestHead { certificate: &certificate, ..RequestHead::new(b"GET", b"/v1/models", &[]) };
-        let (_, exchange) =
+        let ((), exchange) =
             Worker::new(&streams(&rule("agents"))).send(&store, &head, at(0), &nobody_is_asked, |_| ());
         let ended = Worker::new(&streams(&after)).look_again(&store, &exchange, at(1), &nobody_is_asked);
         assert_eq!(ended.is_some(), expect.is_some(), "{after}: {ended:?}");
@@ -476,7 +477,7 @@ fn an_entry_that_cannot_be_meant_is_an_error_with_its_place() {
         let issuer = with(&oidc(&json!([Signer::new(1, "k").jwk()])), &json!({"principals": "any"}));
         let document = policy(entries, &json!({"issuers": [issuer]}));
         let errors = Policy::from_json(document.to_string().as_bytes()).err().into_iter().flat_map(|it| it.0);
-        errors.map(|error| format!("{}: {}\n", error.path, error.message)).collect::<String>()
+        errors.map(|error| format!("{}: {}", error.path, error.message)).collect::<Vec<_>>().join("\n")
     };
     let entry = |more: &Value| json!([mesh(more)]);
     assert_eq!(errors(&entry(&json!({}))), "");

@@ -170,21 +170,7 @@ fn whole() -> Value {
                 "jwks": {"url": "https://bundle.example/"},
             },
         ],
-        "client_certificates": [
-            {
-                "name": "workloads", "trust_domain": "example.org", "team": "x", "label": "w", "rules": [
-                    {"when": {"sub": ["spiffe://example.org/ns/*"], "namespace": ["agents"], "service_account": ["a*"]},
-                     "providers": ["openai"], "models": ["gpt-5*"], "team": {"claim": "namespace"},
-                     "label": {"claim": "service_account"}, "rate_limit": {"tokens": 9000, "per": "60s"},
-                     "budget": {"usd": 1, "per": "day"}},
-                    {},
-                ],
-            },
-            {
-                "name": "lab", "dns_names": ["*.lab.example", "one.example"], "providers": ["openai"], "models": ["gpt-5*"],
-                "rate_limit": {"requests": 5, "per": "60s"}, "budget": {"tokens": 1000, "per": "week"},
-            },
-        ],
+        "client_certificates": client_certificates(),
         "model_groups": {"dear": ["gpt-5-pro", "claude-opus-*"]},
         "credentials": credentials(),
         "providers": {
@@ -224,6 +210,25 @@ fn whole() -> Value {
         "answers": {"pass": ["limits", "account"]},
         "slots": ["authorization", "query:key"],
     })
+}
+
+/// Returns authorities of client certificates with all fields.
+fn client_certificates() -> Value {
+    json!([
+        {
+            "name": "workloads", "trust_domain": "example.org", "team": "x", "label": "w", "rules": [
+                {"when": {"sub": ["spiffe://example.org/ns/*"], "namespace": ["agents"], "service_account": ["a*"]},
+                 "providers": ["openai"], "models": ["gpt-5*"], "team": {"claim": "namespace"},
+                 "label": {"claim": "service_account"}, "rate_limit": {"tokens": 9000, "per": "60s"},
+                 "budget": {"usd": 1, "per": "day"}},
+                {},
+            ],
+        },
+        {
+            "name": "lab", "dns_names": ["*.lab.example", "one.example"], "providers": ["openai"], "models": ["gpt-5*"],
+            "rate_limit": {"requests": 5, "per": "60s"}, "budget": {"tokens": 1000, "per": "week"},
+        },
+    ])
 }
 
 /// Returns credentials with all fields of their sources.
