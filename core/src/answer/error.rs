@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::certificate_error::CertificateError;
 use super::reason::Reason;
 use super::stage::Stage;
 use crate::base::UnixTime;
@@ -28,16 +29,8 @@ pub enum CheckError<'a> {
     CredentialAmbiguous(Slot),
     /// No slot holds a credential.
     CredentialMissing,
-    /// No slot holds a credential, and no entry of the policy is for the certificate of the connection.
-    CertificateUnknown,
-    /// The host did not verify the certificate of the connection.
-    CertificateUnverified,
-    /// The certificate is one that browsers send by themselves, and the request comes from another site's page.
-    CertificateOfPage,
-    /// The token is bound to a client certificate, and the connection has none.
-    CertificateMissing,
-    /// The token is bound to another certificate than that of the connection.
-    CertificateDiffers,
+    /// The client certificate of the connection is refused, or is not the one of the token.
+    Certificate(CertificateError),
     /// No token has this digest.
     TokenUnknown,
     /// The token is disabled.
@@ -139,6 +132,10 @@ pub enum CheckError<'a> {
 /// The reason for which a claim gives no team.
 const NO_NAME: &str = "it is missing, or no name of 1 to 64 letters, digits, `-` or `_`";
 
+/// The words for a brokered token that cannot be opened.
+const BROKEN_SEAL: &str =
+    "the brokered token was not sealed by this policy's key, or is for another provider or host";
+
 impl std::error::Error for CheckError<'_> {}
 
 impl CheckError<'_> {
@@ -155,16 +152,12 @@ impl CheckError<'_> {
             | Self::PersonDisabled
             | Self::NoRule(_)
             | Self::NoTeam(_) => Reason::PrincipalUnknown,
-            Self::OriginNotAllowed(_) | Self::CertificateOfPage => Reason::OriginNotAllowed,
-            Self::CredentialMissing | Self::CertificateUnknown | Self::CertificateUnverified => {
-                Reason::CredentialMissing
+            Self::OriginNotAllowed(_) => Reason::OriginNotAllowed,
+            Self::Certificate(error) => error.reason(),
+            Self::CredentialMissing => Reason::CredentialMissing,
+            Self::TokenUnknown | Self::TokenDisabled | Self::SealBroken | Self::SessionEnded => {
+                Reason::TokenInvalid
             }
-            Self::TokenUnknown
-            | Self::TokenDisabled
-            | Self::SealBroken
-            | Self::SessionEnded
-            | Self::CertificateMissing
-            | Self::CertificateDiffers => Reason::TokenInvalid,
             Self::TokenInTarget => Reason::TokenMisplaced,
             Self::TokenExpired(_) => Reason::TokenExpired,
             Self::Jwt(error) => reason_of_jwt(error),
@@ -196,38 +189,13 @@ impl CheckError<'_> {
         }
     }
 
-    /// Returns the words for an error that concerns the client certificate of the connection.
-    const fn words_on_certificates(&self) -> &'static str {
-        match self {
-            Self::CertificateUnverified => {
-                "the host did not verify the client certificate in this handshake: give its listener a `trusted_ca`, and turn the resumption of sessions off"
-            }
-            Self::CertificateOfPage => {
-                "browsers send a client certificate by themselves, and no page of this host or of `cors.allow_origins` asks"
-            }
-            Self::CertificateMissing => {
-                "the token is bound to a client certificate, and the connection has none, or the host cannot see it"
-            }
-            Self::CertificateDiffers => {
-                "the token is bound to another client certificate than that of the connection"
-            }
-            _ => {
-                "no auth slot holds a credential, and no entry of `client_certificates` is for the certificate of the connection"
-            }
-        }
-    }
-
     pub(crate) const fn stage(&self) -> Stage {
         match self {
             Self::OtherHost | Self::Method | Self::Path(_) | Self::PolicyUnavailable => Stage::Route,
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) | Self::CredentialMissing => {
                 Stage::Extract
             }
-            Self::CertificateUnknown
-            | Self::CertificateUnverified
-            | Self::CertificateOfPage
-            | Self::CertificateMissing
-            | Self::CertificateDiffers
+            Self::Certificate(_)
             | Self::TokenUnknown
             | Self::TokenDisabled
             | Self::SealBroken
@@ -289,16 +257,10 @@ impl fmt::Display for CheckError<'_> {
                 write!(f, "the slot `{slot}` does not hold exactly one credential")
             }
             Self::CredentialMissing => f.write_str("no auth slot holds a credential"),
-            Self::CertificateUnknown
-            | Self::CertificateUnverified
-            | Self::CertificateOfPage
-            | Self::CertificateMissing
-            | Self::CertificateDiffers => f.write_str(self.words_on_certificates()),
+            Self::Certificate(error) => error.fmt(f),
             Self::TokenUnknown => f.write_str("no token has this digest"),
             Self::TokenDisabled => f.write_str("the token is disabled"),
-            Self::SealBroken => {
-                f.write_str("the brokered token was not sealed by this policy's key, or is for another provider or host")
-            }
+            Self::SealBroken => f.write_str(BROKEN_SEAL),
             Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
             Self::CredentialUnavailable(name) => {
                 write!(f, "no source of the credential `{name}` has a value now")

@@ -1,5 +1,6 @@
 //! The engine's own answers: errors, their reasons, and replies in the dialect of the caller's SDK.
 
+mod certificate_error;
 pub(crate) mod cors;
 mod error;
 mod hidden;
@@ -9,6 +10,7 @@ mod resource;
 mod stage;
 mod text;
 
+pub use self::certificate_error::CertificateError;
 pub(crate) use self::cors::Origins;
 pub use self::error::CheckError;
 pub(crate) use self::hidden::{Hidden, UPLOAD_ADDRESS};

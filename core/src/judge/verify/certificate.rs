@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::authenticator::{Authenticator, Caller, Presented};
 use super::jwt::note_rule;
-use crate::answer::{CheckError, cors};
+use crate::answer::{CertificateError, CheckError, cors};
 use crate::identity::{CertificateAuthority, CertificateSubjects};
 use crate::judge::progress::{Check, Context, Exit, Means, Progress};
 use crate::request::{CertificatePart, Credential};
@@ -46,14 +46,15 @@ impl Authenticator {
         let named = |authority: &'a CertificateAuthority| {
             Some((authority, authority.identify(uri.as_deref(), dns_name.as_deref())?))
         };
-        let (authority, identity) = all.iter().find_map(named).ok_or(CheckError::CertificateUnknown)?;
+        let (authority, identity) =
+            all.iter().find_map(named).ok_or(CheckError::Certificate(CertificateError::Unknown))?;
         if certificate.is_unverified() {
-            return Err(CheckError::CertificateUnverified.into());
+            return Err(CheckError::Certificate(CertificateError::Unverified).into());
         }
         progress.checks.extend([Check::CertificateFound, Check::IdentityVerified(authority.name())]);
         let rule = note_rule(authority.name(), authority.rights(), &identity, progress)?;
         if !cors::may_use_identity(&self.policy.origins, context.head) {
-            return Err(CheckError::CertificateOfPage.into());
+            return Err(CheckError::Certificate(CertificateError::OfPage).into());
         }
         progress.means = self.policy.ends_exchanges.then(|| Means::identity(rule, &identity));
         let record = Arc::new(self.record(rule, &identity, None));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::answer::CheckError;
+use crate::answer::{CertificateError, CheckError};
 use crate::base::{Digest, UnixTime};
 use crate::identity::{CallerRecord, TokenStatus};
 
@@ -64,8 +64,8 @@ impl VerifiedToken {
 fn check_bound(bound: Digest, presented: Option<Digest>) -> Result<(), CheckError<'static>> {
     match presented {
         Some(presented) if presented == bound => Ok(()),
-        Some(_) => Err(CheckError::CertificateDiffers),
-        None => Err(CheckError::CertificateMissing),
+        Some(_) => Err(CheckError::Certificate(CertificateError::Differs)),
+        None => Err(CheckError::Certificate(CertificateError::Missing)),
     }
 }
 
@@ -118,9 +118,12 @@ mod tests {
         let [own, other] = [Digest::of(b"own"), Digest::of(b"other")];
         let bound = |expires_at| record(TokenStatus::Active, expires_at, Some(own));
         assert_eq!(judge(bound(None), Some(own)), None);
-        assert_eq!(judge(bound(None), Some(other)), Some(CheckError::CertificateDiffers));
-        assert_eq!(judge(bound(None), None), Some(CheckError::CertificateMissing));
-        assert_eq!(judge(bound(Some(UnixTime(1))), Some(other)), Some(CheckError::CertificateDiffers));
+        assert_eq!(judge(bound(None), Some(other)), Some(CheckError::Certificate(CertificateError::Differs)));
+        assert_eq!(judge(bound(None), None), Some(CheckError::Certificate(CertificateError::Missing)));
+        assert_eq!(
+            judge(bound(Some(UnixTime(1))), Some(other)),
+            Some(CheckError::Certificate(CertificateError::Differs))
+        );
         let unbound = Arc::new(record(TokenStatus::Active, None, None));
         let judged = VerifiedToken::judge(&unbound, || panic!("the host is asked"), UnixTime(100));
         assert!(judged.is_ok());
