@@ -247,7 +247,6 @@ impl CheckError<'_> {
 
 impl fmt::Display for CheckError<'_> {
     // Long: one arm for each error.
-    #[expect(clippy::too_many_lines, reason = "one arm for each error")]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherHost => f.write_str("the request is for a host that the policy does not name in `hosts`"),
