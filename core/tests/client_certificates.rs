@@ -290,8 +290,6 @@ fn a_page_of_another_site_does_not_use_the_certificate_that_a_browser_sends_by_i
     }
 }
 
-type Service<'s> = &'s dyn Fn(&str) -> Answer;
-
 #[test]
 fn a_bound_token_is_good_for_the_connection_with_its_certificate_only() {
     let token = |more: &Value| {
