@@ -355,12 +355,12 @@ fn errors_of_both_policies_are_told_with_their_places() {
              `second_credential`, `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
              `resource`, `status`, `answers`, `revoke`, `access_log`, \
              `broker`, `mode`, `shadow`, `hosts`, `model_groups`, `issuers`, \
-             `principals`\n\
+             `principals`, `client_certificates`\n\
              error at `candidate.tokns`: unknown field; expected `version`, `credentials`, `gateway`, `objects`, `providers`, \
              `slots`, `second_credential`, `tokens`, `registry`, `rate_limit`, `metering`, `prices`, `budgets`, `cors`, \
              `resource`, `status`, `answers`, `revoke`, `access_log`, \
              `broker`, `mode`, `shadow`, `hosts`, `model_groups`, `issuers`, \
-             `principals`\n\
+             `principals`, `client_certificates`\n\
              error at `percent`: expected a number from 0 to 100\n\
              error at `x`: unknown field; expected `version`, `stable`, `candidate`, `percent`, `compare`, `fallback`",
         ),

@@ -290,7 +290,7 @@ fn an_agent_is_asked_with_the_policys_headers_and_its_own_credential() {
             ":method: GET",
             ":path: /v1/kv/data/openai?version=2",
             ":authority: vault.internal:8200",
-            "accept: application/json, text/plain",
+            "accept: application/json",
             "x-vault-namespace: team-a",
             "x-vault-token: hvs.x",
         ]

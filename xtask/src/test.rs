@@ -14,7 +14,7 @@ const MODULES: [&Build; 6] = [&FILTER, &MODULE, &PROBE, &COMPONENT, &AUTHORIZER,
 /// The tests of what the adapters do in Envoy. They run with the filter, and a second time with the dynamic module in its place.
 /// The corpus of cases has a test for each host, and kinds of objects are rows of the engine's. Envoy drops the counters of a
 /// module's configuration with it.
-const ON_BOTH: &str = "(package(keyswap-tests) & binary(/^(bodies|objects)$/) | binary(hosts) & test(/^(broker|client_certificates|exchange|\
+const ON_BOTH: &str = "(package(keyswap-tests) & binary(/^(bodies|objects)$/) | binary(hosts) & test(/^(broker|exchange|\
     hostile|leaks|limits|lookups|metrics|revocation|websocket)::/)) - test(component) - test(no_count_is_lost) - \
     test(/^(kinds|sdks)::/)";
 

@@ -390,7 +390,10 @@ async fn metrics_have_bounded_labels_and_a_credential_of_their_own(database: &Da
         document.split('`').filter(|word| METRICS.iter().any(|begin| word.starts_with(begin))).collect();
     let answered: BTreeSet<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-    assert_eq!(documented, answered);
+    // This registry follows no Secrets.
+    let of_secrets = |name: &&&str| name.starts_with("keyswap_registry_secret");
+    assert_eq!(documented.iter().filter(of_secrets).count(), 6);
+    assert_eq!(documented.into_iter().filter(|name| !of_secrets(&name)).collect::<BTreeSet<_>>(), answered);
     // Tokens are too many for labels, unless an administrator set their budget.
     assert!(!text.contains("token:"), "{text}");
     for (path, credential, expect) in [

@@ -16,6 +16,7 @@ pub(crate) fn make(folder: &Path, arguments: &[&str]) -> Result<PathBuf> {
     fs::copy(FILTER.path()?, built.join("keyswap_filter.wasm"))?;
     fs::copy(COMPONENT.path()?, built.join("keyswap_component.wasm"))?;
     fs::copy(AUTHORIZER.path()?, built.join("keyswap-authorizer.wasm"))?;
+    fs::write(built.join("keyswap-aarch64-macos"), "for another machine")?;
     for machine in ["x86_64", "aarch64"] {
         let is_here = machine == std::env::consts::ARCH;
         for (build, name) in

@@ -116,7 +116,7 @@ pub struct Issued {
 }
 
 /// A session of a person on a device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Session {
     /// The id, which is no secret.
     pub sid: String,
@@ -128,12 +128,15 @@ pub struct Session {
     pub address: String,
     /// The time of the sign-in.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixTime,
     /// The time of the last refresh.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub refreshed_at: UnixTime,
     /// The time at which the session ends by itself.
     #[serde(serialize_with = "rfc3339", deserialize_with = "time")]
+    #[schema(value_type = String, format = DateTime)]
     pub expires_at: UnixTime,
 }
 

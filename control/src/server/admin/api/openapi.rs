@@ -14,8 +14,8 @@ use utoipa::openapi::{Content, OpenApi, Ref, Required, ResponseBuilder};
 
 use super::described::{ApiRoutes, Body, Description};
 use crate::registry::{
-    ApiKey, AuditEntry, BudgetState, Credential, KeptObject, Revision, RoleName, Signers, Token, UsageDetail,
-    User,
+    ApiKey, AuditEntry, BudgetState, Credential, KeptObject, Revision, RoleName, Session, Signers, Token,
+    UsageDetail, User,
 };
 use crate::server::admin::gate::Row;
 use crate::server::problem::ProblemBody;
@@ -47,6 +47,7 @@ fn document(routes: ApiRoutes) -> OpenApi {
             Credential,
             KeptObject,
             Revision,
+            Session,
             Signers,
             Token,
             UsageDetail,

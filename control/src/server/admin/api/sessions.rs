@@ -2,8 +2,9 @@
 
 use axum::Json as Answer;
 use axum::http::StatusCode;
-use serde_json::{Value, json};
 
+use super::answers::Items;
+use crate::registry::Session;
 use crate::server::admin::gate::{Permit, op};
 use crate::server::extract::Segment;
 use crate::server::problem::Problem;
@@ -11,8 +12,8 @@ use crate::server::problem::Problem;
 pub(super) async fn list(
     permit: Permit<op::ListSessions>,
     Segment(email): Segment,
-) -> Result<Answer<Value>, Problem> {
-    Ok(Answer(json!({"items": permit.sessions(&email).await?})))
+) -> Result<Answer<Items<Session>>, Problem> {
+    Ok(Items::of(permit.sessions(&email).await?))
 }
 
 pub(super) async fn end(
