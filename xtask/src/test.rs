@@ -22,7 +22,7 @@ const ON_BOTH: &str = "(package(keyswap-tests) & binary(/^(bodies|objects)$/) | 
 /// Envoy with the module is ready at once: V8 compiles the filter for seconds. With arguments they run with the filter.
 const ON_THE_MODULE: &str = "binary(hosts) & test(/^(bindings|budgets|clients|cors|four_eyes|gateways|geo_fallback|\
     global_ratelimit|identities|issuer_keys|metered_sdks|registry|registry_connections|registry_tls|restored_registry|sdks|\
-    signed_records|upstream_credentials)::/) - test(in_envoy_gateway) - test(filter)";
+    signed_records|upstream_credentials)::/) - test(in_envoy_gateway) - test(filter) - test(a_burst)";
 
 /// The variable with the number of tests that nextest runs concurrently.
 const THREADS: &str = "NEXTEST_TEST_THREADS";
