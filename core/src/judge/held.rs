@@ -5,8 +5,8 @@ use super::engine::Engine;
 use super::progress::{Context, Exit};
 use crate::answer::CheckError;
 use crate::base::{Digest, Moment};
-use crate::services::Resolution;
 use crate::services::registry::Owned;
+use crate::services::{MAX_RETRIES, Resolution};
 
 impl Engine {
     /// Returns whether the policy has a registry that keeps objects.
@@ -22,9 +22,16 @@ impl Engine {
     ) -> Result<(), Exit<'a>> {
         let rule = scoped.body().and_then(|body| body.objects.as_ref());
         let Some((rule, registry)) = rule.zip(self.authenticator.registry()) else { return Ok(()) };
-        let asked = match context.results.of_objects() {
+        let mut lookups = context.results.of_objects();
+        let asked = match lookups.next() {
             None => None,
-            Some(Resolution::Refreshed) => Some(Moment::default()),
+            // What it told may have been forgotten while the request waited for something else.
+            Some((call, Resolution::Refreshed))
+                if registry.is_outdated(call) && lookups.count() < MAX_RETRIES =>
+            {
+                None
+            }
+            Some((_, Resolution::Refreshed)) => Some(Moment::default()),
             Some(_) => return Err(CheckError::ObjectsUnavailable.into()),
         };
         let mut unasked: Vec<Digest> = Vec::new();

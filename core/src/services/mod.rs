@@ -20,4 +20,4 @@ pub(crate) use self::keyring::KeyRing;
 pub use self::keyring::KeySet;
 pub use self::registry::{MAX_RECORD_SECONDS, RECORD_TYPE, RecordSource, objects_name};
 pub use self::resolution::{Accepted, Resolution};
-pub(crate) use self::resolution::{FetchResults, Lookup};
+pub(crate) use self::resolution::{FetchResults, Lookup, MAX_RETRIES};

@@ -83,13 +83,13 @@ impl Accepted {
 }
 
 /// The most retries of a fetch whose answer was out of date.
-const MAX_RETRIES: u8 = 2;
+pub(crate) const MAX_RETRIES: usize = 2;
 
 /// The resolutions of one request that waited: all that is kept of it meanwhile.
 #[derive(Default)]
 pub(crate) struct FetchResults {
     resolutions: Vec<(FetchKey, Resolution)>,
-    retries: u8,
+    retries: usize,
 }
 
 impl FetchResults {
@@ -116,11 +116,12 @@ impl FetchResults {
         self.resolutions.iter().find(|(key, _)| key.subject == *subject).map(|(_, resolution)| resolution)
     }
 
-    /// Returns the resolution of the request's lookup of objects; `None` where none was made.
-    pub(crate) fn of_objects(&self) -> Option<&Resolution> {
-        let mut found =
-            self.resolutions.iter().filter(|(key, _)| matches!(key.subject, Subject::Objects(..)));
-        found.next_back().map(|(_, resolution)| resolution)
+    /// Returns the numbers and the resolutions of the request's lookups of objects, the last first.
+    pub(crate) fn of_objects(&self) -> impl Iterator<Item = (u64, &Resolution)> {
+        self.resolutions.iter().rev().filter_map(|(key, resolution)| match key.subject {
+            Subject::Objects(number, _) => Some((number, resolution)),
+            _ => None,
+        })
     }
 
     /// Returns what was taken from a registry's budget for this request.

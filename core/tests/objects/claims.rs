@@ -149,11 +149,11 @@ fn an_object_that_the_registry_cannot_be_told_of_is_withheld_and_told_later() {
     assert_eq!(got.reason(), "registry_unavailable");
     registry.is_down.set(false);
     plane.now.set(at(8));
-    plane.tick();
+    plane.tick("/v1/objects/");
     assert_eq!(registry.kinds(), ["container cntr_s", "response resp_1", "response resp_s"]);
     registry.calls();
     plane.now.set(at(30));
-    plane.tick();
+    plane.tick("/v1/objects/");
     assert!(registry.calls().is_empty(), "all is told");
 }
 

@@ -33,7 +33,7 @@ fn what_was_deleted_is_forgotten() {
             let known = registry.calls().iter().filter(|it| *it == "find").count();
             assert_eq!(known, 0, "{path}");
         }
-        plane.tick();
+        plane.tick("/v1/objects/");
         assert_eq!(registry.kinds().len(), left, "{status}");
     }
     assert_eq!(plane.get(A, "/openai/v1/files/file-1").reason(), "object_not_found");

@@ -3,6 +3,7 @@
 mod bodies;
 mod claims;
 mod files;
+mod histories;
 mod holders;
 mod items;
 mod kinds;

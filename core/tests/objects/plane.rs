@@ -122,15 +122,19 @@ impl<'r> Plane<'r> {
             return Resolution::Unavailable;
         }
         let answer = self.registry.answer(fetch);
+        if fetch.request.target() == "/v1/objects/find" && self.registry.overtaken.get() > 0 {
+            self.tick("/v1/changes");
+            self.registry.overtaken.set(self.registry.overtaken.get() - 1);
+        }
         let answer = answer.as_ref().map(|(status, body)| (*status, body.as_bytes())).into();
         let answer: FetchAnswer<'_> = answer;
         self.worker.accept(&fetch.key, fetch.as_of, &answer, self.now.get(), &self.store).resolution
     }
 
-    /// Makes the calls that are due.
-    pub(crate) fn tick(&self) {
+    /// Makes the calls that are due, of those whose target begins so.
+    pub(crate) fn tick(&self, target: &str) {
         for fetch in self.worker.due(self.now.get(), &self.store).fetches {
-            if fetch.request.target().starts_with("/v1/objects/") {
+            if fetch.request.target().starts_with(target) {
                 self.fetch(&fetch);
             }
         }

@@ -16,6 +16,8 @@ pub(crate) struct Registry {
     pub(crate) is_down: Cell<bool>,
     /// The form of answers about holders, given the objects that were asked for and the answer; `None` as it is.
     pub(crate) form: RefCell<Option<Form>>,
+    /// The number of lookups that a new history of the registry overtakes.
+    pub(crate) overtaken: Cell<u64>,
     calls: RefCell<Vec<String>>,
 }
 
@@ -64,6 +66,13 @@ impl Registry {
                     objects.remove(digest.as_str().unwrap());
                 }
                 Some((204, String::new()))
+            }
+            changes if changes.starts_with("/v1/changes") => {
+                let history = format!("{:016x}", self.overtaken.get());
+                Some((
+                    200,
+                    json!({"sequence": 9, "history": history, "reset": true, "changes": []}).to_string(),
+                ))
             }
             _ => None,
         }

@@ -5,8 +5,8 @@ use crate::body::{Event, Follower, JsonError, ListFilter, Lists, Scalar};
 use crate::host::Store;
 use crate::judge::admit::ObjectRule;
 use crate::provider::objects::Objects;
-use crate::services::Fetch;
 use crate::services::registry::{MAX_LOOKED_UP, Owned, Registry};
+use crate::services::{Fetch, MAX_RETRIES};
 
 /// The filter of one list.
 pub(crate) struct ObjectList {
@@ -18,8 +18,10 @@ pub(crate) struct ObjectList {
     queue: Vec<u8>,
     /// The ids among them.
     ids: Vec<String>,
-    asked: Vec<Digest>,
+    /// The objects that were asked for, each with the number of its call.
+    asked: Vec<(Digest, u64)>,
     since: Option<Moment>,
+    retries: usize,
 }
 
 impl ObjectList {
@@ -38,6 +40,7 @@ impl ObjectList {
             ids: Vec::new(),
             asked: Vec::new(),
             since: None,
+            retries: 0,
         }
     }
 
@@ -73,7 +76,12 @@ impl ObjectList {
         store: &dyn Store,
     ) -> Option<Box<Fetch>> {
         let digests = self.ids.iter().map(|id| rule.digest(rule.table.id_in(id.as_bytes())));
-        let mut lacking: Vec<Digest> = digests.filter(|digest| !self.asked.contains(digest)).collect();
+        let may_retry = self.retries < MAX_RETRIES;
+        let is_told = |digest: &Digest| {
+            let mut calls = self.asked.iter().filter(|(asked, _)| asked == digest).map(|(_, call)| *call);
+            calls.any(|call| !(may_retry && registry.is_outdated(call)))
+        };
+        let mut lacking: Vec<Digest> = digests.filter(|digest| !is_told(digest)).collect();
         lacking.retain(|it| registry.owns(&rule.caller, it, self.since, now, store) == Owned::Unasked);
         lacking.sort_unstable();
         lacking.dedup();
@@ -81,8 +89,11 @@ impl ObjectList {
         if lacking.is_empty() {
             return None;
         }
-        let call = registry.listed_call(&lacking, now)?;
-        self.asked.append(&mut lacking);
+        let (call, number) = registry.listed_call(&lacking, now)?;
+        let before = self.asked.len();
+        self.asked.retain(|(asked, _)| !lacking.contains(asked));
+        self.retries += usize::from(self.asked.len() < before);
+        self.asked.extend(lacking.into_iter().map(|digest| (digest, number)));
         self.since = self.since.or(Some(now));
         Some(Box::new(call))
     }

@@ -15,8 +15,8 @@ use crate::body::{JsonError, MadeId, MadeScanner};
 use crate::host::Store;
 use crate::judge::admit::ObjectRule;
 use crate::provider::objects::ITEM;
-use crate::services::Fetch;
 use crate::services::registry::{Claim, MAX_LOOKED_UP, Owned, Registry};
+use crate::services::{Fetch, MAX_RETRIES};
 
 /// The most ids of one answer, and the longest of them in bytes.
 const MAX_MADE: usize = 256;
@@ -31,9 +31,9 @@ const MAX_HELD_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct ObjectWatch {
     rule: Rc<ObjectRule>,
     registry: Rc<Registry>,
-    /// The objects of the body that the registry was asked for, each with the moment, and the numbers of those calls.
-    asked: Vec<(Digest, Moment)>,
-    calls: Vec<u64>,
+    /// The objects of the body that the registry was asked for.
+    asked: Vec<Asked>,
+    retries: usize,
     /// The word of the body on keeping the answer.
     store: Option<bool>,
     answer: Answer,
@@ -53,6 +53,13 @@ pub(crate) struct ObjectWatch {
     /// The last byte of a stream so far, which goes on with the next slice: a host may not know that a slice is the last.
     tail: Option<u8>,
     is_last: bool,
+}
+
+/// An object that the registry was asked for, with the moment and the number of the call.
+struct Asked {
+    digest: Digest,
+    at: Moment,
+    call: u64,
 }
 
 enum Answer {
@@ -113,7 +120,7 @@ impl ObjectWatch {
             rule: Rc::clone(rule),
             registry: Rc::clone(registry),
             asked: Vec::new(),
-            calls: Vec::new(),
+            retries: 0,
             store: None,
             answer: Answer::Unread,
             made: Vec::new(),
@@ -133,8 +140,8 @@ impl ObjectWatch {
         self.store = word;
     }
 
-    /// Checks the objects that the body names so far. Each is asked for once, and `is_over` says that no more can come: until
-    /// then an answer may be on its way. Returns whether all of them are the caller's.
+    /// Checks the objects that the body names so far. Each is asked for once, unless the answer is out of date. `is_over` says
+    /// that no more can come: until then an answer may be on its way. Returns whether all of them are the caller's.
     pub(crate) fn check(
         &mut self,
         named: &[Digest],
@@ -145,34 +152,40 @@ impl ObjectWatch {
         let (registry, caller) = (&self.registry, &self.rule.caller);
         let (mut unasked, mut lacks_answer) = (Vec::new(), false);
         for digest in named {
-            let asked_at = self.asked.iter().find(|(asked, _)| asked == digest).map(|(_, at)| *at);
-            match registry.owns(caller, digest, asked_at, now, store) {
-                Owned::Own => {}
-                Owned::Foreign => return Err(Lack::Refused(CheckError::ObjectNotFound)),
-                Owned::Unasked if asked_at.is_some() => lacks_answer = true,
-                Owned::Unasked if registry.was_foreign(caller, digest, now, store) => {
+            let asked = self.asked.iter().find(|asked| asked.digest == *digest);
+            let owned = registry.owns(caller, digest, asked.map(|asked| asked.at), now, store);
+            match (owned, asked) {
+                (Owned::Own, _) => {}
+                (Owned::Foreign, _) => return Err(Lack::Refused(CheckError::ObjectNotFound)),
+                (Owned::Unasked, Some(asked))
+                    if self.retries == MAX_RETRIES || !registry.is_outdated(asked.call) =>
+                {
+                    lacks_answer = true;
+                }
+                (Owned::Unasked, None) if registry.was_foreign(caller, digest, now, store) => {
                     return Err(Lack::Refused(CheckError::ObjectNotFound));
                 }
-                Owned::Unasked => unasked.push(*digest),
+                (Owned::Unasked, _) => unasked.push(*digest),
             }
         }
         // One call at a time, but at the end all that is asked for is known to the next try.
         if unasked.is_empty() || (lacks_answer && !is_over) {
             if lacks_answer && is_over {
-                registry.leave(&self.calls);
+                registry.leave(self.asked.iter().map(|asked| asked.call));
                 return Err(Lack::Refused(CheckError::ObjectsUnavailable));
             }
             if !lacks_answer {
                 self.asked.clear();
-                self.calls.clear();
             }
             return Ok(!lacks_answer);
         }
         unasked.truncate(MAX_LOOKED_UP);
         let call = registry.objects_call(caller, &unasked, now);
         let (call, number) = call.map_err(|error| Lack::Refused(error.into()))?;
-        self.calls.push(number);
-        self.asked.extend(unasked.into_iter().map(|digest| (digest, now)));
+        let before = self.asked.len();
+        self.asked.retain(|asked| !unasked.contains(&asked.digest));
+        self.retries += usize::from(self.asked.len() < before);
+        self.asked.extend(unasked.into_iter().map(|digest| Asked { digest, at: now, call: number }));
         Err(Lack::Call(Box::new(call)))
     }
 

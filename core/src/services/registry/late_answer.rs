@@ -44,10 +44,10 @@ fn place(state: &Memory, caller: &Held, object: &Digest) -> Digest {
 
 impl Registry {
     /// Notes that a request has ended without the answers to the calls of these numbers.
-    pub(crate) fn leave(&self, calls: &[u64]) {
+    pub(crate) fn leave(&self, calls: impl Iterator<Item = u64>) {
         let Ok(mut state) = self.state.try_borrow_mut() else { return };
         for number in calls {
-            state.objects.guesses.leave(*number);
+            state.objects.guesses.leave(number);
         }
     }
 

@@ -156,13 +156,13 @@ impl Memory {
             self.resets = self.resets.wrapping_add(1);
             self.records.values_mut().for_each(Held::disbelieve);
             self.unknown.clear();
-            self.objects.known.clear();
+            self.objects.forget_all();
         } else if self.feed.position().is_none() {
             // Changes between a lookup and the beginning of the feed are not known, so each record is renewed at its
             // next use.
             self.records.values_mut().for_each(|held| held.refresh_at = Moment::default());
             self.unknown.clear();
-            self.objects.known.clear();
+            self.objects.forget_all();
         }
         for (digest, sequence) in &part.records {
             if let Some(held) = self.records.get_mut(digest).filter(|held| held.version < *sequence) {

@@ -62,6 +62,10 @@ pub(super) struct ObjectMemory {
     sent: Vec<Digest>,
     pause: Pause,
     pub(super) guesses: Guesses,
+    /// The lookups whose answers were out of date.
+    stale: BTreeSet<u64>,
+    /// The number of the last call before all objects were forgotten.
+    forgotten: u64,
     /// The number of the last call or claim.
     pub(super) number: u64,
 }
@@ -75,6 +79,8 @@ impl Default for ObjectMemory {
             sent: Vec::new(),
             pause: Pause::at_most(LOST_AFTER),
             guesses: Guesses::default(),
+            stale: BTreeSet::new(),
+            forgotten: 0,
             number: 0,
         }
     }
@@ -98,6 +104,25 @@ impl ObjectMemory {
         if self.known.get(digest).is_some_and(|known| known.version < version) {
             self.known.remove(digest);
         }
+    }
+
+    /// Forgets all objects, also those of lookups on their way: their answers will be out of date.
+    pub(super) fn forget_all(&mut self) {
+        self.known.clear();
+        self.forgotten = self.number;
+    }
+
+    /// Notes that the answer to a lookup was out of date.
+    pub(super) fn note_stale(&mut self, number: u64) {
+        if self.stale.len() >= MAX_WAITING {
+            self.stale.pop_first();
+        }
+        self.stale.insert(number);
+    }
+
+    /// Returns whether a lookup has told nothing that is known now, and another one may.
+    pub(super) fn is_outdated(&self, number: u64) -> bool {
+        number <= self.forgotten || self.stale.contains(&number)
     }
 
     /// Takes a claim, which is told until the registry has confirmed it. Returns its number; `None` where there is no room.

@@ -136,10 +136,16 @@ impl Registry {
         self.find_call(digests, Some(caller), now)
     }
 
-    /// Returns the call for the holders of the objects of a list: it is the provider that names them. `None` where the
+    /// Returns the call for the holders of the objects of a list, which the provider names, and its number. `None` where the
     /// registry cannot be asked now.
-    pub(crate) fn listed_call(&self, digests: &[Digest], now: Moment) -> Option<Fetch> {
-        self.find_call(digests, None, now).ok().map(|(call, _)| call)
+    pub(crate) fn listed_call(&self, digests: &[Digest], now: Moment) -> Option<(Fetch, u64)> {
+        self.find_call(digests, None, now).ok()
+    }
+
+    /// Returns whether the call of this number has told nothing that is known now, and another one may: its answer was out of
+    /// date, or the registry's history began anew meanwhile.
+    pub(crate) fn is_outdated(&self, call: u64) -> bool {
+        self.state.try_borrow().is_ok_and(|state| state.objects.is_outdated(call))
     }
 
     fn find_call(
@@ -255,9 +261,11 @@ impl Registry {
                 outcome = FetchOutcome::Stale;
             }
         }
-        let resolution =
-            if outcome == FetchOutcome::Stale { Resolution::Retry } else { Resolution::Refreshed };
-        Accepted::new(outcome, resolution)
+        if outcome == FetchOutcome::Stale {
+            state.objects.note_stale(number);
+            return Accepted::new(outcome, Resolution::Retry);
+        }
+        Accepted::new(outcome, Resolution::Refreshed)
     }
 
     fn note_outcome(&self, outcome: FetchOutcome, now: Moment) {
