@@ -17,6 +17,8 @@ use crate::{
     wasm_opt,
 };
 
+/// The variable with a compiler in the place of rustc. One that lints as well makes other code, so it builds only the tests.
+const WRAPPER: &str = "RUSTC_WORKSPACE_WRAPPER";
 const MODULE_TARGET: &str = "wasm32-wasip1";
 const COMPONENT_TARGET: &str = "wasm32-wasip2";
 
@@ -91,8 +93,11 @@ pub fn build_module(root: &Path, package: &str, target: &str) -> Result<PathBuf>
     let flags = format!("target.{target}.rustflags = {:?}", remapped(&root)?);
     let mut cargo = cargo_build(&root);
     cargo.args(["--package", package, "--profile", "wasm", "--target", target, "--config", &flags]);
-    if root != project_root().canonicalize()? {
-        cargo.arg("--target-dir").arg(root.join("target"));
+    let elsewhere = root != project_root().canonicalize()?;
+    // Cargo locks a target folder, so those of two targets are built concurrently in two.
+    let folder = if target == COMPONENT_TARGET { "target/components" } else { "target" };
+    if elsewhere || target == COMPONENT_TARGET {
+        cargo.arg("--target-dir").arg(root.join(folder));
     }
     // The variables would override all configured flags.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -179,6 +184,9 @@ pub fn build_workspace() -> Result<PathBuf> {
 /// most dependencies twice.
 fn of_workspace(stem: &str) -> Result<PathBuf> {
     let mut cargo = cargo_build(&project_root());
+    if let Some(wrapper) = env::var_os(WRAPPER) {
+        cargo.env(WRAPPER, wrapper);
+    }
     let files = artifacts_of(cargo.args(["--workspace", "--tests", "--bins", "--lib"]))?;
     let mut found = files.into_iter().filter(|path| path.file_stem().is_some_and(|name| name == stem));
     found.next_back().with_context(|| format!("there is no `{stem}` in the workspace"))
@@ -192,6 +200,7 @@ pub fn build(arguments: &[&str]) -> Result<PathBuf> {
 fn cargo_build(root: &Path) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--locked", "--message-format", "json-render-diagnostics"]).current_dir(root);
+    cargo.env_remove(WRAPPER);
     cargo
 }
 

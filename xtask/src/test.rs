@@ -8,22 +8,24 @@ use keyswap_tests::{
     build_workspace, tools,
 };
 
-/// The modules that tests run. They are built one after the other, since cargo locks their target folders.
-const MODULES: [&Build; 6] = [&FILTER, &MODULE, &PROBE, &COMPONENT, &AUTHORIZER, &PASSTHROUGH];
+/// The programs and modules that tests run, in groups. Those of a group are built one after the other, since cargo locks its
+/// target folder. Linking a module takes one core, so the groups are built concurrently.
+const BUILDS: [&[&Build]; 2] = [&[&FILTER, &AUTHORIZER, &PROBE], &[&COMPONENT, &PASSTHROUGH, &RUST_EXAMPLE]];
 
 /// The tests of what the adapters do in Envoy. They run with the filter, and a second time with the dynamic module in its place.
 /// The corpus of cases has a test for each host, and kinds of objects are rows of the engine's. Envoy drops the counters of a
 /// module's configuration with it.
 const ON_BOTH: &str = "(package(keyswap-tests) & binary(/^(bodies|objects)$/) | binary(hosts) & test(/^(broker|exchange|\
     hostile|leaks|limits|lookups|metrics|revocation|websocket)::/)) - test(component) - test(no_count_is_lost) - \
-    test(/^(kinds|sdks)::/)";
+    test(/^(kinds|long|outages|sdks|exchange)::/)";
 
 /// The tests of services, issuers, credentials and SDKs in Envoy. Engine and stream are the same in both adapters, and an
 /// Envoy with the module is ready at once: V8 compiles the filter for seconds. With arguments they run with the filter.
 /// A burst of calls runs with the filter alone: with the module, one call of it finds no slice of its budget now and then.
-const ON_THE_MODULE: &str = "binary(hosts) & test(/^(bindings|budgets|clients|cors|four_eyes|gateways|geo_fallback|\
-    global_ratelimit|identities|issuer_keys|metered_sdks|registry|registry_connections|registry_tls|restored_registry|sdks|\
-    signed_records|upstream_credentials)::/) - test(in_envoy_gateway) - test(filter) - test(a_burst)";
+const ON_THE_MODULE: &str = "(binary(objects) & test(/^(kinds|long|outages|sdks)::/) | binary(hosts) & test(/^(bindings|\
+    budgets|clients|cors|exchange|four_eyes|gateways|geo_fallback|global_ratelimit|identities|issuer_keys|jwt_attacks|\
+    metered_sdks|openapi|openid_provider|registry|registry_connections|registry_tls|restored_registry|rollout|sdks|sessions|\
+    signed_records|signing|upstream_credentials)::/)) - test(in_envoy_gateway) - test(filter) - test(a_burst)";
 
 /// The variable with the number of tests that nextest runs concurrently.
 const THREADS: &str = "NEXTEST_TEST_THREADS";
@@ -66,21 +68,21 @@ fn at_a_time(mut tests: Command, for_each_core: usize) -> Command {
     tests
 }
 
-/// Builds the programs and modules that tests run. Returns the variables that pass their paths to the tests. Linking a
-/// module takes one core, so other builds run concurrently.
+/// Builds the programs and modules that tests run. Returns the variables that pass their paths to the tests.
 fn built(is_everything: bool) -> Result<Vec<(&'static str, PathBuf)>> {
-    let named = |build: &Build| Ok((build.variable, build.path()?));
+    let named = |build: &&Build| Ok((build.variable, build.path()?));
     thread::scope(|scope| {
-        let modules = scope.spawn(|| MODULES.into_iter().map(named).collect::<Result<Vec<_>>>());
-        let example = scope.spawn(|| named(&RUST_EXAMPLE));
+        let groups =
+            BUILDS.map(|group| scope.spawn(move || group.iter().map(named).collect::<Result<Vec<_>>>()));
         let keyswap = if is_everything && env::var_os(KEYSWAP.variable).is_none() {
             (KEYSWAP.variable, build_workspace()?)
         } else {
-            named(&KEYSWAP)?
+            named(&&KEYSWAP)?
         };
-        let mut all = modules.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?;
-        all.push(example.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?);
-        all.push(keyswap);
+        let mut all = vec![keyswap, named(&&MODULE)?];
+        for group in groups {
+            all.extend(group.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?);
+        }
         Ok(all)
     })
 }
