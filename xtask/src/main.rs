@@ -1,6 +1,7 @@
 //! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `scan-cost`,
-//! `fuzz`, `structure`, `docs` and `dist`.
+//! `fuzz`, `structure`, `advisories`, `docs` and `dist`.
 
+mod advisories;
 #[cfg(target_os = "linux")]
 mod bench;
 mod component;
@@ -38,6 +39,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
     Structure,
+    /// Check the dependencies against a copy of the advisories in the repository, without the internet.
+    Advisories(advisories::Options),
     /// Build the book into `target/book`, and check every link of every document.
     Docs(docs::Options),
     /// Make what a release has: Wasm modules with checksums, images of them, and what they are made of.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::ScanCost => scan_cost::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Structure => structure::run(),
+        Task::Advisories(options) => advisories::run(&options),
         Task::Docs(options) => docs::run(&options),
         Task::Dist(options) => dist::run(&options),
     };

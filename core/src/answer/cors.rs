@@ -33,11 +33,12 @@ impl Origins {
     }
 }
 
-/// The headers that the SDKs of browsers need to see: the place of what was made, the ids of requests, Google's address for an
-/// upload, and limits.
-const EXPOSED: &str = "location, request-id, x-request-id, apim-request-id, dg-request-id, cf-aig-log-id, \
+/// The headers that a page sees: all that its caller may see, since no page sends credentials that a browser adds (Fetch
+/// standard, section 3.3.5). A browser that takes the asterisk for a name needs those for which SDKs look: the place of what was
+/// made, ids of requests, advice on retries, Google's address for an upload, and limits.
+const EXPOSED: &str = "*, location, operation-location, request-id, x-request-id, apim-request-id, dg-request-id, cf-aig-log-id, \
                        x-goog-upload-url, x-goog-upload-status, x-goog-upload-chunk-granularity, x-keyswap-reason, \
-                       retry-after, ratelimit, ratelimit-policy, \
+                       retry-after, retry-after-ms, x-should-retry, ratelimit, ratelimit-policy, \
                        x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
 /// The headers by which an upstream grants access to pages. These headers are about the upstream's own host, so they
 /// never reach a page that may not call here.

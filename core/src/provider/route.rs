@@ -54,7 +54,7 @@ pub(crate) struct Route<'a> {
 }
 
 /// Paths that only one provider's API has. The first that matches wins. A dot at the end stands before more of the segment.
-const PATHS: [(&str, &str, Dialect); 10] = [
+const PATHS: [(&str, &str, Dialect); 13] = [
     ("/v1/messages", table::ANTHROPIC, Dialect::Anthropic),
     ("/v1beta/openai", table::GEMINI, Dialect::OpenAi),
     ("/v1beta", table::GEMINI, Dialect::Google),
@@ -65,6 +65,9 @@ const PATHS: [(&str, &str, Dialect); 10] = [
     (PROJECTS[1], table::VERTEX, Dialect::Google),
     ("/v1/publishers", table::VERTEX, Dialect::Google),
     ("/v1beta1/publishers", table::VERTEX, Dialect::Google),
+    ("/v1/listen", table::DEEPGRAM, Dialect::OpenAi),
+    ("/v2/listen", table::DEEPGRAM, Dialect::OpenAi),
+    ("/v1/speak", table::DEEPGRAM, Dialect::OpenAi),
 ];
 
 /// Projects of Vertex AI. Other APIs have projects, too, but none below a location.

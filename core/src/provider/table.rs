@@ -137,6 +137,7 @@ pub(crate) const GEMINI: &str = "gemini";
 pub(crate) const VERTEX: &str = "google-vertex-ai";
 pub(crate) const AZURE: &str = "azure-openai";
 pub(super) const ELEVENLABS: &str = "elevenlabs";
+pub(super) const DEEPGRAM: &str = "deepgram";
 
 /// A row of the built-in table.
 #[derive(Debug)]
@@ -294,7 +295,7 @@ pub(crate) static BUILT_IN: [BuiltIn; 26] = [
     BuiltIn {
         scheme: TOKEN,
         brokered: Some(&broker::DEEPGRAM),
-        ..plain("deepgram", "api.deepgram.com", &endpoints::DEEPGRAM)
+        ..plain(DEEPGRAM, "api.deepgram.com", &endpoints::DEEPGRAM)
     },
     BuiltIn {
         id: "compat",

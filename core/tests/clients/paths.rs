@@ -106,6 +106,11 @@ fn paths_that_one_api_has_are_its_own() {
     check_paths(
         &Worker::new(&policy(&json!({}))),
         &[
+            ("POST /v1/listen?model=nova-3", "api.deepgram.com/v1/listen?model=nova-3"),
+            ("WS /v1/listen", "api.deepgram.com/v1/listen"),
+            ("WS /v2/listen?model=flux", "api.deepgram.com/v2/listen?model=flux"),
+            ("POST /v1/speak", "api.deepgram.com/v1/speak"),
+            ("WS /v1/speak", "api.deepgram.com/v1/speak"),
             (
                 "WS /ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateMusic",
                 "generativelanguage.googleapis.com/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateMusic",
