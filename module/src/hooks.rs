@@ -12,6 +12,7 @@ use keyswap_streams::{Action, Body, Map, Stream};
 use crate::abi::{self, Bytes, Envoy, Line, VERSION, head, slice, slice_of, trailers};
 use crate::calls;
 use crate::configuration::Configuration;
+use crate::faults;
 use crate::lane::Lane;
 use crate::native::Native;
 
@@ -149,17 +150,28 @@ unsafe extern "C" fn envoy_dynamic_module_on_http_filter_destroy(filter: *const 
 }
 
 /// Runs the work of a hook of a request. Nothing of a request goes on that has ended by a fault.
-fn request(envoy: Envoy, filter: *const c_void, work: impl FnOnce(&mut Stream<Native>) -> Action) -> Action {
-    enter(envoy, filter, Action::Pause, work)
+fn request(
+    hook: &str,
+    envoy: Envoy,
+    filter: *const c_void,
+    work: impl FnOnce(&mut Stream<Native>) -> Action,
+) -> Action {
+    enter(hook, envoy, filter, Action::Pause, work)
 }
 
 /// Runs the work of a hook of an answer. The answer to a request that has ended by a fault is the refusal.
-fn response(envoy: Envoy, filter: *const c_void, work: impl FnOnce(&mut Stream<Native>) -> Action) -> Action {
-    enter(envoy, filter, Action::Continue, work)
+fn response(
+    hook: &str,
+    envoy: Envoy,
+    filter: *const c_void,
+    work: impl FnOnce(&mut Stream<Native>) -> Action,
+) -> Action {
+    enter(hook, envoy, filter, Action::Continue, work)
 }
 
 /// Runs the work of a hook. The stream may be gone when the work is done, and the lane not.
 fn enter(
+    hook: &str,
     envoy: Envoy,
     filter: *const c_void,
     over: Action,
@@ -169,7 +181,10 @@ fn enter(
         // SAFETY: see `own`.
         let Some(filter) = (unsafe { own::<Filter>(filter) }) else { return Action::Pause };
         let (lane, number) = (Arc::clone(&filter.lane), filter.number);
-        lane.enter((envoy, number), over, work)
+        lane.enter((envoy, number), over, |stream| {
+            faults::at(hook);
+            work(stream)
+        })
     })
 }
 
@@ -186,8 +201,9 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
     filter: *const c_void,
     is_last: bool,
 ) -> u32 {
-    let action =
-        request(envoy, filter, |stream| stream.request_headers(calls::count(Map::RequestHeaders), is_last));
+    let action = request("request_headers", envoy, filter, |stream| {
+        stream.request_headers(calls::count(Map::RequestHeaders), is_last)
+    });
     state(action, [head::CONTINUE, head::STOP])
 }
 
@@ -197,7 +213,9 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
     filter: *const c_void,
     is_last: bool,
 ) -> u32 {
-    let action = request(envoy, filter, |stream| stream.request_body(calls::size(Body::Request), is_last));
+    let action = request("request_body", envoy, filter, |stream| {
+        stream.request_body(calls::size(Body::Request), is_last)
+    });
     state(action, [slice::CONTINUE, slice::STOP])
 }
 
@@ -206,7 +224,9 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
     envoy: Envoy,
     filter: *const c_void,
 ) -> u32 {
-    let action = request(envoy, filter, |stream| stream.request_trailers(calls::count(Map::RequestTrailers)));
+    let action = request("request_trailers", envoy, filter, |stream| {
+        stream.request_trailers(calls::count(Map::RequestTrailers))
+    });
     state(action, [trailers::CONTINUE, trailers::STOP])
 }
 
@@ -216,7 +236,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_response_headers(
     filter: *const c_void,
     is_last: bool,
 ) -> u32 {
-    let action = response(envoy, filter, |stream| {
+    let action = response("response_headers", envoy, filter, |stream| {
         stream.response_headers(calls::count(Map::ResponseHeaders), is_last)
     });
     state(action, [head::CONTINUE, head::STOP])
@@ -228,7 +248,9 @@ extern "C" fn envoy_dynamic_module_on_http_filter_response_body(
     filter: *const c_void,
     is_last: bool,
 ) -> u32 {
-    let action = response(envoy, filter, |stream| stream.response_body(calls::size(Body::Response), is_last));
+    let action = response("response_body", envoy, filter, |stream| {
+        stream.response_body(calls::size(Body::Response), is_last)
+    });
     state(action, [slice::CONTINUE, slice::STOP])
 }
 
@@ -237,14 +259,15 @@ extern "C" fn envoy_dynamic_module_on_http_filter_response_trailers(
     envoy: Envoy,
     filter: *const c_void,
 ) -> u32 {
-    let action =
-        response(envoy, filter, |stream| stream.response_trailers(calls::count(Map::ResponseTrailers)));
+    let action = response("response_trailers", envoy, filter, |stream| {
+        stream.response_trailers(calls::count(Map::ResponseTrailers))
+    });
     state(action, [trailers::CONTINUE, trailers::STOP])
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_stream_complete(envoy: Envoy, filter: *const c_void) {
-    response(envoy, filter, |stream| {
+    response("stream_complete", envoy, filter, |stream| {
         stream.complete();
         Action::Continue
     });

@@ -15,6 +15,7 @@ use keyswap_streams::{Action, Host as _, Shared, Stream, abandon, answered, work
 
 use crate::abi::Envoy;
 use crate::after;
+use crate::faults;
 use crate::native::Native;
 use crate::post::Waker;
 
@@ -82,6 +83,7 @@ impl Lane {
     /// Goes on with a stream that was woken.
     pub(crate) fn wake(&self, stream: (Envoy, u64)) {
         self.enter(stream, Action::Pause, |stream| {
+            faults::at("wake");
             stream.go_on();
             Action::Pause
         });
@@ -91,7 +93,11 @@ impl Lane {
     pub(crate) fn remove(&self, number: u64) {
         let mut state = self.lock();
         let stream = state.0.streams.remove(&number);
-        if catch_unwind(AssertUnwindSafe(|| drop(stream))).is_err() {
+        let end = || {
+            faults::at("remove");
+            drop(stream);
+        };
+        if catch_unwind(AssertUnwindSafe(end)).is_err() {
             self.renew(&mut state.0, None);
         }
     }
@@ -99,6 +105,7 @@ impl Lane {
     /// Does the work that no stream does. Returns the calls to make.
     pub(crate) fn work(&self) -> Vec<Call> {
         self.as_a_whole(|shared| {
+            faults::at("work");
             shared.host.is_rung.set(false);
             work(shared);
         })
@@ -106,7 +113,10 @@ impl Lane {
 
     /// Takes the answer to a call. Returns the calls to make next.
     pub(crate) fn answer(&self, number: u64, given: &FetchAnswer<'_>) -> Vec<Call> {
-        self.as_a_whole(|shared| answered(shared, number, given))
+        self.as_a_whole(|shared| {
+            faults::at("answer");
+            answered(shared, number, given);
+        })
     }
 
     fn as_a_whole(&self, work: impl FnOnce(&Shared<Native>)) -> Vec<Call> {

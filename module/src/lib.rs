@@ -22,6 +22,13 @@
 
 mod abi;
 
+#[cfg(debug_assertions)]
+mod faults;
+#[cfg(not(debug_assertions))]
+mod faults {
+    pub(crate) fn at(_: &str) {}
+}
+
 mod environment;
 
 mod memory;

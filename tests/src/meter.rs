@@ -29,6 +29,11 @@ impl Meter {
         Ok(resident.context("the kernel does not say")?.trim().parse::<u64>()? * 1024)
     }
 
+    /// Returns the number of open descriptors.
+    pub fn descriptors(self) -> Result<u64> {
+        Ok(u64::try_from(fs::read_dir(format!("/proc/{}/fd", self.process))?.count())?)
+    }
+
     /// Returns the CPU time of all threads, in user and kernel mode. The process's `stat` has it in hundredths of a
     /// second, which is too coarse.
     pub fn processor_time(self) -> Result<Duration> {

@@ -49,5 +49,7 @@ mod sdks;
 mod sessions;
 mod signed_records;
 mod signing;
+mod soak;
+mod traps;
 mod upstream_credentials;
 mod websocket;

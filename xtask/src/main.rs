@@ -1,5 +1,5 @@
 //! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `scan-cost`,
-//! `fuzz`, `structure`, `advisories`, `docs` and `dist`.
+//! `fuzz`, `soak`, `structure`, `advisories`, `docs` and `dist`.
 
 mod advisories;
 #[cfg(target_os = "linux")]
@@ -10,6 +10,7 @@ mod docs;
 mod fuzz;
 mod instructions;
 mod scan_cost;
+mod soak;
 mod structure;
 mod test;
 mod up;
@@ -37,6 +38,8 @@ enum Task {
     ScanCost,
     /// Look for inputs that break the scanners of bodies.
     Fuzz(fuzz::Options),
+    /// Send mixed traffic through two Envoys for half an hour, with a fault of a service every ten seconds.
+    Soak(soak::Options),
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
     Structure,
     /// Check the dependencies against a copy of the advisories in the repository, without the internet.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Instructions(options) => instructions::run(&options),
         Task::ScanCost => scan_cost::run(),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Structure => structure::run(),
         Task::Advisories(options) => advisories::run(&options),
         Task::Docs(options) => docs::run(&options),

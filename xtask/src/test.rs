@@ -69,7 +69,7 @@ fn at_a_time(mut tests: Command, for_each_core: usize) -> Command {
 }
 
 /// Builds the programs and modules that tests run. Returns the variables that pass their paths to the tests.
-fn built(is_everything: bool) -> Result<Vec<(&'static str, PathBuf)>> {
+pub(crate) fn built(is_everything: bool) -> Result<Vec<(&'static str, PathBuf)>> {
     let named = |build: &&Build| Ok((build.variable, build.path()?));
     thread::scope(|scope| {
         let groups =

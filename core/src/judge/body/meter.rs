@@ -24,9 +24,9 @@ const BYTES_PER_TOKEN: u64 = 3;
 const MAX_INPUT: u64 = 1_000_000;
 /// The most calls for slices that one request waits for.
 ///
-/// The first call may have begun before it was known how much the request needs, and other workers may take what the second
-/// one brings.
-const MAX_WAITS: u8 = 3;
+/// The first call may have begun before it was known how much the request needs, and in a burst the requests of other workers
+/// may take what the next ones bring. A budget that cannot cover the request, or a registry that fails, ends the wait before.
+const MAX_WAITS: u8 = 8;
 
 /// The state of a request whose usage is metered.
 pub(crate) struct Meter {

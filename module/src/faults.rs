@@ -1,0 +1,30 @@
+//! Faults on purpose: a build with debug assertions panics in the hook that the environment names.
+//!
+//! `KEYSWAP_FAULT=request_body:3` has the third call of that hook fail. No release has this.
+
+use std::env;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A hook, and the number of calls until it fails.
+struct Fault {
+    hook: String,
+    calls_left: AtomicU64,
+}
+
+static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
+
+/// Panics if the environment wants this call of the hook to fail.
+#[expect(clippy::panic, reason = "it is what a test asks for")]
+pub(crate) fn at(hook: &str) {
+    let Some(fault) = FAULT.get_or_init(wanted).as_ref().filter(|fault| fault.hook == hook) else { return };
+    if fault.calls_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+        panic!("a fault on purpose");
+    }
+}
+
+fn wanted() -> Option<Fault> {
+    let wanted = env::var("KEYSWAP_FAULT").ok()?;
+    let (hook, calls) = wanted.split_once(':')?;
+    Some(Fault { hook: hook.to_owned(), calls_left: AtomicU64::new(calls.parse().ok()?) })
+}
