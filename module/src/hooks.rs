@@ -188,7 +188,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
 ) -> u32 {
     let action =
         request(envoy, filter, |stream| stream.request_headers(calls::count(Map::RequestHeaders), is_last));
-    state(action, [head::CONTINUE, head::STOP])
+    state(action, [head::CONTINUE, head::WAIT])
 }
 
 #[unsafe(no_mangle)]

@@ -217,8 +217,8 @@ fn a_sign_in_of_the_agent_is_not_forwarded_beside_the_token() -> Result<()> {
 #[test]
 fn the_probe_of_claude_code_is_refused_at_once() -> Result<()> {
     let (testbed, _registry) = start()?;
-    let response = testbed.host.send(&Request::new("HEAD", "/"))?;
-    ensure!(response.status == 401, "{}", response.status);
+    let status = testbed.host.open(&Request::new("HEAD", "/"))?.status();
+    ensure!(status == 401, "{status}");
     ensure!(testbed.standin.take().is_empty(), "it reached the upstream");
     Ok(())
 }
