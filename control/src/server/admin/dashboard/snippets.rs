@@ -29,7 +29,7 @@ struct Block {
 pub(super) fn snippets(address: &ProxyUrl, providers: &[String], token: &str) -> Markup {
     let scope = Scope::read(providers);
     let has = |provider: &&str| scope.classes(provider).has(Class::Inference);
-    let fitting = EXAMPLES.iter().enumerate().filter(|(_, it)| it.providers.iter().any(|it| has(&it)));
+    let fitting = EXAMPLES.iter().enumerate().filter(|(_, it)| it.providers.iter().any(&has));
     html! {
         h2 { "Use it" }
         p { "Keyswap is at " code { (address) } "." }
