@@ -36,7 +36,10 @@ pub(crate) struct Line {
 /// The states of a stream after a hook for a head.
 pub(crate) mod head {
     pub(crate) const CONTINUE: u32 = 0;
-    /// Nothing goes on, bodies included, and the sender is slowed down where a buffer is full.
+    /// The head of a request waits, and the hooks for its body are called. They do not run within the leave to go on: Envoy
+    /// would ignore a second one.
+    pub(crate) const WAIT: u32 = 1;
+    /// Nothing of an answer goes on.
     pub(crate) const STOP: u32 = 4;
 }
 

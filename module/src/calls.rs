@@ -130,7 +130,18 @@ pub(crate) fn size(body: Body) -> usize {
 
 /// Returns the part of a body that is on its way now.
 pub(crate) fn slice(body: Body, size: usize) -> Result<Vec<u8>, HostError> {
-    let (filter, body) = (effective(), on_its_way(body));
+    read(on_its_way(body), size)
+}
+
+/// Returns all of a request's body that Envoy keeps.
+pub(crate) fn kept() -> Result<Vec<u8>, HostError> {
+    // SAFETY: the stream is the one that the hook is for.
+    let size = unsafe { abi::envoy_dynamic_module_callback_http_get_body_size(effective(), kept::REQUEST) };
+    if size == 0 { Ok(Vec::new()) } else { read(kept::REQUEST, size) }
+}
+
+fn read(body: u32, size: usize) -> Result<Vec<u8>, HostError> {
+    let filter = effective();
     // SAFETY: the stream is the one that the hook is for.
     let count = unsafe { abi::envoy_dynamic_module_callback_http_get_body_chunks_size(filter, body) };
     let mut chunks = vec![Bytes::NONE; count];

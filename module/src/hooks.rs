@@ -204,7 +204,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
     let action = request("request_headers", envoy, filter, |stream| {
         stream.request_headers(calls::count(Map::RequestHeaders), is_last)
     });
-    state(action, [head::CONTINUE, head::STOP])
+    state(action, [head::CONTINUE, head::WAIT])
 }
 
 #[unsafe(no_mangle)]

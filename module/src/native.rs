@@ -66,6 +66,10 @@ impl Host for Native {
         if size == 0 { Ok(Vec::new()) } else { calls::slice(body, size) }
     }
 
+    fn kept() -> Result<Vec<u8>, HostError> {
+        calls::kept()
+    }
+
     fn replace(body: Body, _held: usize, bytes: &[u8]) -> Result<(), HostError> {
         calls::replace(body, bytes)
     }

@@ -122,6 +122,10 @@ pub trait Host: Sized + 'static {
     /// Puts other bytes in place of that part.
     fn replace(body: Body, held: usize, bytes: &[u8]) -> Result<(), HostError>;
 
+    /// Returns the part of a request's body that came while its head waited, where the host does not show it again. A host
+    /// that shows all of a body once the head goes on returns none.
+    fn kept() -> Result<Vec<u8>, HostError>;
+
     /// Puts other bytes in place of all of a body that is held or on its way.
     fn replace_all(body: Body, bytes: &[u8]) -> Result<(), HostError>;
 

@@ -19,6 +19,10 @@ pub struct Request<H: Host> {
     pub(crate) turn: Cell<Turn>,
     /// The exchange with the upstream, once it was forwarded.
     pub(crate) exchange: RefCell<Exchange>,
+    /// Set once the head goes on. Until then nothing of the body does.
+    pub(crate) goes_on: Cell<bool>,
+    /// Set where the whole body came while the head waited.
+    pub(crate) is_whole: Cell<bool>,
     /// The bytes of the body that are held and judged already.
     pub(crate) held: Cell<usize>,
     /// Set once a part of the body has gone on.
@@ -61,6 +65,8 @@ impl<H: Host> Request<H> {
             waits_for: RefCell::default(),
             turn: Cell::default(),
             exchange: RefCell::default(),
+            goes_on: Cell::default(),
+            is_whole: Cell::default(),
             held: Cell::default(),
             has_begun: Cell::default(),
             answer_held: Cell::default(),

@@ -66,13 +66,20 @@ impl<H: Host> Stream<H> {
         let outcome = judge(shared, &self.request, Entry::New)
             .unwrap_or_else(|error| fail(shared, &self.request, &error));
         match outcome {
-            Outcome::Forward => Action::Continue,
+            Outcome::Forward => {
+                self.request.goes_on.set(true);
+                Action::Continue
+            }
             Outcome::Replied | Outcome::Waits => Action::Pause,
         }
     }
 
     /// Takes the part of the request's body that is on its way now.
     pub fn request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if !self.request.goes_on.get() {
+            self.request.is_whole.set(end_of_stream);
+            return Action::Pause;
+        }
         match &self.shared {
             Some(shared) => upload::pass(shared, &self.request, Some(size), end_of_stream),
             None => Action::Pause,
@@ -86,7 +93,11 @@ impl<H: Host> Stream<H> {
         }
         let Some(shared) = &self.shared else { return Action::Pause };
         // A request that waits at its end goes on without another look at its trailers.
-        if remove_slots(shared, &self.request, count).is_err() {
+        if upload::remove_slots(shared, &self.request, count).is_err() {
+            return Action::Pause;
+        }
+        if !self.request.goes_on.get() {
+            self.request.is_whole.set(true);
             return Action::Pause;
         }
         upload::pass(shared, &self.request, None, true)
@@ -209,7 +220,7 @@ fn go_on<H: Host>(shared: &Shared<H>, request: &Rc<Request<H>>) {
         Turn::Head(ticket, resolution) => {
             let outcome = judge(shared, request, Entry::Resumed(ticket, resolution));
             if let Outcome::Forward = outcome.unwrap_or_else(|error| fail(shared, request, &error)) {
-                proceed::<H>();
+                proceed(shared, request);
             }
         }
         Turn::Body => upload::resume(shared, request),
@@ -221,14 +232,18 @@ fn go_on<H: Host>(shared: &Shared<H>, request: &Rc<Request<H>>) {
         }
         Turn::Fail => {
             if let Outcome::Forward = fail(shared, request, &HostError::Interrupted) {
-                proceed::<H>();
+                proceed(shared, request);
             }
         }
     }
 }
 
-fn proceed<H: Host>() {
-    if let Err(error) = H::proceed() {
+/// Lets a head go on that has waited, together with what has come of its body: the host lets a stream go on once.
+fn proceed<H: Host>(shared: &Shared<H>, request: &Rc<Request<H>>) {
+    request.goes_on.set(true);
+    if let Action::Continue = upload::pass_kept(shared, request)
+        && let Err(error) = H::proceed()
+    {
         log::error!("a request cannot go on: {error}");
     }
 }
@@ -351,19 +366,6 @@ fn fail<H: Host>(shared: &Shared<H>, request: &Request<H>, error: &HostError) ->
     let decision = in_force.host_failure();
     shared.count(&decision);
     conclude(request, &decision)
-}
-
-/// Removes the trailers of a request that can carry a credential.
-fn remove_slots<H: Host>(shared: &Shared<H>, request: &Request<H>, count: usize) -> Result<(), HostError> {
-    let trailers = H::lines(Map::RequestTrailers, count)?;
-    let (in_force, exchange) = (shared.worker.in_force(shared.store()), request.exchange.borrow());
-    for trailer in trailers.iter() {
-        let (name, _) = trailer?;
-        if exchange.is_slot(name).unwrap_or_else(|| in_force.is_slot(name)) {
-            H::remove(Map::RequestTrailers, name)?;
-        }
-    }
-    Ok(())
 }
 
 /// Ends the stream here. Where even that fails, the stream stays paused: it is never forwarded.

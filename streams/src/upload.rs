@@ -8,7 +8,8 @@ use std::rc::Rc;
 use keyswap_core::worker::{Refusal, RequestSlice};
 
 use crate::fetcher::Waiter;
-use crate::host::{Action, Body, Host, HostError};
+use crate::host::{Action, Body, Host, HostError, Map};
+use crate::lines::Lines as _;
 use crate::request::Request;
 use crate::shared::Shared;
 
@@ -20,7 +21,16 @@ pub(crate) fn pass<H: Host>(
     size: Option<usize>,
     is_last: bool,
 ) -> Action {
-    judge(shared, request, size, is_last).unwrap_or_else(|error| {
+    or_end(request, judge(shared, request, size, is_last))
+}
+
+/// Judges the part of a body that came while its head waited.
+pub(crate) fn pass_kept<H: Host>(shared: &Shared<H>, request: &Rc<Request<H>>) -> Action {
+    or_end(request, judge_kept(shared, request))
+}
+
+fn or_end<H: Host>(request: &Request<H>, judged: Result<Action, HostError>) -> Action {
+    judged.unwrap_or_else(|error| {
         log::error!("the body of a request could not be judged: {error}");
         if request.is_passed.get() {
             return Action::Continue;
@@ -67,6 +77,26 @@ fn judge<H: Host>(
         passing = bytes.len();
     }
     request.held.set(held.saturating_add(passing));
+    conclude(shared, request, judged)
+}
+
+fn judge_kept<H: Host>(shared: &Shared<H>, request: &Rc<Request<H>>) -> Result<Action, HostError> {
+    let mut exchange = request.exchange.try_borrow_mut().map_err(|_| HostError::Busy)?;
+    if !exchange.judges_request() {
+        return Ok(Action::Continue);
+    }
+    let (bytes, is_whole) = (H::kept()?, request.is_whole.get());
+    if bytes.is_empty() && !is_whole {
+        return Ok(Action::Continue);
+    }
+    let judged = exchange.request_body(&bytes, is_whole, H::now()?, shared.store());
+    drop(exchange);
+    let mut passing = bytes.len();
+    if let Ok(RequestSlice { bytes: Some(bytes), .. }) = &judged {
+        H::replace_all(Body::Request, bytes)?;
+        passing = bytes.len();
+    }
+    request.held.set(passing);
     conclude(shared, request, judged)
 }
 
@@ -127,4 +157,21 @@ fn end<H: Host>() {
     if let Err(error) = H::reset() {
         log::error!("a stream cannot be ended: {error}");
     }
+}
+
+/// Removes the trailers of a request that can carry a credential.
+pub(crate) fn remove_slots<H: Host>(
+    shared: &Shared<H>,
+    request: &Request<H>,
+    count: usize,
+) -> Result<(), HostError> {
+    let trailers = H::lines(Map::RequestTrailers, count)?;
+    let (in_force, exchange) = (shared.worker.in_force(shared.store()), request.exchange.borrow());
+    for trailer in trailers.iter() {
+        let (name, _) = trailer?;
+        if exchange.is_slot(name).unwrap_or_else(|| in_force.is_slot(name)) {
+            H::remove(Map::RequestTrailers, name)?;
+        }
+    }
+    Ok(())
 }

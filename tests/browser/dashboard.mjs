@@ -235,8 +235,12 @@ async function byMouse() {
   for (const provider of ["OpenAI", "Anthropic", "Gemini"]) await page.getByLabel(provider, { exact: true }).check();
   await page.getByRole("button", { name: "Create token" }).click();
   await page.getByRole("heading", { name: "Token created" }).waitFor();
-  await page.getByRole("button", { name: "Copy" }).click();
+  await page.getByRole("button", { name: "Copy: Codex CLI, ~/.codex/config.toml" }).click();
   await page.getByText("Copied.").waitFor();
+  const block = await page.evaluate(() => navigator.clipboard.readText());
+  assert.ok(block.includes(`base_url = "${proxy}/v1"`) && !block.includes("ptk_"), block);
+  await page.getByRole("button", { name: "Copy", exact: true }).click();
+  await page.getByText("Copied.").nth(1).waitFor();
   const token = await page.evaluate(() => navigator.clipboard.readText());
   assert.match(token, /^ptk_[\w-]{32}$/);
   assert.equal(await status(token), "active");

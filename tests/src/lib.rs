@@ -29,6 +29,7 @@
 //! The interface is synchronous. The stand-in has its own threads, so a test may wait for an SDK in a child process.
 //! All servers listen on free loopback ports and end when their values are dropped.
 
+pub mod agents;
 mod artefacts;
 mod authority;
 #[cfg(target_os = "linux")]

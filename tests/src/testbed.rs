@@ -139,6 +139,15 @@ impl Testbed {
 }
 
 impl Provider {
+    /// Returns the name in a policy.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini | Self::GeminiOpenAi => "gemini",
+        }
+    }
+
     /// Returns the expected host of the provider's requests.
     pub fn host(self) -> &'static str {
         match self {

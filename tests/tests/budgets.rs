@@ -140,6 +140,22 @@ fn use_up(envoy: &Envoy) -> Result<u64> {
     }
 }
 
+/// The record of the token is asked for, and then a slice. The body is there before either answer.
+#[test]
+fn a_first_request_waits_for_its_record_and_then_for_its_slice() -> Result<()> {
+    let bed = Bed::start()?;
+    let envoy = bed.envoy(&tokens(1000)).start()?;
+    let new = json!({"label": "first", "team": "research", "providers": ["openai"]});
+    let made = bed.registry.create_token(&new)?;
+    let token = made["token"].as_str().context("no token")?;
+    let request = Request::post("/v1/chat/completions", &body(OUTPUT, false)).bearer(token);
+    let response = envoy.send(&request)?;
+    ensure!(response.status == 200, "{}: {}", response.status, response.text());
+    let received = bed.standin.take();
+    ensure!(received.len() == 1 && received[0].json() == body(OUTPUT, false), "{received:?}");
+    bed.usage_of(1).map(drop)
+}
+
 #[test]
 fn two_envoys_with_two_workers_never_spend_more_than_a_budget_and_the_book_agrees_to_the_token() -> Result<()>
 {

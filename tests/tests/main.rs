@@ -1,5 +1,6 @@
 //! The end-to-end tests, in one program: linking one for each file takes minutes.
 
+mod agents;
 mod bench;
 mod bindings;
 mod bootstrap;

@@ -1,7 +1,8 @@
-//! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `scan-cost`,
+//! Tasks that cargo has no command for: `cargo xtask up`, `test`, `agents`, `component`, `bench`, `instructions`, `scan-cost`,
 //! `fuzz`, `soak`, `structure`, `advisories`, `docs` and `dist`.
 
 mod advisories;
+mod agents;
 #[cfg(target_os = "linux")]
 mod bench;
 mod component;
@@ -27,6 +28,8 @@ enum Task {
     Up(up::Options),
     /// Run every test: units, cases, and end to end in a real Envoy with the real SDKs.
     Test(test::Options),
+    /// Run every coding agent of the tests, also those that take long to install.
+    Agents(agents::Options),
     /// Build the component, and the authorizer alone.
     Component(component::Options),
     /// Measure what a request costs: Keyswap beside Envoy alone, Envoy's own filters, Lua and `ext_authz`.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Up(options) => up::run(&options),
         Task::Test(options) => test::run(&options),
+        Task::Agents(options) => agents::run(&options),
         Task::Component(options) => component::run(&options),
         #[cfg(target_os = "linux")]
         Task::Bench(options) => bench::run(&options),

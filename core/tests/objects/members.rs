@@ -8,7 +8,7 @@ use crate::registry::Registry;
 /// The members of the requests of OpenAI's published API whose names end in `_id` or `_ids`, and those in which ids stand under
 /// other names. In front of a name stands the member whose object has it. The second part is the reason to leave it out;
 /// empty: it is judged.
-const MEMBERS: [(&str, &str); 63] = [
+const MEMBERS: [(&str, &str); 64] = [
     ("previous_response_id", ""),
     ("conversation", ""),
     ("conversation.id", ""),
@@ -66,6 +66,7 @@ const MEMBERS: [(&str, &str); 63] = [
     ("tools.connector_id", "a word for a service"),
     ("tools.tunnel_id", "a tunnel of the account, which administrators make"),
     ("tracing.group_id", "the caller's own text"),
+    ("client_metadata.thread_id", "the caller's own text, as of Codex"),
     ("event_id", "the caller's own text, in a session"),
     ("item_id", "an item of the session"),
     ("previous_item_id", "an item of the session"),

@@ -59,6 +59,7 @@ pub fn scripts(text: &str) -> Vec<String> {
 fn generate(words: &str) -> Result<String> {
     let (name, arguments) = words.split_once(' ').unwrap_or((words, ""));
     match name {
+        "agents" => tables::agents(),
         "alert" => tables::alert(arguments),
         "clients" => tables::clients(),
         "cost" => Ok(figures::summary(&Report::committed()?)),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     KEYSWAP,
+    agents::{AGENTS, Agent},
     clients::matrix::{ROWS, WS},
     figures::heading,
     releases::RELEASES,
@@ -81,6 +82,30 @@ pub(super) fn clients() -> Result<String> {
     }
     let _ = writeln!(table, "| Node | `ws`, realtime | {} | `W/v1/realtime` |", WS.version()?);
     table.push_str("| | `curl` with `?key=` | the machine's | `W` |\n");
+    Ok(table)
+}
+
+/// Returns the agents that the tests run, with the release and the endpoints of each.
+pub(super) fn agents() -> Result<String> {
+    let mut table = heading(&["agent", "package", "release", "the token needs", "tested endpoints", "run"]);
+    for (place, agent) in AGENTS.iter().enumerate() {
+        let runs: Vec<&Agent> = AGENTS.iter().filter(|other| other.name == agent.name).collect();
+        if AGENTS.iter().take(place).any(|before| before.name == agent.name) {
+            continue;
+        }
+        let mut providers: Vec<String> = runs.iter().map(|run| format!("`{}`", run.provider.id())).collect();
+        providers.dedup();
+        let endpoints: Vec<String> = runs.iter().map(|run| format!("`{}`", run.target)).collect();
+        let often = if agent.is_always { "always" } else { "weekly" };
+        let anchor = agent.name.to_lowercase().replace(' ', "-");
+        let (name, package, release) = (agent.name, agent.package, agent.release()?);
+        let _ = writeln!(
+            table,
+            "| [{name}](#{anchor}) | `{package}` | {release} | {} | {} | {often} |",
+            providers.join(", "),
+            endpoints.join(", ")
+        );
+    }
     Ok(table)
 }
 

@@ -91,7 +91,8 @@ const MEMBERS: [Member; 38] = [
     Member::of_item("items", "encryptedcontent", Form::ItemSeal),
 ];
 
-const FREE: &[&str] = &["metadata", "parameters", "schema", "inputschema", "headers"];
+/// `client_metadata` tells of the program that calls: Codex has a `thread_id` of its own there.
+const FREE: &[&str] = &["metadata", "clientmetadata", "parameters", "schema", "inputschema", "headers"];
 const PARAMETERS: &[&str] = &["file_id", "vector_store_id", "assistant_id", "thread_id", "call_id"];
 const CURSORS: &[&str] = &["after", "before"];
 

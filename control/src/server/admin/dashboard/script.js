@@ -18,7 +18,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.hidden = false;
   button.addEventListener("click", async () => {
     const source = document.getElementById(button.dataset.copy);
-    const status = document.getElementById("copied");
+    const status = button.closest(".card").querySelector("[role=status]");
     try {
       await navigator.clipboard.writeText(source.textContent);
       status.textContent = "Copied.";

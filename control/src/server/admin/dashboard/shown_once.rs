@@ -102,7 +102,7 @@ fn card(
                 code #secret tabindex="0" { (secret.expose()) }
                 button .primary type="button" data-copy="secret" hidden { "Copy" }
             }
-            p role="status" #copied {}
+            p role="status" {}
             form .actions method="post" action=(kind.page(digest)) {
                 button { "I have stored it" }
                 (links)

@@ -1,0 +1,2 @@
+export KEYSWAP_TOKEN="ptk_…"
+opencode
