@@ -16,6 +16,10 @@ mod credential_files;
 mod exchange;
 mod exchange_chains;
 mod four_eyes;
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "this is a library of its own, too")]
+mod fuzz;
+mod fuzzed;
 mod hosts;
 mod identities;
 mod issuer_rules;
