@@ -38,6 +38,7 @@ mod policy_gateways;
 mod policy_issuers;
 mod preset_policies;
 mod presets;
+mod reference;
 mod registry;
 mod replay;
 mod replay_models;

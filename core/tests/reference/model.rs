@@ -1,0 +1,307 @@
+//! The decision as the book tells it: slow, and by reading a diary from its end. Nothing here is taken from the engine.
+//!
+//! Where the book leaves the engine a choice, such as when to ask the registry again, the model takes the calls that were
+//! made and says what may follow from them.
+
+use super::script::{
+    Ask, DISABLED, EXPIRES, EXPIRING, HEADERS, Limit, OF_REGISTRY, Policy, REQUESTS, Record, TOKENS,
+};
+
+/// Milliseconds from the beginning.
+pub(super) type Time = i64;
+
+/// What the registry said of a token.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Word {
+    /// A record, with the number of its change.
+    Record(Record, u64),
+    Unknown,
+    /// An answer that is none of the registry's.
+    Senseless,
+    /// No answer, or that it can give none.
+    Away,
+}
+
+/// A line of the diary.
+#[derive(Clone, Debug)]
+enum Line {
+    /// A worker asked for a token.
+    Heard { worker: usize, token: usize, at: Time, word: Word },
+    /// A worker heard that these tokens changed.
+    Told { worker: usize, changes: Vec<(usize, u64)> },
+    /// A request of a token came to its limit.
+    Counted { token: usize, at: Time },
+}
+
+/// What is known of a token.
+enum Known {
+    Record(Record),
+    Unknown,
+    Nothing,
+    Unavailable,
+}
+
+/// A way in which a request may end, and the token that counts it.
+pub(super) struct End {
+    pub(super) text: String,
+    counted: Option<usize>,
+}
+
+#[derive(Default)]
+pub(super) struct Model {
+    diary: Vec<Line>,
+}
+
+impl Model {
+    pub(super) fn tell(&mut self, worker: usize, changes: Vec<(usize, u64)>) {
+        self.diary.push(Line::Told { worker, changes });
+    }
+
+    pub(super) fn hear(&mut self, worker: usize, token: usize, at: Time, word: Word) {
+        self.diary.push(Line::Heard { worker, token, at, word });
+    }
+
+    /// Notes how a request ended.
+    pub(super) fn end(&mut self, end: &End, at: Time) {
+        self.diary.extend(end.counted.map(|token| Line::Counted { token, at }));
+    }
+
+    /// Returns the ways in which a request may end. `calls` are the tokens that it waited for, which were heard just now.
+    pub(super) fn ends(&self, policy: &Policy, ask: &Ask, now: Time, calls: &[(usize, Word)]) -> Vec<End> {
+        let (method, path) = REQUESTS[ask.request];
+        if method == "PROPFIND" {
+            return vec![refused(405, "method_not_allowed", None)];
+        }
+        if path.contains("..") {
+            return vec![refused(400, "path_invalid", None)];
+        }
+        // Every slot that is judged holds one credential at most.
+        let held = |slot: &'static str| ask.slots.iter().filter(move |(other, _)| *other == slot);
+        if policy.slots.iter().any(|slot| held(slot).count() > 1) {
+            return vec![refused(400, "credential_ambiguous", None)];
+        }
+        let found: Vec<_> = policy.slots.iter().flat_map(|slot| held(slot)).copied().collect();
+        let Some((slot, token)) = found.first().copied() else {
+            return vec![refused(401, "credential_missing", None)];
+        };
+        let mut others: Vec<_> = found.iter().copied().filter(|(_, other)| *other != token).collect();
+        if policy.refuses_second && !others.is_empty() {
+            return vec![refused(400, "credential_ambiguous", None)];
+        }
+        let second = others.first().copied();
+        others.retain(|other| Some(other.1) != second.map(|second| second.1));
+        let second = second.filter(|_| others.is_empty());
+
+        let mut ends = Vec::new();
+        for known in self.known(policy, ask.worker, token, now, calls) {
+            match (known, second) {
+                (Known::Unknown, Some((slot, token))) => {
+                    for known in self.known(policy, ask.worker, token, now, calls) {
+                        ends.push(self.judge(policy, ask, (slot, token), known, now));
+                    }
+                }
+                (known, _) => ends.push(self.judge(policy, ask, (slot, token), known, now)),
+            }
+        }
+        ends
+    }
+
+    /// Judges a request by the record of its token.
+    fn judge(&self, policy: &Policy, ask: &Ask, (slot, token): (&str, usize), known: Known, now: Time) -> End {
+        let record = match known {
+            Known::Record(record) => record,
+            Known::Unknown | Known::Nothing => return refused(401, "token_invalid", None),
+            Known::Unavailable => return refused(503, "token_store_unavailable", Some(1)),
+        };
+        if !record.is_active {
+            return refused(401, "token_invalid", None);
+        }
+        if record.expires.is_some_and(|second| second * 1000 <= now) {
+            return refused(401, "token_expired", None);
+        }
+        let provider = provider(ask, slot);
+        if !record.scope.contains(&provider) {
+            return refused(403, "provider_not_allowed", None);
+        }
+        let Some(path) = upstream_path(provider, REQUESTS[ask.request].1) else {
+            return refused(403, "endpoint_not_allowed", None);
+        };
+        if path == "/v1/files" {
+            return refused(403, "endpoint_class_not_allowed", None);
+        }
+        let own = policy.own_limit.filter(|_| token == 0);
+        let Some(limit) = own.or(policy.limit) else {
+            return End { text: forwarded(provider, path, ask, token, ""), counted: None };
+        };
+        let (left, is_allowed) = self.left(token, limit, now);
+        let (interval, full) = (limit.1 * 1000 / limit.0, limit.1 * 1000);
+        let up = |milliseconds: i64| (milliseconds + 999) / 1000;
+        let told = format!(
+            "ratelimit-policy: \"token\";q={};w={}\nratelimit: \"token\";r={};t={}\n",
+            limit.0,
+            limit.1,
+            left / interval,
+            up(full - left)
+        );
+        let text = if is_allowed {
+            forwarded(provider, path, ask, token, &told)
+        } else {
+            refused(429, "rate_limited", Some(up(interval - left))).text + &told
+        };
+        End { text, counted: Some(token) }
+    }
+
+    /// Returns what is left of a limit after a request now, in milliseconds of coming back, and whether it is allowed. All
+    /// requests that ever came to the limit are counted again.
+    fn left(&self, token: usize, (requests, seconds): Limit, now: Time) -> (i64, bool) {
+        let (interval, full) = (seconds * 1000 / requests, seconds * 1000);
+        let counted = self.diary.iter().filter_map(|line| match line {
+            Line::Counted { token: other, at } => (*other == token).then_some(*at),
+            _ => None,
+        });
+        let (mut left, mut last, mut is_allowed) = (full, None, false);
+        for at in counted.chain([now]) {
+            // What comes back goes again with a clock that is put back, but for no more than the whole.
+            left = (left + at - last.unwrap_or(at)).clamp(0, full);
+            is_allowed = left >= interval;
+            left -= if is_allowed { interval } else { 0 };
+            last = Some(at);
+        }
+        (left, is_allowed)
+    }
+
+    /// Returns what may be known of a token.
+    fn known(&self, policy: &Policy, worker: usize, token: usize, now: Time, calls: &[(usize, Word)]) -> Vec<Known> {
+        let of_policy = |is_active, expires| Record { scope: policy.scope.clone(), is_active, expires };
+        match token {
+            0 => return vec![Known::Record(of_policy(true, None))],
+            DISABLED => return vec![Known::Record(of_policy(false, None))],
+            EXPIRING => return vec![Known::Record(of_policy(true, Some(EXPIRES)))],
+            _ => {}
+        }
+        let Some((positive, negative)) = policy.registry else { return vec![Known::Unknown] };
+        let is_within = |seconds: i64, at: Time| (0..seconds * 1000).contains(&(now - at));
+        // A request that waited goes by the answer.
+        if let Some((_, word)) = calls.iter().find(|(other, _)| *other == token) {
+            return vec![match word {
+                Word::Record(record, _) => Known::Record(record.clone()),
+                Word::Unknown => Known::Unknown,
+                Word::Senseless | Word::Away => Known::Unavailable,
+            }];
+        }
+        match self.last(Some(worker), token) {
+            Some((Word::Record(record, _), at)) if is_within(positive, at) => return vec![Known::Record(record)],
+            Some((Word::Unknown, at)) if is_within(negative, at) => return vec![Known::Unknown],
+            _ => {}
+        }
+        let mut known = Vec::new();
+        if let Some((Word::Record(record, _), at)) = self.last(None, token)
+            && is_within(positive, at)
+        {
+            known.push(Known::Record(record));
+        }
+        if self.may_leave_alone(worker, token, now, negative) {
+            known.push(Known::Unavailable);
+        }
+        known
+    }
+
+    /// Returns the last word on a token that a worker may use, or any worker, with the time at which it was asked for.
+    fn last(&self, worker: Option<usize>, token: usize) -> Option<(Word, Time)> {
+        let is_of = |other: usize| worker.is_none_or(|worker| worker == other);
+        let (mut newest, mut was_told) = (0, false);
+        for line in self.diary.iter().rev() {
+            match line {
+                Line::Told { worker, changes } if is_of(*worker) => {
+                    was_told = true;
+                    let changes = changes.iter().filter(|(changed, _)| *changed == token);
+                    newest = changes.map(|(_, number)| *number).fold(newest, u64::max);
+                }
+                Line::Heard { worker, token: other, at, word } if is_of(*worker) && *other == token => match word {
+                    Word::Record(_, number) => return (*number >= newest).then(|| (word.clone(), *at)),
+                    Word::Unknown => return (!was_told).then(|| (word.clone(), *at)),
+                    Word::Senseless | Word::Away => {}
+                },
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Returns whether a worker may leave the registry alone, for one of these reasons:
+    /// - its answer on this token made no sense, for as long as an absence counts,
+    /// - it was away five times in a row, the last time within a second.
+    fn may_leave_alone(&self, worker: usize, token: usize, now: Time, negative: i64) -> bool {
+        let is_within = |seconds: i64, at: Time| (0..seconds * 1000).contains(&(now - at));
+        let mut away = Vec::new();
+        let mut is_in_a_row = true;
+        for line in self.diary.iter().rev() {
+            match line {
+                Line::Heard { worker: other, token: about, at, word } if *other == worker => match word {
+                    Word::Senseless if *about == token && is_within(negative, *at) => return true,
+                    Word::Away if is_in_a_row => away.push(*at),
+                    _ => is_in_a_row = false,
+                },
+                _ => {}
+            }
+        }
+        away.len() >= 5 && away.first().is_some_and(|at| is_within(1, *at))
+    }
+
+    /// Returns whether a token is one that the registry is asked for.
+    pub(super) fn is_of_registry(token: usize) -> bool {
+        token >= OF_REGISTRY[0]
+    }
+}
+
+fn refused(status: u16, reason: &str, retry_after: Option<i64>) -> End {
+    let retry = retry_after.map(|seconds| format!("retry-after: {seconds}\n")).unwrap_or_default();
+    End { text: format!("{status} {reason}\n{retry}"), counted: None }
+}
+
+/// Returns the provider of a request: by segment, path, header or slot.
+fn provider(ask: &Ask, slot: &str) -> &'static str {
+    let path = REQUESTS[ask.request].1;
+    let has_version = ask.headers.iter().any(|header| HEADERS[*header].0 == "anthropic-version");
+    match path {
+        _ if path.starts_with("/groq/") => "groq",
+        "/v1/messages" => "anthropic",
+        _ if path.starts_with("/v1beta/") => "gemini",
+        _ if has_version => "anthropic",
+        _ => match slot {
+            "x-api-key" => "anthropic",
+            "x-goog-api-key" | "query:key" => "gemini",
+            _ => "openai",
+        },
+    }
+}
+
+/// Returns the path at the upstream; `None` for what leads to no endpoint that may be opened.
+fn upstream_path(provider: &str, path: &'static str) -> Option<&'static str> {
+    match (provider, path) {
+        ("openai", "/v1/chat/completions" | "/v1/models" | "/v1/files")
+        | ("anthropic", "/v1/messages" | "/v1/models" | "/v1/files")
+        | ("gemini", "/v1beta/models/gemini-2.5-pro:generateContent" | "/v1/models" | "/v1/files") => Some(path),
+        ("groq", "/groq/chat/completions") => Some("/openai/v1/chat/completions"),
+        _ => None,
+    }
+}
+
+/// Returns the head that goes upstream.
+fn forwarded(provider: &str, path: &str, ask: &Ask, token: usize, told: &str) -> String {
+    let (authority, credential) = match provider {
+        "openai" => ("api.openai.com", "authorization: Bearer secret-of-openai"),
+        "anthropic" => ("api.anthropic.com", "x-api-key: secret-of-anthropic"),
+        "gemini" => ("generativelanguage.googleapis.com", "x-goog-api-key: secret-of-gemini"),
+        _ => ("api.groq.com", "authorization: Bearer secret-of-groq"),
+    };
+    let kept = ask.headers.iter().map(|header| HEADERS[*header]).filter(|(.., is_kept)| *is_kept);
+    let mut lines: Vec<String> = kept.map(|(name, value, _)| format!("{name}: {value}")).collect();
+    lines.push(credential.to_owned());
+    // A header that holds the judged token does not go on.
+    let note = ask.note.filter(|note| *note != token);
+    lines.extend(note.map(|note| format!("x-note: see {}", TOKENS[note])));
+    lines.sort_unstable();
+    let method = REQUESTS[ask.request].0;
+    format!("{method} https://{authority}{path}?a=%20b\n{}\n{told}", lines.join("\n"))
+}
