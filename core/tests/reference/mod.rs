@@ -197,7 +197,7 @@ impl Replay {
             let expected: Vec<_> = ends.iter().map(|end| &*end.text).collect();
             return Err(format!("{method} {target}\nthe engine:\n{text}\nthe reference:\n{}", expected.join("or\n")));
         };
-        self.model.end(end, self.now);
+        self.model.end(end);
         for (token, word) in waited.into_iter().chain(renewals) {
             assert!(Model::is_of_registry(token), "the registry is asked for a token of the policy");
             self.model.hear(ask.worker, token, self.now, word);

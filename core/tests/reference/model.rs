@@ -36,15 +36,16 @@ enum Line {
 /// What is known of a token.
 enum Known {
     Record(Record),
+    /// A record that another worker heard of, with the number of its change and the time.
+    Adopted(Record, u64, Time),
     Unknown,
-    Nothing,
     Unavailable,
 }
 
-/// A way in which a request may end, and the token that counts it.
+/// A way in which a request may end, and what the diary then has of it.
 pub(super) struct End {
     pub(super) text: String,
-    counted: Option<usize>,
+    lines: Vec<Line>,
 }
 
 #[derive(Default)]
@@ -62,8 +63,8 @@ impl Model {
     }
 
     /// Notes how a request ended.
-    pub(super) fn end(&mut self, end: &End, at: Time) {
-        self.diary.extend(end.counted.map(|token| Line::Counted { token, at }));
+    pub(super) fn end(&mut self, end: &End) {
+        self.diary.extend(end.lines.iter().cloned());
     }
 
     /// Returns the ways in which a request may end. `calls` are the tokens that it waited for, which were heard just now.
@@ -106,13 +107,31 @@ impl Model {
         ends
     }
 
-    /// Judges a request by the record of its token.
+    /// Judges a request by what is known of its token.
     fn judge(&self, policy: &Policy, ask: &Ask, (slot, token): (&str, usize), known: Known, now: Time) -> End {
+        let mut lines = Vec::new();
         let record = match known {
             Known::Record(record) => record,
-            Known::Unknown | Known::Nothing => return refused(401, "token_invalid", None),
+            Known::Adopted(record, number, at) => {
+                let word = Word::Record(record.clone(), number);
+                lines.push(Line::Heard { worker: ask.worker, token, at, word });
+                record
+            }
+            Known::Unknown => return refused(401, "token_invalid", None),
             Known::Unavailable => return refused(503, "token_store_unavailable", Some(1)),
         };
+        let end = self.judge_record(policy, ask, (slot, token), &record, now);
+        End { lines: [lines, end.lines].concat(), ..end }
+    }
+
+    fn judge_record(
+        &self,
+        policy: &Policy,
+        ask: &Ask,
+        (slot, token): (&str, usize),
+        record: &Record,
+        now: Time,
+    ) -> End {
         if !record.is_active {
             return refused(401, "token_invalid", None);
         }
@@ -131,7 +150,7 @@ impl Model {
         }
         let own = policy.own_limit.filter(|_| token == 0);
         let Some(limit) = own.or(policy.limit) else {
-            return End { text: forwarded(provider, path, ask, token, ""), counted: None };
+            return End { text: forwarded(provider, path, ask, token, ""), lines: Vec::new() };
         };
         let (left, is_allowed) = self.left(token, limit, now);
         let (interval, full) = (limit.1 * 1000 / limit.0, limit.1 * 1000);
@@ -148,7 +167,7 @@ impl Model {
         } else {
             refused(429, "rate_limited", Some(up(interval - left))).text + &told
         };
-        End { text, counted: Some(token) }
+        End { text, lines: vec![Line::Counted { token, at: now }] }
     }
 
     /// Returns what is left of a limit after a request now, in milliseconds of coming back, and whether it is allowed. All
@@ -181,24 +200,24 @@ impl Model {
         }
         let Some((positive, negative)) = policy.registry else { return vec![Known::Unknown] };
         let is_within = |seconds: i64, at: Time| (0..seconds * 1000).contains(&(now - at));
-        // A request that waited goes by the answer.
-        if let Some((_, word)) = calls.iter().find(|(other, _)| *other == token) {
-            return vec![match word {
-                Word::Record(record, _) => Known::Record(record.clone()),
-                Word::Unknown => Known::Unknown,
-                Word::Senseless | Word::Away => Known::Unavailable,
-            }];
-        }
-        match self.last(Some(worker), token) {
-            Some((Word::Record(record, _), at)) if is_within(positive, at) => return vec![Known::Record(record)],
-            Some((Word::Unknown, at)) if is_within(negative, at) => return vec![Known::Unknown],
+        let own = self.last(Some(worker), token);
+        let call = calls.iter().find(|(other, _)| *other == token);
+        match (own, call) {
+            // Nothing waits for what is known.
+            (Some((Word::Record(record, _), at)), call) if is_within(positive, at) => {
+                return call.is_none().then_some(Known::Record(record)).into_iter().collect();
+            }
+            (_, Some((_, Word::Record(record, _)))) => return vec![Known::Record(record.clone())],
+            (_, Some((_, Word::Unknown))) => return vec![Known::Unknown],
+            (_, Some((_, Word::Senseless | Word::Away))) => return vec![Known::Unavailable],
+            (Some((Word::Unknown, at)), None) if is_within(negative, at) => return vec![Known::Unknown],
             _ => {}
         }
         let mut known = Vec::new();
-        if let Some((Word::Record(record, _), at)) = self.last(None, token)
+        if let Some((Word::Record(record, number), at)) = self.last(None, token)
             && is_within(positive, at)
         {
-            known.push(Known::Record(record));
+            known.push(Known::Adopted(record, number, at));
         }
         if self.may_leave_alone(worker, token, now, negative) {
             known.push(Known::Unavailable);
@@ -209,17 +228,16 @@ impl Model {
     /// Returns the last word on a token that a worker may use, or any worker, with the time at which it was asked for.
     fn last(&self, worker: Option<usize>, token: usize) -> Option<(Word, Time)> {
         let is_of = |other: usize| worker.is_none_or(|worker| worker == other);
-        let (mut newest, mut was_told) = (0, false);
+        let mut newest = 0;
         for line in self.diary.iter().rev() {
             match line {
                 Line::Told { worker, changes } if is_of(*worker) => {
-                    was_told = true;
                     let changes = changes.iter().filter(|(changed, _)| *changed == token);
                     newest = changes.map(|(_, number)| *number).fold(newest, u64::max);
                 }
                 Line::Heard { worker, token: other, at, word } if is_of(*worker) && *other == token => match word {
                     Word::Record(_, number) => return (*number >= newest).then(|| (word.clone(), *at)),
-                    Word::Unknown => return (!was_told).then(|| (word.clone(), *at)),
+                    Word::Unknown => return (newest == 0).then(|| (word.clone(), *at)),
                     Word::Senseless | Word::Away => {}
                 },
                 _ => {}
@@ -256,7 +274,7 @@ impl Model {
 
 fn refused(status: u16, reason: &str, retry_after: Option<i64>) -> End {
     let retry = retry_after.map(|seconds| format!("retry-after: {seconds}\n")).unwrap_or_default();
-    End { text: format!("{status} {reason}\n{retry}"), counted: None }
+    End { text: format!("{status} {reason}\n{retry}"), lines: Vec::new() }
 }
 
 /// Returns the provider of a request: by segment, path, header or slot.
