@@ -115,7 +115,8 @@ fn a_clock_that_was_put_back_takes_nothing_from_the_budget_for_guesses() {
         let other = worker.ask(&store, OTHER, at_ms(-back), &|_| Answer::record(OTHER, 1));
         assert_eq!(other, 200, "{back} ms");
         // What was taken is no more than before, and comes back at the same pace.
-        let guess = |number: usize, now| worker.ask(&store, &format!("bad-token-{number:012}"), now, &unknown);
+        let guess =
+            |number: usize, now| worker.ask(&store, &format!("bad-token-{number:012}"), now, &unknown);
         let asked = (0..200).filter(|number| guess(*number, at_ms(-back)) == 401).count();
         let later = (200..400).filter(|number| guess(*number, at_ms(-2 * back)) == 401).count();
         let at_last = (400..600).filter(|number| guess(*number, at_ms(1000 - 2 * back)) == 401).count();

@@ -135,4 +135,3 @@ pub(crate) fn carried(decision: &Decision<'_>) -> Result<Vec<u8>, u16> {
         Verdict::Reply(_, reply) | Verdict::Answer(reply) => Err(reply.status),
     }
 }
-

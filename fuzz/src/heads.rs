@@ -28,7 +28,8 @@ thread_local! {
 
 /// Returns a policy of both callers, with these members and credentials of these names.
 fn policy(scope: &[&str], credentials: &[&str], more: &Value) -> Value {
-    let credentials = credentials.iter().map(|name| ((*name).to_owned(), json!([{"env": name.to_uppercase()}])));
+    let credentials =
+        credentials.iter().map(|name| ((*name).to_owned(), json!([{"env": name.to_uppercase()}])));
     let mut policy = json!({
         "version": "keyswap/v1",
         "tokens": [
@@ -62,7 +63,8 @@ fn direct() -> Vec<Upstream> {
         Upstream::new("anthropic", "api.anthropic.com", "").or(&[("x-api-key", real("ANTHROPIC"))]),
         gemini,
         Upstream::new("groq", "api.groq.com", "/openai/v1").or(&[("authorization", bearer("GROQ"))]),
-        Upstream::new("deepgram", "api.deepgram.com", "").or(&[("authorization", format!("Token {}", real("DEEPGRAM")))]),
+        Upstream::new("deepgram", "api.deepgram.com", "")
+            .or(&[("authorization", format!("Token {}", real("DEEPGRAM")))]),
         Upstream::new("elevenlabs", "api.elevenlabs.io", "").or(&[("xi-api-key", real("ELEVENLABS"))]),
         Upstream::new("lab", "lab.example:8443", "/v2").or(&[("x-lab-key", real("LAB"))]),
     ]
@@ -75,13 +77,18 @@ fn at_gateway(with_keys: bool) -> Vec<Upstream> {
     const GATEWAY: &str = "gateway.ai.cloudflare.com";
     let token = ("cf-aig-authorization", bearer("CF_AIG"));
     let behind = |name, segment: &str, forms: &[(&'static str, String)]| {
-        let upstream = Upstream::new(name, GATEWAY, &format!("/v1/0123456789abcdef0123456789abcdef/prod/{segment}"));
+        let upstream =
+            Upstream::new(name, GATEWAY, &format!("/v1/0123456789abcdef0123456789abcdef/prod/{segment}"));
         if !with_keys {
             return upstream.or(std::slice::from_ref(&token));
         }
         forms.iter().fold(upstream, |upstream, form| upstream.or(&[token.clone(), form.clone()]))
     };
-    let gemini = [("x-goog-api-key", real("GEMINI")), ("authorization", bearer("GEMINI")), ("?api_key", real("GEMINI"))];
+    let gemini = [
+        ("x-goog-api-key", real("GEMINI")),
+        ("authorization", bearer("GEMINI")),
+        ("?api_key", real("GEMINI")),
+    ];
     vec![
         behind("openai", "openai", &[("authorization", bearer("OPENAI"))]),
         behind("anthropic", "anthropic", &[("x-api-key", real("ANTHROPIC"))]),
@@ -105,7 +112,9 @@ fn all() -> Vec<Setup> {
     let keys = ["openai", "anthropic", "gemini", "compat", "cf_aig"];
     let scope = ["openai", "anthropic", "gemini", "compat"];
     let vercel = || {
-        let own = Upstream::new("vercel", "ai-gateway.vercel.sh", "").or(&[("authorization", bearer("AI_GATEWAY"))]).or(&[("x-api-key", real("AI_GATEWAY"))]);
+        let own = Upstream::new("vercel", "ai-gateway.vercel.sh", "")
+            .or(&[("authorization", bearer("AI_GATEWAY"))])
+            .or(&[("x-api-key", real("AI_GATEWAY"))]);
         direct().into_iter().take(3).chain([own]).collect()
     };
     [
@@ -113,7 +122,14 @@ fn all() -> Vec<Setup> {
         (policy(&DIRECT, &DIRECT, &shared), direct()),
         (policy(&scope, &keys, &gateway("provider_key", told)), at_gateway(true)),
         (policy(&scope, &["cf_aig"], &gateway("byok", json!({"openai": "compat"}))), at_gateway(false)),
-        (policy(&["vercel", "openai", "anthropic", "gemini"], &["openai", "anthropic", "gemini", "ai_gateway"], &json!({"gateway": {"vercel": {"credential": "ai_gateway"}}})), vercel()),
+        (
+            policy(
+                &["vercel", "openai", "anthropic", "gemini"],
+                &["openai", "anthropic", "gemini", "ai_gateway"],
+                &json!({"gateway": {"vercel": {"credential": "ai_gateway"}}}),
+            ),
+            vercel(),
+        ),
     ]
     .into_iter()
     .map(|(policy, upstreams)| Setup { plane: Plane::new(&policy), upstreams })

@@ -110,7 +110,10 @@ pub(super) fn claims(data: &[u8]) {
     assert!(is_ours(&claims["aud"]) || claims["aud"].as_array().is_some_and(|list| list.iter().any(is_ours)));
     assert!(number("exp").is_some_and(|exp| exp > (now - 61) as f64), "it has an expiry");
     for name in ["nbf", "iat"] {
-        assert!(claims[name].is_null() || number(name).is_some_and(|time| time < (now + 61) as f64), "{name}");
+        assert!(
+            claims[name].is_null() || number(name).is_some_and(|time| time < (now + 61) as f64),
+            "{name}"
+        );
     }
     assert!(claims["sub"].as_str().is_some_and(|subject| !subject.is_empty()));
 }

@@ -8,20 +8,46 @@ use super::driver::REAL;
 
 /// The headers that never go upstream as a caller sent them, with `-` for every mark.
 const REMOVED: [&str; 26] = [
-    "authorization", "proxy-authorization", "cookie", "x-api-key", "x-goog-api-key", "api-key", "xi-api-key",
-    "apikey", "x-forwarded-access-token", "x-vercel-oidc-token", "openai-organization", "openai-project",
-    "anthropic-workspace-id", "x-goog-user-project", "x-hf-bill-to", "x-http-method-override", "x-http-method",
-    "x-method-override", "x-original-url", "x-rewrite-url", "origin", "referer", "cf-cache-ttl", "cf-skip-cache",
-    "x-lab-key", "sec-fetch-site",
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "x-api-key",
+    "x-goog-api-key",
+    "api-key",
+    "xi-api-key",
+    "apikey",
+    "x-forwarded-access-token",
+    "x-vercel-oidc-token",
+    "openai-organization",
+    "openai-project",
+    "anthropic-workspace-id",
+    "x-goog-user-project",
+    "x-hf-bill-to",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
+    "origin",
+    "referer",
+    "cf-cache-ttl",
+    "cf-skip-cache",
+    "x-lab-key",
+    "sec-fetch-site",
 ];
 /// The beginnings of further ones.
 const REMOVED_PREFIXES: [&str; 3] = ["cf-aig-", "cf-access-", "x-keyswap-"];
 /// The headers of the gateway that a client may set, and those that the policy sets.
 const CONTROLS: [&str; 5] = [
-    "cf-aig-request-timeout", "cf-aig-max-attempts", "cf-aig-retry-delay", "cf-aig-backoff", "cf-aig-metadata",
+    "cf-aig-request-timeout",
+    "cf-aig-max-attempts",
+    "cf-aig-retry-delay",
+    "cf-aig-backoff",
+    "cf-aig-metadata",
 ];
 /// The parameters that never go upstream as a caller sent them.
-const REMOVED_PARAMETERS: [&str; 6] = ["key", "api-key", "xi-api-key", "access-token", "x-api-key", "quotauser"];
+const REMOVED_PARAMETERS: [&str; 6] =
+    ["key", "api-key", "xi-api-key", "access-token", "x-api-key", "quotauser"];
 /// The beginnings of subprotocols that hold a key.
 const KEY_SUBPROTOCOLS: [&str; 4] =
     ["openai-insecure-api-key.", "xi-api-key.", "openai-organization.", "cf-aig-authorization."];
@@ -92,7 +118,12 @@ fn parameters(query: &str) -> Vec<(String, String)> {
 }
 
 /// Checks a rewrite.
-pub(crate) fn check(head: &RequestHead<'_>, rewrite: &Rewrite<'_>, caller: &Caller<'_>, upstreams: &[Upstream]) {
+pub(crate) fn check(
+    head: &RequestHead<'_>,
+    rewrite: &Rewrite<'_>,
+    caller: &Caller<'_>,
+    upstreams: &[Upstream],
+) {
     // As Latin-1, so that each byte is a character.
     let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
     let fields: Vec<(String, String)> =
@@ -110,8 +141,13 @@ pub(crate) fn check(head: &RequestHead<'_>, rewrite: &Rewrite<'_>, caller: &Call
 
     let is_its = |upstream: &&Upstream| upstream.is_of(rewrite.authority, path);
     let upstream = upstreams.iter().find(is_its);
-    let upstream = upstream.unwrap_or_else(|| panic!("{}{path} is no place of the policy", rewrite.authority));
-    assert!(caller.scope.is_none_or(|scope| scope == upstream.provider), "out of scope: {}", upstream.provider);
+    let upstream =
+        upstream.unwrap_or_else(|| panic!("{}{path} is no place of the policy", rewrite.authority));
+    assert!(
+        caller.scope.is_none_or(|scope| scope == upstream.provider),
+        "out of scope: {}",
+        upstream.provider
+    );
     check_path(path);
     check_credentials(upstream, &fields, query, &target);
     check_subprotocols(&fields);
@@ -144,7 +180,8 @@ fn check_credentials(upstream: &Upstream, fields: &[(String, String)], query: &s
     let is_meant = |name: &str| list.iter().any(|(own, _)| *own == name);
     for (name, value) in fields {
         let plain = plain(name);
-        let is_removed = REMOVED.contains(&&*plain) || REMOVED_PREFIXES.iter().any(|it| plain.starts_with(it));
+        let is_removed =
+            REMOVED.contains(&&*plain) || REMOVED_PREFIXES.iter().any(|it| plain.starts_with(it));
         let is_control = CONTROLS.contains(&&**name) || CONTROLS.contains(&&*name.to_ascii_lowercase());
         assert!(!is_removed || is_control || is_meant(name), "{name}: {value} goes on");
         assert!(!is_meant(name) || value.contains(REAL), "{name} stands there twice");

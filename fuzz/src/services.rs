@@ -95,7 +95,8 @@ pub(super) fn feed(data: &[u8]) {
     let away: Answer<'_> = (0, b"");
     for is_known in [true, false] {
         let store = MemoryStore::default();
-        let token: Answer<'_> = if is_known { (200, known.as_bytes()) } else { (404, br#"{"code":"unknown_token"}"#) };
+        let token: Answer<'_> =
+            if is_known { (200, known.as_bytes()) } else { (404, br#"{"code":"unknown_token"}"#) };
         let before = plane.ask(&store, at(0), &|kind| if kind == "token" { token } else { away });
         plane.work(&store, at(1), &|kind| if kind == "changes" { (status, body) } else { away });
         let after = plane.ask(&store, at(2), &|_| away);
@@ -108,9 +109,10 @@ pub(super) fn feed(data: &[u8]) {
 pub(super) fn limit(data: &[u8]) {
     let Some((status, body)) = answer(data) else { return };
     let limit = json!({"rate_limit": {"requests": 3, "per": "60s", "store": "registry"}});
-    let policy = inline(&with_registry(&limit).as_object().map_or(Value::Null, |members| {
-        json!({"registry": members["registry"], "rate_limit": members["rate_limit"]})
-    }));
+    let policy = inline(&with_registry(&limit).as_object().map_or(
+        Value::Null,
+        |members| json!({"registry": members["registry"], "rate_limit": members["rate_limit"]}),
+    ));
     let asked = Plane::new(&policy).ask(&MemoryStore::default(), at(0), &|_| (status, body));
     match asked {
         Ok(_) => {

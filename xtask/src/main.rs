@@ -34,7 +34,7 @@ enum Task {
     Instructions(instructions::Options),
     /// Measure what the scanning of bodies costs in Wasm.
     ScanCost,
-    /// Look for inputs that break the scanners of bodies.
+    /// Look for inputs that break a parser of what others control.
     Fuzz(fuzz::Options),
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
     Structure,

@@ -113,7 +113,8 @@ impl Replay {
         let due = self.workers[worker].due(self.moment(), &self.store).fetches;
         let Some(feed) = due.iter().find(|fetch| fetch.key.kind() == "changes") else { return };
         let numbered = self.changes.iter().copied().zip(1_u64..);
-        let news: Vec<(usize, u64)> = numbered.skip(self.told[worker].unwrap_or(self.changes.len())).collect();
+        let news: Vec<(usize, u64)> =
+            numbered.skip(self.told[worker].unwrap_or(self.changes.len())).collect();
         let sha256 = |token: usize| Digest::of(TOKENS[token].as_bytes()).to_hex();
         let changes: Vec<_> = news
             .iter()
@@ -132,7 +133,8 @@ impl Replay {
 
     /// Returns the registry's answer on a token, and what it says.
     fn answer(&self, token: usize) -> (u16, String, Word) {
-        let record = OF_REGISTRY.iter().position(|own| *own == token).and_then(|at| self.records[at].as_ref());
+        let record =
+            OF_REGISTRY.iter().position(|own| *own == token).and_then(|at| self.records[at].as_ref());
         let text = |named: usize, record: &Record, version: u64| {
             let expires = record.expires.map(|second| UnixTime(NOW + second).to_string());
             json!({
@@ -195,7 +197,10 @@ impl Replay {
         let found = ends.iter().find(|end| end.text == text);
         let Some(end) = found else {
             let expected: Vec<_> = ends.iter().map(|end| &*end.text).collect();
-            return Err(format!("{method} {target}\nthe engine:\n{text}\nthe reference:\n{}", expected.join("or\n")));
+            return Err(format!(
+                "{method} {target}\nthe engine:\n{text}\nthe reference:\n{}",
+                expected.join("or\n")
+            ));
         };
         self.model.end(end);
         for (token, word) in waited.into_iter().chain(renewals) {
@@ -206,7 +211,11 @@ impl Replay {
     }
 
     /// Judges a request. Returns its end, and the words for which it waited and did not wait.
-    fn judge(&self, worker: usize, head: &RequestHead<'_>) -> (String, Vec<(usize, Word)>, Vec<(usize, Word)>) {
+    fn judge(
+        &self,
+        worker: usize,
+        head: &RequestHead<'_>,
+    ) -> (String, Vec<(usize, Word)>, Vec<(usize, Word)>) {
         let request = Request { head, now: self.moment(), store: &self.store };
         let (mut entry, mut waited) = (Entry::New, Vec::new());
         loop {
@@ -240,8 +249,10 @@ fn told(decision: &Decision<'_>, head: &RequestHead<'_>) -> String {
     };
     match &decision.verdict {
         Verdict::Forward(rewrite) => {
-            let mut fields: Vec<String> =
-                rewrite.fields(head).map(|(name, value)| format!("{}: {}", text(name), text(value))).collect();
+            let mut fields: Vec<String> = rewrite
+                .fields(head)
+                .map(|(name, value)| format!("{}: {}", text(name), text(value)))
+                .collect();
             fields.sort_unstable();
             let scheme = if rewrite.https { "https" } else { "http" };
             let own = decision.response.own().map(|(name, value)| (text(name), text(value))).collect();

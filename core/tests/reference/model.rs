@@ -108,7 +108,14 @@ impl Model {
     }
 
     /// Judges a request by what is known of its token.
-    fn judge(&self, policy: &Policy, ask: &Ask, (slot, token): (&str, usize), known: Known, now: Time) -> End {
+    fn judge(
+        &self,
+        policy: &Policy,
+        ask: &Ask,
+        (slot, token): (&str, usize),
+        known: Known,
+        now: Time,
+    ) -> End {
         let mut lines = Vec::new();
         let record = match known {
             Known::Record(record) => record,
@@ -190,7 +197,14 @@ impl Model {
     }
 
     /// Returns what may be known of a token.
-    fn known(&self, policy: &Policy, worker: usize, token: usize, now: Time, calls: &[(usize, Word)]) -> Vec<Known> {
+    fn known(
+        &self,
+        policy: &Policy,
+        worker: usize,
+        token: usize,
+        now: Time,
+        calls: &[(usize, Word)],
+    ) -> Vec<Known> {
         let of_policy = |is_active, expires| Record { scope: policy.scope.clone(), is_active, expires };
         match token {
             0 => return vec![Known::Record(of_policy(true, None))],
@@ -235,11 +249,13 @@ impl Model {
                     let changes = changes.iter().filter(|(changed, _)| *changed == token);
                     newest = changes.map(|(_, number)| *number).fold(newest, u64::max);
                 }
-                Line::Heard { worker, token: other, at, word } if is_of(*worker) && *other == token => match word {
-                    Word::Record(_, number) => return (*number >= newest).then(|| (word.clone(), *at)),
-                    Word::Unknown => return (newest == 0).then(|| (word.clone(), *at)),
-                    Word::Senseless | Word::Away => {}
-                },
+                Line::Heard { worker, token: other, at, word } if is_of(*worker) && *other == token => {
+                    match word {
+                        Word::Record(_, number) => return (*number >= newest).then(|| (word.clone(), *at)),
+                        Word::Unknown => return (newest == 0).then(|| (word.clone(), *at)),
+                        Word::Senseless | Word::Away => {}
+                    }
+                }
                 _ => {}
             }
         }
@@ -299,7 +315,9 @@ fn upstream_path(provider: &str, path: &'static str) -> Option<&'static str> {
     match (provider, path) {
         ("openai", "/v1/chat/completions" | "/v1/models" | "/v1/files")
         | ("anthropic", "/v1/messages" | "/v1/models" | "/v1/files")
-        | ("gemini", "/v1beta/models/gemini-2.5-pro:generateContent" | "/v1/models" | "/v1/files") => Some(path),
+        | ("gemini", "/v1beta/models/gemini-2.5-pro:generateContent" | "/v1/models" | "/v1/files") => {
+            Some(path)
+        }
         ("groq", "/groq/chat/completions") => Some("/openai/v1/chat/completions"),
         _ => None,
     }

@@ -149,12 +149,18 @@ pub(super) fn policy() -> impl Strategy<Value = Policy> {
 
 fn ask() -> impl Strategy<Value = Ask> {
     let slot = (select(&SLOTS[..]), select(&[0, 0, 1, 2, 3, 3, 4, 5, 6][..]));
-    let slots = prop_oneof![5 => prop::collection::vec(slot.clone(), 1), 2 => prop::collection::vec(slot, 0..=3)];
+    let slots =
+        prop_oneof![5 => prop::collection::vec(slot.clone(), 1), 2 => prop::collection::vec(slot, 0..=3)];
     let request = prop_oneof![3 => select(&[0, 3][..]), 1 => 0..REQUESTS.len()];
     let headers = subsequence((0..HEADERS.len()).collect::<Vec<_>>(), 0..=3);
     let note = proptest::option::weighted(0.2, 0..TOKENS.len());
-    (0..2_usize, request, slots, headers, note)
-        .prop_map(|(worker, request, slots, headers, note)| Ask { worker, request, slots, headers, note })
+    (0..2_usize, request, slots, headers, note).prop_map(|(worker, request, slots, headers, note)| Ask {
+        worker,
+        request,
+        slots,
+        headers,
+        note,
+    })
 }
 
 pub(super) fn event() -> impl Strategy<Value = Event> {
@@ -166,7 +172,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         1 => Just(Health::NotFound),
         1 => Just(Health::Garbage),
     ];
-    let clock = prop_oneof![6 => 0..3000_i64, 3 => 3000..40_000_i64, 1 => -5000..0_i64, 1 => Just(-3_600_000)];
+    let clock =
+        prop_oneof![6 => 0..3000_i64, 3 => 3000..40_000_i64, 1 => -5000..0_i64, 1 => Just(-3_600_000)];
     let changed = prop_oneof![3 => record().prop_map(Some), 1 => Just(None)];
     prop_oneof![
         8 => ask().prop_map(Event::Ask),
