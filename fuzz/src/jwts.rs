@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use keyswap_core::base::UnixTime;
 use keyswap_core::identity::jwt::{
-    Issuer, JwkSet, JwsSignatures, KeySource, MAX_KEYS, UnverifiedJwt, is_jwt_shaped,
+    Endpoint, Issuer, JwkSet, JwsSignatures, KeySource, MAX_KEYS, UnverifiedJwt, is_jwt_shaped, jwks_endpoint,
 };
 use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
@@ -88,6 +88,20 @@ pub(super) fn jwk_set(data: &[u8]) {
     }
     let of_type = |name: &str| keys.iter().filter(|key| key["kty"] == name).count();
     assert!(set.keys().len() <= of_type("RSA") + of_type("EC") + of_type("OKP"), "a key of another type");
+}
+
+/// Reads the document in which an issuer names the address of its keys.
+pub(super) fn discovery(data: &[u8]) {
+    let source = Endpoint {
+        https: true,
+        authority: "id.example".to_owned(),
+        path: "/.well-known/openid-configuration".to_owned(),
+    };
+    let Ok(keys) = jwks_endpoint(data, "https://id.example", &source) else { return };
+    let document: Value = serde_json::from_slice(data).expect("the document is JSON");
+    assert_eq!(document["issuer"], "https://id.example");
+    assert!(keys.https && keys.authority == source.authority && keys.path.starts_with('/'), "{keys}");
+    assert!(keys.path.bytes().all(|byte| byte.is_ascii_graphic()), "{keys}");
 }
 
 /// Reads claims that are signed.

@@ -4,9 +4,10 @@
 //! What lets a request pass is read a second time here, by a reader that knows nothing of the engine's.
 
 use keyswap_core::host::{MemoryStore, Store, StoreError, Update};
+use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
 
-use super::driver::{Answer, NOW, Plane, REAL, TOKEN, at, sha256};
+use super::driver::{Answer, NOW, Plane, REAL, TOKEN, at, carried, sha256};
 
 /// The statuses of answers. A successful one counts most.
 const STATUSES: [u16; 8] = [200, 200, 200, 200, 404, 401, 500, 0];
@@ -62,6 +63,12 @@ fn asked(policy: &Value, answer: Answer<'_>) -> Result<Vec<u8>, u16> {
 /// Reads the record of a token.
 pub(super) fn record(data: &[u8]) {
     let Some((status, body)) = answer(data) else { return };
+    // Where keys are pinned, nothing counts that they have not signed.
+    let mut pinned = with_registry(&Value::Null);
+    pinned["registry"]["keys"] = json!({"keys": [super::jwts::KEY.clone()]});
+    let plane = Plane::try_new(pinned.to_string().as_bytes(), false).expect("this policy holds");
+    assert_eq!(plane.ask(&MemoryStore::default(), at(0), &|_| (status, body)), Err(503));
+
     if asked(&with_registry(&Value::Null), (status, body)).is_err() {
         return;
     }
@@ -121,6 +128,28 @@ pub(super) fn limit(data: &[u8]) {
         }
         Err(status) => assert!(matches!(status, 429 | 503), "{status}"),
     }
+}
+
+/// Reads the registry's answer on the holder of an object.
+pub(super) fn objects(data: &[u8]) {
+    let Some((status, body)) = answer(data) else { return };
+    let registry = with_registry(&Value::Null)["registry"].take();
+    let own = json!([{"sha256": sha256(TOKEN), "label": "l", "providers": ["openai:files"]}]);
+    let plane = Plane::new(&inline(&json!({"registry": registry, "tokens": own})));
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+    let head = RequestHead::new(b"GET", b"/v1/files/file-1", &headers);
+    let service = |_: &str| (status, body);
+    let asked = plane.judge(&MemoryStore::default(), &head, at(0), &service, carried);
+    let Ok(_) = asked else {
+        assert!(matches!(asked, Err(404 | 503)), "{asked:?}");
+        return;
+    };
+    let answer: Value = serde_json::from_slice(body).expect("an answer is JSON");
+    let told = answer["objects"].as_array().expect("an answer has objects");
+    let object = sha256("object\0openai\0file-1");
+    let is_own = |entry: &Value| entry["sha256"] == object && entry["principal"] == sha256(TOKEN);
+    assert!(status == 200 && told.iter().any(is_own), "of another holder");
 }
 
 /// Reads the credential that an agent gives.

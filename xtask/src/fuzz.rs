@@ -4,8 +4,10 @@
 //! The pinned stable toolchain is enough, since no sanitizer is used: `core` has no unsafe code.
 
 #[path = "../../fuzz/src/corpus.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is a part of the fuzz package, too")]
 mod corpus;
 #[path = "../../fuzz/src/promises.rs"]
+#[allow(unreachable_pub, reason = "it is a part of the fuzz package, too")]
 mod promises;
 
 use std::{

@@ -214,42 +214,46 @@ impl Model {
         }
         let Some((positive, negative)) = policy.registry else { return vec![Known::Unknown] };
         let is_within = |seconds: i64, at: Time| (0..seconds * 1000).contains(&(now - at));
-        let own = self.last(Some(worker), token);
+        let own = self.own(worker, token);
         let call = calls.iter().find(|(other, _)| *other == token);
-        match (own, call) {
+        let is_known = matches!(&own, Some((Word::Record(..), at)) if is_within(positive, *at));
+        match (&own, call) {
             // Nothing waits for what is known.
-            (Some((Word::Record(record, _), at)), call) if is_within(positive, at) => {
-                return call.is_none().then_some(Known::Record(record)).into_iter().collect();
-            }
+            (_, Some(_)) if is_known => return Vec::new(),
             (_, Some((_, Word::Record(record, _)))) => return vec![Known::Record(record.clone())],
             (_, Some((_, Word::Unknown))) => return vec![Known::Unknown],
             (_, Some((_, Word::Senseless | Word::Away))) => return vec![Known::Unavailable],
-            (Some((Word::Unknown, at)), None) if is_within(negative, at) => return vec![Known::Unknown],
+            (Some((Word::Unknown, at)), None) if is_within(negative, *at) => return vec![Known::Unknown],
             _ => {}
         }
         let mut known = Vec::new();
-        if let Some((Word::Record(record, number), at)) = self.last(None, token)
-            && is_within(positive, at)
-        {
-            known.push(Known::Adopted(record, number, at));
+        if let Some((Word::Record(record, _), _)) = own.filter(|_| is_known) {
+            known.push(Known::Record(record));
         }
-        if self.may_leave_alone(worker, token, now, negative) {
+        // Workers share memory, so one may use what another one heard.
+        known.extend(self.shared(worker, token).into_iter().filter_map(|(word, at)| match word {
+            Word::Record(record, number) => {
+                is_within(positive, at).then_some(Known::Adopted(record, number, at))
+            }
+            _ => None,
+        }));
+        if !is_known && self.may_leave_alone(worker, token, now, negative) {
             known.push(Known::Unavailable);
         }
         known
     }
 
-    /// Returns the last word on a token that a worker may use, or any worker, with the time at which it was asked for.
-    fn last(&self, worker: Option<usize>, token: usize) -> Option<(Word, Time)> {
-        let is_of = |other: usize| worker.is_none_or(|worker| worker == other);
+    /// Returns the last word on a token that a worker heard and may use, with the time at which it asked.
+    fn own(&self, worker: usize, token: usize) -> Option<(Word, Time)> {
         let mut newest = 0;
         for line in self.diary.iter().rev() {
             match line {
-                Line::Told { worker, changes } if is_of(*worker) => {
-                    let changes = changes.iter().filter(|(changed, _)| *changed == token);
-                    newest = changes.map(|(_, number)| *number).fold(newest, u64::max);
+                Line::Told { worker: other, changes } if *other == worker => {
+                    newest = number_of(token, changes).max(newest);
                 }
-                Line::Heard { worker, token: other, at, word } if is_of(*worker) && *other == token => {
+                Line::Heard { worker: other, token: about, at, word }
+                    if (*other, *about) == (worker, token) =>
+                {
                     match word {
                         Word::Record(_, number) => return (*number >= newest).then(|| (word.clone(), *at)),
                         Word::Unknown => return (newest == 0).then(|| (word.clone(), *at)),
@@ -260,6 +264,30 @@ impl Model {
             }
         }
         None
+    }
+
+    /// Returns what any worker heard of a token, the last first, as far as this worker knows of nothing newer.
+    fn shared(&self, worker: usize, token: usize) -> Vec<(Word, Time)> {
+        let mut newest = 0;
+        let mut words = Vec::new();
+        for line in self.diary.iter().rev() {
+            match line {
+                Line::Told { worker: other, changes } if *other == worker => {
+                    newest = number_of(token, changes).max(newest);
+                }
+                Line::Heard { worker: other, token: about, at, word } if *about == token => match word {
+                    Word::Unknown if *other == worker => break,
+                    Word::Record(_, number) => {
+                        words.push((word.clone(), *at));
+                        newest = if *other == worker { newest.max(*number) } else { newest };
+                    }
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        words.retain(|(word, _)| matches!(word, Word::Record(_, number) if *number >= newest));
+        words
     }
 
     /// Returns whether a worker may leave the registry alone, for one of these reasons:
@@ -286,6 +314,11 @@ impl Model {
     pub(super) fn is_of_registry(token: usize) -> bool {
         token >= OF_REGISTRY[0]
     }
+}
+
+/// Returns the number of the last change of a token; 0 where it is not among them.
+fn number_of(token: usize, changes: &[(usize, u64)]) -> u64 {
+    changes.iter().filter(|(changed, _)| *changed == token).map(|(_, number)| *number).max().unwrap_or(0)
 }
 
 fn refused(status: u16, reason: &str, retry_after: Option<i64>) -> End {
