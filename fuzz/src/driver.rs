@@ -14,11 +14,11 @@ pub(crate) const TOKEN: &str = "ptk_of-the-fuzzed-caller-0001";
 /// The beginning of every credential of an upstream. Nothing else of a target has it.
 pub(crate) const REAL: &str = "REAL-";
 /// The time of all requests, in seconds since 1970.
-pub(crate) const NOW: u64 = 1_800_000_000;
+pub(crate) const NOW: u32 = 1_800_000_000;
 
 /// Returns the moment that is this many seconds after [`NOW`].
-pub(crate) const fn at(seconds: u64) -> Moment {
-    Moment((NOW + seconds) * 1_000_000_000)
+pub(crate) fn at(seconds: u32) -> Moment {
+    Moment(u64::from(NOW + seconds) * 1_000_000_000)
 }
 
 pub(crate) fn sha256(token: &str) -> String {

@@ -41,7 +41,7 @@ pub(super) fn log(data: &[u8]) {
     let mut next = || lines.next().unwrap_or_default();
     let principal = sha256(TOKEN);
     let logged = LoggedRequest {
-        at: UnixTime(i64::try_from(NOW).unwrap_or_default()),
+        at: UnixTime(NOW.into()),
         method: next(),
         path: next(),
         provider: next(),

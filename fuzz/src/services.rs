@@ -89,8 +89,8 @@ pub(super) fn introspection(data: &[u8]) {
     }
     let answer: Value = serde_json::from_slice(body).expect("an answer is JSON");
     assert_eq!((status, &answer["active"]), (200, &json!(true)));
-    assert!(answer["exp"].is_null() || answer["exp"].as_f64().is_some_and(|exp| exp > NOW as f64));
-    assert!(answer["nbf"].is_null() || answer["nbf"].as_f64().is_some_and(|nbf| nbf <= NOW as f64));
+    assert!(answer["exp"].is_null() || answer["exp"].as_f64().is_some_and(|exp| exp > f64::from(NOW)));
+    assert!(answer["nbf"].is_null() || answer["nbf"].as_f64().is_some_and(|nbf| nbf <= f64::from(NOW)));
 }
 
 /// Reads a part of the change feed, beside a token that is known and one that is not.

@@ -76,9 +76,9 @@ fn changed_lines_of_an_access_log_are_judged_or_counted_as_others() {
     let new = policy("").replace("providers: [openai]", "providers: [anthropic]");
     let [old, new] =
         [("old.yaml", policy("")), ("new.yaml", new)].map(|(name, text)| folder.file(name, text));
-    let run = keyswap(&["policy", "diff", &old, &new, "--requests", &log, "--format", "json"]);
-    assert_sound(&run, &log);
-    let told = run.json();
+    let args = ["policy", "diff", &old, &new, "--requests", &log];
+    assert_sound(&keyswap(&args), &log);
+    let told = keyswap(&[&args[..], &["--format", "json"]].concat()).json();
     let unjudged = told["unjudged"].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
     assert_eq!(told["lines"].as_u64().unwrap(), told["judged"].as_u64().unwrap() + unjudged, "{told}");
     assert!(told["judged"].as_u64() > Some(100), "{told}");
