@@ -7,7 +7,8 @@ pub fn read(text: &str) -> Option<Vec<Vec<u8>>> {
 
 /// Returns the file of these inputs.
 pub fn write(inputs: &[Vec<u8>]) -> String {
-    inputs.iter().map(|input| format!("{}\n", input.escape_ascii())).collect()
+    let lines: Vec<String> = inputs.iter().map(|input| input.escape_ascii().to_string()).collect();
+    lines.join("\n") + "\n"
 }
 
 /// Reads what [`slice::escape_ascii`] writes.

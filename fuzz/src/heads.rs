@@ -138,7 +138,7 @@ fn all() -> Vec<Setup> {
 
 /// Writes whole tokens in the places of the bytes that stand for them.
 fn expand(data: &[u8]) -> Vec<u8> {
-    let escaped = |token: &str| token.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let escaped = |token: &str| token.bytes().map(|byte| format!("%{byte:02x}")).collect::<Vec<_>>().concat();
     let mut expanded = Vec::new();
     for byte in data {
         match byte {
@@ -182,7 +182,7 @@ pub(super) fn head(data: &[u8]) {
                 // CORS has the origin of the caller's page in the answer, as the caller wrote it.
                 let lines = reply.headers.iter().filter(|(name, _)| *name != "access-control-allow-origin");
                 let lines = lines.map(|(name, value)| format!("{name}: {}", &**value));
-                let told = lines.chain([reply.body.to_string()]).collect::<Vec<_>>().join("\n");
+                let told = lines.chain([reply.body.clone()]).collect::<Vec<_>>().join("\n");
                 assert!(![REAL, TOKEN, OTHER].iter().any(|secret| told.contains(secret)), "{told}");
             }
         });

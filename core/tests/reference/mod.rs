@@ -54,6 +54,9 @@ fn the_engine_decides_like_the_reference() {
     assert!(forwarded.get() > cases / 2, "hardly any request was forwarded: {forwarded:?}");
 }
 
+/// What the registry said, by token.
+type Words = Vec<(usize, Word)>;
+
 /// A log that is replayed: the engine's workers with their memory, the registry, and the model.
 struct Replay {
     workers: [Worker; 2],
@@ -180,7 +183,7 @@ impl Replay {
         let mut lines: Vec<(&str, String)> = Vec::new();
         for (slot, token) in &ask.slots {
             match *slot {
-                "query:key" => target += &format!("&key={}", TOKENS[*token]),
+                "query:key" => target = format!("{target}&key={}", TOKENS[*token]),
                 "authorization" => lines.push((slot, format!("Bearer {}", TOKENS[*token]))),
                 slot => lines.push((slot, TOKENS[*token].to_owned())),
             }
@@ -211,11 +214,7 @@ impl Replay {
     }
 
     /// Judges a request. Returns its end, and the words for which it waited and did not wait.
-    fn judge(
-        &self,
-        worker: usize,
-        head: &RequestHead<'_>,
-    ) -> (String, Vec<(usize, Word)>, Vec<(usize, Word)>) {
+    fn judge(&self, worker: usize, head: &RequestHead<'_>) -> (String, Words, Words) {
         let request = Request { head, now: self.moment(), store: &self.store };
         let (mut entry, mut waited) = (Entry::New, Vec::new());
         loop {
