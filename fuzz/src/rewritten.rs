@@ -7,7 +7,7 @@ use keyswap_core::request::RequestHead;
 use super::driver::REAL;
 
 /// The headers that never go upstream as a caller sent them, with `-` for every mark.
-const REMOVED: [&str; 26] = [
+const REMOVED: [&str; 25] = [
     "authorization",
     "proxy-authorization",
     "cookie",
@@ -32,7 +32,6 @@ const REMOVED: [&str; 26] = [
     "referer",
     "cf-cache-ttl",
     "cf-skip-cache",
-    "x-lab-key",
     "sec-fetch-site",
 ];
 /// The beginnings of further ones.
@@ -142,7 +141,7 @@ pub(crate) fn check(
         upstream.provider
     );
     check_path(path);
-    check_credentials(upstream, &fields, query, &target);
+    check_credentials((upstream, upstreams), &fields, query, &target);
     check_subprotocols(&fields);
 }
 
@@ -157,7 +156,12 @@ fn check_path(path: &str) {
 }
 
 /// Checks that the credentials are those of the upstream, each once and in its place, and that no other one is there.
-fn check_credentials(upstream: &Upstream, fields: &[(String, String)], query: &str, target: &str) {
+fn check_credentials(
+    (upstream, all): (&Upstream, &[Upstream]),
+    fields: &[(String, String)],
+    query: &str,
+    target: &str,
+) {
     let parameters = parameters(query);
     let sent = |name: &str, value: &str| match name.strip_prefix('?') {
         Some(name) => parameters.iter().any(|(other, found)| other == name && found == value),
@@ -170,11 +174,15 @@ fn check_credentials(upstream: &Upstream, fields: &[(String, String)], query: &s
     let found = fields.iter().map(|(name, value)| count(name) + count(value)).sum::<usize>() + count(target);
     assert_eq!(found, list.len(), "{} got another credential, too", upstream.provider);
 
+    // The policy's own providers take their keys in these.
+    let is_own =
+        |plain: &str| all.iter().flat_map(|it| &it.credentials).flatten().any(|(own, _)| *own == plain);
     let is_meant = |name: &str| list.iter().any(|(own, _)| *own == name);
     for (name, value) in fields {
         let plain = plain(name);
-        let is_removed =
-            REMOVED.contains(&&*plain) || REMOVED_PREFIXES.iter().any(|it| plain.starts_with(it));
+        let is_removed = REMOVED.contains(&&*plain)
+            || is_own(&plain)
+            || REMOVED_PREFIXES.iter().any(|it| plain.starts_with(it));
         let is_control = CONTROLS.contains(&&**name) || CONTROLS.contains(&&*name.to_ascii_lowercase());
         assert!(!is_removed || is_control || is_meant(name), "{name}: {value} goes on");
         assert!(!is_meant(name) || value.contains(REAL), "{name} stands there twice");
