@@ -54,7 +54,7 @@ fn the_engine_decides_like_the_reference() {
     assert!(forwarded.get() > cases / 2, "hardly any request was forwarded: {forwarded:?}");
 }
 
-/// What the registry said, by token.
+/// Words of the registry, by token.
 type Words = Vec<(usize, Word)>;
 
 /// A log that is replayed: the engine's workers with their memory, the registry, and the model.

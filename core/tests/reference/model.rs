@@ -10,7 +10,7 @@ use super::script::{
 /// Milliseconds from the beginning.
 pub(super) type Time = i64;
 
-/// What the registry said of a token.
+/// A word of the registry on a token.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Word {
     /// A record, with the number of its change.
@@ -33,7 +33,7 @@ enum Line {
     Counted { token: usize, at: Time },
 }
 
-/// What is known of a token.
+/// The knowledge of a token.
 enum Known {
     Record(Record),
     /// A record that another worker heard of, with the number of its change and the time.
