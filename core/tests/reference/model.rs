@@ -218,8 +218,8 @@ impl Model {
         let call = calls.iter().find(|(other, _)| *other == token);
         let is_known = matches!(&own, Some((Word::Record(..), at)) if is_within(positive, *at));
         match (&own, call) {
-            // Nothing waits for what is known.
-            (_, Some(_)) if is_known => return Vec::new(),
+            // Nothing waits for what is known, unless the clock was put back behind a word.
+            (_, Some(_)) if is_known && !self.is_put_back(now) => return Vec::new(),
             (_, Some((_, Word::Record(record, _)))) => return vec![Known::Record(record.clone())],
             (_, Some((_, Word::Unknown))) => return vec![Known::Unknown],
             (_, Some((_, Word::Senseless | Word::Away))) => return vec![Known::Unavailable],
@@ -241,6 +241,10 @@ impl Model {
             known.push(Known::Unavailable);
         }
         known
+    }
+
+    fn is_put_back(&self, now: Time) -> bool {
+        self.diary.iter().any(|line| matches!(line, Line::Heard { at, .. } if *at > now))
     }
 
     /// Returns the last word on a token that a worker heard and may use, with the time at which it asked.
