@@ -84,6 +84,9 @@ fn the_usage_of_a_stream_is_asked_for_where_the_request_says_nothing_of_it() {
         (r#"{"stream":true,"stream_options":{"include_usage":false}}"#, String::new()),
         (r#"{"stream":true,"stream_options":{"include_usage":true}}"#, String::new()),
         (r#"{"stream":true,"stream_options":null}"#, String::new()),
+        // No member goes into an array.
+        (r#"{"stream":true,"stream_options":[]}"#, String::new()),
+        (r#"{"stream":true,"stream_options":[{"a":1}]}"#, String::new()),
         (r#"{"stream":false}"#, String::new()),
         (r#"{"stream":"true"}"#, String::new()),
         (r#"{"a":{"stream":true}}"#, String::new()),

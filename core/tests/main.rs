@@ -16,6 +16,10 @@ mod credential_files;
 mod exchange;
 mod exchange_chains;
 mod four_eyes;
+#[path = "../../fuzz/src/lib.rs"]
+#[allow(dead_code, missing_docs, unreachable_pub, reason = "this is a library of its own, too")]
+mod fuzz;
+mod fuzzed;
 mod hosts;
 mod identities;
 mod issuer_rules;
@@ -34,6 +38,7 @@ mod policy_gateways;
 mod policy_issuers;
 mod preset_policies;
 mod presets;
+mod reference;
 mod registry;
 mod replay;
 mod replay_models;

@@ -45,6 +45,7 @@ mod envoy;
 pub mod exchange;
 pub mod faults;
 pub mod figures;
+pub mod hardening;
 pub mod helm;
 mod http;
 mod http2;

@@ -1,5 +1,5 @@
 //! Tasks that cargo has no command for: `cargo xtask up`, `test`, `agents`, `component`, `bench`, `instructions`, `scan-cost`,
-//! `fuzz`, `soak`, `structure`, `advisories`, `docs` and `dist`.
+//! `fuzz`, `reference`, `soak`, `structure`, `advisories`, `docs` and `dist`.
 
 mod advisories;
 mod agents;
@@ -10,6 +10,7 @@ mod dist;
 mod docs;
 mod fuzz;
 mod instructions;
+mod reference;
 mod scan_cost;
 mod soak;
 mod structure;
@@ -39,8 +40,10 @@ enum Task {
     Instructions(instructions::Options),
     /// Measure what the scanning of bodies costs in Wasm.
     ScanCost,
-    /// Look for inputs that break the scanners of bodies.
+    /// Look for inputs that break a parser of what others control.
     Fuzz(fuzz::Options),
+    /// Compare the engine with a naive reference of the decision, over random logs.
+    Reference(reference::Options),
     /// Send mixed traffic through two Envoys for half an hour, with a fault of a service every ten seconds.
     Soak(soak::Options),
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Task::Instructions(options) => instructions::run(&options),
         Task::ScanCost => scan_cost::run(),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Reference(options) => reference::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Structure => structure::run(),
         Task::Advisories(options) => advisories::run(&options),

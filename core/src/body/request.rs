@@ -340,6 +340,8 @@ impl State {
     fn close(&mut self, role: Role, at: usize, is_empty: bool, slice: &[u8]) {
         match role {
             Role::Top => self.asked.has_members = !is_empty,
+            // An array has no members to add one to.
+            Role::StreamOptions if slice.get(at) != Some(&b'}') => {}
             // Options that say nothing of the usage.
             Role::StreamOptions if self.asks_usage && !self.asked.says_usage => {
                 self.splice(at, 0, if is_empty { FIRST_OPTION } else { OPTION });

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{pages::Page, reference, tables};
 use crate::{
     figures::{self, Report},
+    hardening,
     tools::project_root,
 };
 
@@ -64,6 +65,7 @@ fn generate(words: &str) -> Result<String> {
         "clients" => tables::clients(),
         "cost" => Ok(figures::summary(&Report::committed()?)),
         "first-run" => tables::first_run(),
+        "hardening" => hardening::table(),
         "help" => tables::help(arguments),
         "lints" => tables::lints(),
         "presets" => Ok(tables::presets()),

@@ -122,6 +122,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             self.module(items);
             mem::replace(&mut self.module, outer)
         });
+        // A file of another package, which has rules of its own.
+        let is_elsewhere = module.attrs.iter().any(|attribute| attribute.path().is_ident("path"));
+        let inline = inline.or(is_elsewhere.then(ModuleFacts::default));
         let (name, line) = (module.ident.unraw().to_string(), line_of(&module.ident));
         self.module.children.push(Child { name, line, inline });
     }

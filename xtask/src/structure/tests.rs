@@ -210,6 +210,14 @@ fn a_child_that_takes_code_from_its_mod_file_closes_a_circle_with_it() -> Result
 }
 
 #[test]
+fn a_file_that_is_of_another_package_is_left_out() -> Result<()> {
+    let text = "#[path = \"../../other/src/b.rs\"]\nmod b;\nuse b::B;\npub fn f(_: B) { b::g(); }\n";
+    let violations = violations(&[("lib.rs", text)])?;
+    ensure!(violations.is_empty(), "{violations:#?}");
+    Ok(())
+}
+
+#[test]
 fn a_file_has_400_lines_at_most() -> Result<()> {
     let with = |lines: usize| violations(&[("lib.rs", &"//! A line.\n".repeat(lines))]);
     ensure!(with(400)?.is_empty());

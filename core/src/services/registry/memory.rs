@@ -45,9 +45,9 @@ pub(super) struct Memory {
     scope: Digest,
     /// The number of times that the registry began a new history.
     resets: u64,
-    /// The theoretical arrival time of the lookup budget, see [`Gcra`]. A call takes from the budget, and gives back
-    /// what it took if the token is known.
-    spent: Option<i64>,
+    /// The theoretical arrival time of the lookup budget, see [`Gcra`], and the time at which it was that. A call takes from
+    /// the budget, and gives back what it took if the token is known.
+    spent: Option<(i64, i64)>,
     pub(super) breaker: Breaker,
     pub(super) feed: Feed,
     pub(super) feed_pause: Pause,
@@ -118,11 +118,12 @@ impl Memory {
 
     /// Returns the lookup budget after one more call; `None` where it allows no more.
     fn has_budget(&mut self, now: Moment) -> Option<i64> {
-        let (spent, taken) = budget()?.take(self.spent, now.nanoseconds());
-        if !taken.allowed {
-            // Where the clock was put back this is less than before.
-            self.spent = Some(spent);
+        let now = now.nanoseconds();
+        if let Some((spent, at)) = self.spent.filter(|(_, at)| *at > now) {
+            // A clock that was put back takes no guesses: as much is spent as before.
+            self.spent = Some((spent.saturating_sub(at.saturating_sub(now)), now));
         }
+        let (spent, taken) = budget()?.take(self.spent.map(|(spent, _)| spent), now);
         taken.allowed.then_some(spent)
     }
 
@@ -137,7 +138,7 @@ impl Memory {
         let Some(spent) = self.has_budget(now) else { return false };
         let may_call = self.breaker.admit(now);
         if may_call {
-            self.spent = Some(spent);
+            self.spent = Some((spent, now.nanoseconds()));
             self.charged.insert(guess);
         }
         may_call
@@ -147,7 +148,7 @@ impl Memory {
     pub(super) fn settle(&mut self, digest: &Digest, outcome: FetchOutcome) {
         let was_charged = self.charged.remove(digest);
         if was_charged && matches!(outcome, FetchOutcome::Found | FetchOutcome::Stale) {
-            self.spent = self.spent.zip(budget()).map(|(spent, budget)| budget.give_back(spent));
+            self.spent = self.spent.zip(budget()).map(|((spent, at), budget)| (budget.give_back(spent), at));
         }
     }
 
