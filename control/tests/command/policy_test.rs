@@ -357,7 +357,7 @@ fn what_is_wrong_with_a_file_of_cases_is_told_with_its_place_and_repeats_no_valu
             case(
                 "request: {method: GET, target: /, headers: {authorization: 'Bearer {{token:bob}}'}}\nforward: {}",
             ),
-            "error at `cases[0].request`: the policy has no token with this label",
+            "error at `cases[0].request`: the policy has no token with this label or SHA-256",
         ),
         (
             case(&format!("{CHAT}\nidentity: {{issuer: SENTINEL}}\nforward: {{}}")),

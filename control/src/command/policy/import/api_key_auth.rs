@@ -8,7 +8,9 @@ use keyswap_core::base::Digest;
 
 use super::api_key::Found;
 use super::api_key_lists::Search;
-use super::draft::{Draft, Token};
+use super::draft::Draft;
+use super::outputs::Outputs;
+use super::token::Token;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::text::yaml;
@@ -37,6 +39,8 @@ pub(crate) struct ApiKeyAuth {
     /// Provider that every key may call; repeatable
     #[arg(long = "provider", value_name = "PROVIDER", required = true)]
     providers: Vec<String>,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 impl ApiKeyAuth {
@@ -64,13 +68,13 @@ impl ApiKeyAuth {
         for found in found {
             self.add(&found, &mut draft);
         }
-        draft.finish("a list of API keys")
+        draft.finish("a list of API keys", &self.outputs)
     }
 
     fn add(&self, found: &Found, draft: &mut Draft) {
         let key = bearer(found.key.trim());
         if key.is_empty() {
-            return draft.note(&format!("{} ({})", found.place, found.client), "the key is empty: left out");
+            return draft.leave_out(&format!("{} ({})", found.place, found.client), "the key is empty");
         }
         let mut token = Token::new(&Digest::of(key.as_bytes()), &found.client, self.providers.clone());
         if key.len() < SHORT {

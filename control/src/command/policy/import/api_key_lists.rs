@@ -146,7 +146,7 @@ impl Search {
             Some(key) => {
                 self.found.push(Found { kind, place, client, key: key.to_owned(), faults: Vec::new() });
             }
-            None => draft.note(&format!("{place} ({client})"), format!("`{key}` is not text: left out")),
+            None => draft.leave_out(&format!("{place} ({client})"), &format!("`{key}` is not text")),
         }
     }
 }

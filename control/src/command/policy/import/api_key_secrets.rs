@@ -110,7 +110,7 @@ impl Secrets {
                         key,
                         faults: faults.clone(),
                     }),
-                    None => draft.note(&format!("{place} ({client})"), "the value is not text: left out"),
+                    None => draft.leave_out(&format!("{place} ({client})"), "the value is not text"),
                 }
             }
         }

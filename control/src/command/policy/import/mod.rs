@@ -7,6 +7,7 @@ mod api_key;
 mod api_key_auth;
 mod api_key_lists;
 mod api_key_secrets;
+mod calls;
 mod draft;
 mod list;
 mod litellm;
@@ -16,6 +17,10 @@ mod litellm_keys;
 mod litellm_models;
 mod litellm_owners;
 mod litellm_rights;
+mod outputs;
+mod report;
+mod test_file;
+mod token;
 
 mod subcommand;
 
