@@ -4,20 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use keyswap_core::base::Digest;
 
-use super::api_key::Found;
+use super::api_key::{Found, token};
 use super::api_key_lists::Search;
 use super::draft::Draft;
 use super::outputs::Outputs;
-use super::token::Token;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::text::yaml;
 
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// The length in bytes below which a key is reported as guessable.
-const SHORT: usize = 12;
 
 /// Create a policy from a list of API keys
 ///
@@ -72,24 +68,13 @@ impl ApiKeyAuth {
     }
 
     fn add(&self, found: &Found, draft: &mut Draft) {
-        let key = bearer(found.key.trim());
-        if key.is_empty() {
-            return draft.leave_out(&format!("{} ({})", found.place, found.client), "the key is empty");
+        match token(&found.key, &found.client, self.providers.clone()) {
+            Ok(mut token) => {
+                found.faults.iter().for_each(|fault| token.disable(fault));
+                draft.add(&found.place, token);
+            }
+            Err(reason) => draft.leave_out(&format!("{} ({})", found.place, found.client), reason),
         }
-        let mut token = Token::new(&Digest::of(key.as_bytes()), &found.client, self.providers.clone());
-        if key.len() < SHORT {
-            token.note("the key is short enough to be guessed: replace it with a new token");
-        }
-        found.faults.iter().for_each(|fault| token.disable(fault));
-        draft.add(&found.place, token);
-    }
-}
-
-/// Strips the scheme `Bearer`, for lists that hold whole `Authorization` values.
-fn bearer(key: &str) -> &str {
-    match key.split_at_checked("Bearer ".len()) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("Bearer ") => rest.trim(),
-        _ => key,
     }
 }
 

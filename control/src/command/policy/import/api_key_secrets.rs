@@ -18,6 +18,8 @@ type Id = (Option<String>, String);
 /// Secrets and the references to them. Either may come first.
 #[derive(Default)]
 pub(super) struct Secrets {
+    /// Set where the import reads the routes that policies are for.
+    reads_targets: bool,
     secrets: Vec<(Id, Value)>,
     references: Vec<Reference>,
 }
@@ -37,6 +39,11 @@ pub(super) fn is_secret(value: &Value) -> bool {
 }
 
 impl Secrets {
+    /// Returns an empty list for an import that reads the routes that policies are for.
+    pub(super) fn for_routes() -> Self {
+        Self { reads_targets: true, ..Self::default() }
+    }
+
     /// Adds a Secret, or the references of a SecurityPolicy.
     pub(super) fn add(&mut self, value: &Value, draft: &mut Draft) {
         match value.get("kind").and_then(Value::as_str) {
@@ -57,7 +64,9 @@ impl Secrets {
             }
         }
         let spec = value.get("spec").unwrap_or(&Value::Null);
-        draft.note_rest(&place, spec, &["apiKeyAuth"]);
+        let read: &[&str] =
+            if self.reads_targets { &["apiKeyAuth", "targetRef", "targetRefs"] } else { &["apiKeyAuth"] };
+        draft.note_rest(&place, spec, read);
         draft.note_rest(&format!("{place} apiKeyAuth"), auth, &["credentialRefs", "extractFrom"]);
         let members = spec.as_object().into_iter().flatten();
         let faults: Vec<String> = members
@@ -108,6 +117,7 @@ impl Secrets {
                         place: place.clone(),
                         client: client.clone(),
                         key,
+                        policies: references.iter().map(|reference| reference.place.clone()).collect(),
                         faults: faults.clone(),
                     }),
                     None => draft.leave_out(&format!("{place} ({client})"), "the value is not text"),

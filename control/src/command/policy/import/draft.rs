@@ -113,6 +113,12 @@ impl Draft {
         }
     }
 
+    /// Returns the providers that the policy gives another address than their own.
+    pub(super) fn relayed(&self) -> BTreeSet<String> {
+        let has_url = |(_, provider): &(&String, &Map<String, Value>)| provider.contains_key("url");
+        self.providers.iter().filter(has_url).map(|(id, _)| id.clone()).collect()
+    }
+
     /// Adds a credential that is read from an environment variable.
     pub(super) fn credential(&mut self, name: &str, variable: &str) {
         self.credentials.insert(name.to_owned(), json!([{"env": variable}]));
