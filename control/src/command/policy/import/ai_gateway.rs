@@ -110,7 +110,7 @@ fn add(found: &Found, routes: &[AiRoute], draft: &mut Draft) {
     routes.iter().flat_map(|route| &route.faults).for_each(|fault| token.disable(fault));
     match rights.list(&draft.relayed()) {
         Ok(models) => token.models = models.map(|models| models.into_iter().collect()),
-        Err(reason) => token.disable(reason),
+        Err(reason) => token.disable(format!("{reason}: set `providers` and `models` by hand")),
     }
     draft.add(&found.place, token);
 }

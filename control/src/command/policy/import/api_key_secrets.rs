@@ -53,9 +53,14 @@ impl Secrets {
     }
 
     fn add_policy(&mut self, value: &Value, draft: &mut Draft) {
-        let Some(auth) = value.pointer("/spec/apiKeyAuth") else { return };
         let (namespace, _) = id(value);
         let place = object_name(value).unwrap_or_else(|| "SecurityPolicy".to_owned());
+        let Some(auth) = value.pointer("/spec/apiKeyAuth") else {
+            if self.reads_targets {
+                draft.note(&place, "not imported: it has no `apiKeyAuth`");
+            }
+            return;
+        };
         for source in list(auth, "extractFrom") {
             for (member, kind) in [("headers", "header"), ("params", "query"), ("cookies", "cookie")] {
                 for name in list(source, member).filter_map(Value::as_str) {

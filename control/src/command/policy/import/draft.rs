@@ -64,7 +64,8 @@ impl Draft {
         self.note(place, format!("{reason}: left out"));
     }
 
-    fn count_left_out(&mut self, reason: &str) {
+    /// Counts a key that is left out. Its line is written apart.
+    pub(super) fn count_left_out(&mut self, reason: &str) {
         let count = self.left_out.entry(reason.to_owned()).or_default();
         *count = count.saturating_add(1);
     }

@@ -133,7 +133,7 @@ impl Reader<'_, '_> {
             }
             match rights.list(&draft.relayed()) {
                 Ok(models) => token.models = models.map(|models| models.into_iter().collect()),
-                Err(reason) => token.disable(reason),
+                Err(reason) => token.disable(format!("{reason}: set `providers` and `models` by hand")),
             }
             draft.add(&key.place, token);
         }

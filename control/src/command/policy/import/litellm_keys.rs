@@ -180,8 +180,9 @@ impl Keys<'_> {
     fn add(&self, key: &Value, beside: Option<&Value>, path: &str, draft: &mut Draft) {
         let text = |name: &str| key.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if key.is_string() {
+            draft.count_left_out("a hash without its record");
             return draft
-                .leave_out(path, "a hash without its record (list keys with `return_full_object=true`)");
+                .note(path, "a hash without its record: left out; list keys with `return_full_object=true`");
         }
         let alias = text("key_alias").unwrap_or_default();
         let Some(digest) = text("token").or_else(|| beside?.as_str()).map(digest) else {

@@ -27,6 +27,9 @@ impl Outputs {
     pub(super) fn write_tests(&self, policy: &Value) -> anyhow::Result<Vec<String>> {
         let Some(path) = &self.tests else { return Ok(Vec::new()) };
         let tests = test_file::of(policy)?;
+        if tests.cases == 0 {
+            return Ok(vec!["tests: no file, for want of tokens".to_owned()]);
+        }
         let failed = || format!("cannot write {}", input::name(path));
         let mut file = OpenOptions::new().write(true).create_new(true).open(path).with_context(failed)?;
         file.write_all(tests.text.as_bytes()).with_context(failed)?;

@@ -65,7 +65,10 @@ struct Subject<'p> {
     label: &'p str,
     /// The value of `authorization`.
     header: String,
-    providers: Vec<&'p str>,
+    /// The providers of its scope.
+    scope: Vec<&'p str>,
+    /// Those of them whose API is known.
+    providers: Vec<Call<'p>>,
     models: Option<Vec<String>>,
 }
 
@@ -94,11 +97,7 @@ pub(super) fn of(policy: &Value) -> anyhow::Result<TestFile> {
         });
     }
     let text = serde_saphyr::to_string(&json!({"at": now.to_string()}))?;
-    let cases_text = if cases.is_empty() {
-        "cases: []\n".to_owned()
-    } else {
-        serde_saphyr::to_string(&Document { cases: &cases })?
-    };
+    let cases_text = serde_saphyr::to_string(&Document { cases: &cases })?;
     Ok(TestFile {
         text: format!(
             "# Calls of the imported tokens. Run them: keyswap policy test POLICY FILE\n{}\n{}\n",
@@ -137,13 +136,15 @@ impl<'p> Subject<'p> {
             |other: &&Value| other.get("label").and_then(Value::as_str).is_some_and(|it| it.trim() == label);
         let is_clear = list(policy, "tokens").filter(has_label).count() == 1 && !label.contains(['{', '}']);
         let name = if is_clear { label } else { text("sha256") };
+        let scope = token.get("providers").and_then(texts).unwrap_or_default();
         let models = token.get("models").and_then(texts);
         Self {
             policy,
             token,
             label,
             header: format!("Bearer {{{{token:{name}}}}}"),
-            providers: token.get("providers").and_then(texts).unwrap_or_default(),
+            providers: scope.iter().filter_map(|provider| calls::of(policy, provider)).collect(),
+            scope,
             models: models
                 .map(|entries| entries.into_iter().flat_map(|entry| expanded(policy, entry)).collect()),
         }
@@ -152,8 +153,7 @@ impl<'p> Subject<'p> {
     /// Adds the cases of the token: a refused one where it is disabled or has expired, else a permitted one for each provider
     /// and model, and a refused one for another provider and another model.
     fn add(&self, now: UnixTime, cases: &mut Vec<Case>) {
-        let first = self.providers.iter().find_map(|provider| calls::of(self.policy, provider));
-        let Some(first) = first else { return };
+        let Some(first) = self.providers.first() else { return };
         let refusal = match self.token.get("status").and_then(Value::as_str) {
             Some(_) => Some(("is disabled", json!({"status": 401, "reason": "token_invalid"}))),
             None => self
@@ -162,20 +162,16 @@ impl<'p> Subject<'p> {
         };
         if let Some((state, reply)) = refusal {
             return cases.push(self.refused(
-                &first,
+                first,
                 format!("{} {state}", self.label),
-                self.model_of(&first),
+                self.model_of(first),
                 reply,
             ));
         }
-        for provider in &self.providers {
-            let Some(call) = calls::of(self.policy, provider) else { continue };
-            let is_first = call.provider == first.provider;
-            for model in self.models_of(&call).into_iter().take(if is_first { usize::MAX } else { 1 }) {
-                cases.push(self.permitted(&call, &model, now, cases.len()));
-            }
+        for (call, model) in self.calls() {
+            cases.push(self.permitted(call, &model, now, cases.len()));
         }
-        if let Some(other) = calls::other(self.policy, &self.providers) {
+        if let Some(other) = calls::other(self.policy, &self.scope) {
             let name = format!("{} does not reach {}", self.label, other.provider);
             let reply = json!({"status": 403, "reason": "provider_not_allowed"});
             cases.push(self.refused(&other, name, other.model, reply));
@@ -184,27 +180,32 @@ impl<'p> Subject<'p> {
         {
             let name = format!("{} does not reach another model at {}", self.label, first.provider);
             let reply = json!({"status": 403, "reason": "model_not_allowed"});
-            cases.push(self.refused(&first, name, OTHER_MODEL, reply));
+            let at = self.time_of(now, cases.len());
+            cases.push(Case { at, ..self.refused(first, name, OTHER_MODEL, reply) });
         }
     }
 
-    /// Returns the names of models to call with: those of the token's list, a pattern with a text in the place of `*`.
-    fn models_of(&self, call: &Call<'_>) -> Vec<String> {
-        match &self.models {
-            None => vec![call.model.to_owned()],
-            Some(models) => {
-                models
-                    .iter()
-                    .map(|entry| {
-                        if matches(entry, call.model) {
-                            call.model.to_owned()
-                        } else {
-                            entry.replace('*', "x")
-                        }
-                    })
-                    .collect()
-            }
+    /// Returns the permitted calls: each provider with a model, and each model of the token's list at a provider. A model is
+    /// called where its name is like those of the provider, else at the first provider.
+    fn calls(&self) -> Vec<(&Call<'p>, String)> {
+        let Some(models) = &self.models else {
+            return self.providers.iter().map(|call| (call, call.model.to_owned())).collect();
+        };
+        let family = |model: &str| model.split(['-', '.', '/', '*']).next().map(str::to_owned);
+        let mut at: Vec<Vec<&String>> = self.providers.iter().map(|_| Vec::new()).collect();
+        for entry in models {
+            let is_like = |call: &Call<'_>| matches(entry, call.model) || family(entry) == family(call.model);
+            let position = self.providers.iter().position(is_like).unwrap_or(0);
+            at.get_mut(position).into_iter().for_each(|here| here.push(entry));
         }
+        let mut calls = Vec::new();
+        for (call, here) in self.providers.iter().zip(&mut at) {
+            if here.is_empty() {
+                here.extend(models.first());
+            }
+            calls.extend(here.iter().map(|entry| (call, named(entry, call))));
+        }
+        calls
     }
 
     fn model_of<'c>(&'c self, call: &Call<'c>) -> &'c str {
@@ -245,7 +246,7 @@ impl<'p> Subject<'p> {
         }
     }
 
-    /// Returns the time of a permitted call of a token with a rate limit: one window for each.
+    /// Returns the time of a call that counts in the rate limit of the token: one window for each.
     fn time_of(&self, now: UnixTime, index: usize) -> Option<String> {
         let per = self.token.pointer("/rate_limit/per").and_then(Value::as_str)?;
         let seconds: i64 = per.strip_suffix('s')?.parse().ok()?;
@@ -257,6 +258,11 @@ impl<'p> Subject<'p> {
         let expires = self.token.get("expires_at").and_then(Value::as_str).and_then(UnixTime::from_rfc3339);
         expires.is_some_and(|expires| expires <= now)
     }
+}
+
+/// Returns the name of a model that an entry of a list permits: a pattern has a text in the place of `*`.
+fn named(entry: &str, call: &Call<'_>) -> String {
+    if matches(entry, call.model) { call.model.to_owned() } else { entry.replace('*', "x") }
 }
 
 /// Returns an entry of a list of models, or those of the group that it names.

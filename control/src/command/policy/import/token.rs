@@ -1,6 +1,7 @@
 //! An entry of a policy's `tokens`, with the notes about its key.
 
 use keyswap_core::base::Digest;
+use keyswap_core::syntax::is_line;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -36,11 +37,14 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn new(digest: &Digest, label: &str, providers: Vec<String>) -> Self {
-        let label: String =
-            label.trim().chars().filter(|char| !char.is_control()).take(LABEL_CHARS).collect();
+        let is_text = |char: &char| is_line(char.encode_utf8(&mut [0; 4]), 1);
+        let label: String = label.trim().chars().filter(is_text).take(LABEL_CHARS).collect();
+        let label = label.trim();
         let sha256 = digest.to_hex();
-        let label =
-            if label.is_empty() { format!("key-{}", sha256.get(..8).unwrap_or_default()) } else { label };
+        let label = match label {
+            "" => format!("key-{}", sha256.get(..8).unwrap_or_default()),
+            label => label.to_owned(),
+        };
         Self {
             sha256,
             label,
