@@ -493,9 +493,13 @@ fn spoilt(mut document: Value) -> Value {
 #[test]
 fn a_token_is_named_by_its_digest_where_two_have_its_label() {
     let folder = Folder::new();
-    let policy = folder.file("policy.yaml", policy(&format!(
-        "  - {{sha256: {}, label: alice-laptop, providers: [anthropic]}}\n", "ab".repeat(32)
-    )));
+    let policy = folder.file(
+        "policy.yaml",
+        policy(&format!(
+            "  - {{sha256: {}, label: alice-laptop, providers: [anthropic]}}\n",
+            "ab".repeat(32)
+        )),
+    );
     let case = |name: &str, provider: &str| {
         format!(
             "  - name: {name}\n    request: {{method: GET, target: /{provider}/v1/models, headers: {{authorization: \"Bearer {{{{token:{name}}}}}\"}}}}\n    forward: {{}}\n    provider: {provider}\n"
@@ -508,5 +512,9 @@ fn a_token_is_named_by_its_digest_where_two_have_its_label() {
     let cases = folder.file("cases.yaml", format!("at: {THEN}\ncases:\n{}", case("alice-laptop", "openai")));
     let run = keyswap(&["policy", "test", &policy, &cases]);
     assert_eq!(run.code, 3, "{}", run.all());
-    assert!(run.stderr.contains("more than one token with this label: name it by its SHA-256"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("more than one token with this label: name it by its SHA-256"),
+        "{}",
+        run.stderr
+    );
 }

@@ -79,13 +79,15 @@ impl Draft {
 
     /// Notes the members of an object that the import does not read.
     pub(super) fn note_rest(&mut self, place: &str, object: &Value, read: &[&str]) {
-        let members = object.as_object().into_iter().flatten();
-        let names: Vec<String> = members
-            .filter(|(name, value)| !read.contains(&name.as_str()) && !is_empty(value))
-            .map(|(name, _)| format!("`{name}`"))
-            .collect();
-        if !names.is_empty() {
-            self.note(place, format!("not imported: {}", names.join(", ")));
+        if let Some(message) = rest(object, read) {
+            self.note(place, message);
+        }
+    }
+
+    /// Notes them as [`Self::note_rest`] does, once for each object.
+    pub(super) fn note_rest_once(&mut self, place: &str, object: &Value, read: &[&str]) {
+        if let Some(message) = rest(object, read) {
+            self.note_once(place, message);
         }
     }
 
@@ -162,6 +164,16 @@ impl Draft {
         ));
         Ok(Exit::Ok)
     }
+}
+
+/// Returns the line about the members of an object that the import does not read; `None` where it reads all.
+fn rest(object: &Value, read: &[&str]) -> Option<String> {
+    let members = object.as_object().into_iter().flatten();
+    let names: Vec<String> = members
+        .filter(|(name, value)| !read.contains(&name.as_str()) && !is_empty(value))
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    (!names.is_empty()).then(|| format!("not imported: {}", names.join(", ")))
 }
 
 fn visible_lines(text: &str) -> String {

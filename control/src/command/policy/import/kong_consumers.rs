@@ -26,6 +26,8 @@ const CONSUMER: [&str; 10] = [
     "keyauth_credentials",
     "keyauth_enc_credentials",
 ];
+/// Those of a group of consumers.
+const GROUP: [&str; 6] = ["name", "id", "created_at", "tags", "plugins", "consumers"];
 /// The windows of `rate-limiting` that a policy has, in seconds.
 const WINDOWS: [(&str, u32); 4] = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)];
 /// Those that it does not have.
@@ -57,6 +59,7 @@ pub(super) fn read(
 ) {
     let consumers = entities(config, "", "consumers");
     let groups = entities(config, "", "consumer_groups");
+    groups.iter().for_each(|group| draft.note_rest(&group.place, group.value, &GROUP));
     for consumer in &consumers {
         draft.note_rest(&consumer.place, consumer.value, &CONSUMER);
         let nested = KEYS.iter().flat_map(|name| entities(consumer.value, &consumer.place, name));
@@ -87,7 +90,8 @@ struct Reader<'r, 'v> {
 impl Reader<'_, '_> {
     fn read(&self, keys: &[Entity<'_>], plugins: &Plugins<'_>, draft: &mut Draft) {
         if keys.is_empty() {
-            return;
+            let place = format!("{} ({})", self.consumer.place, self.consumer.name());
+            return draft.note(&place, "not imported: it has no key of `key-auth`");
         }
         let names = self.names();
         let groups: Vec<Entity<'_>> = self

@@ -15,6 +15,24 @@ use super::litellm_rights::{ALL, Rights};
 /// The members of a route that restrict its requests by more than their path.
 const RESTRICTING: [&str; 5] = ["headers", "snis", "sources", "destinations", "expression"];
 
+/// The members of a route and of a service that are read, that describe it, or that an AI plugin takes no notice of.
+const ROUTE: [&str; 8] = ["name", "id", "created_at", "updated_at", "tags", "plugins", "service", "enabled"];
+const SERVICE: [&str; 13] = [
+    "name",
+    "id",
+    "created_at",
+    "updated_at",
+    "tags",
+    "plugins",
+    "routes",
+    "enabled",
+    "url",
+    "protocol",
+    "host",
+    "port",
+    "path",
+];
+
 /// The members of `key-auth` that are read, and those that Keyswap has no need of.
 const KEY_AUTH: [&str; 9] = [
     "key_names",
@@ -77,6 +95,8 @@ pub(super) fn read<'v>(config: &'v Value, plugins: &Plugins<'v>, draft: &mut Dra
         }
         if destinations.len() > first {
             read.push((route, service, effective, first..destinations.len()));
+        } else {
+            draft.note(&route.place, "not imported: it leads to no provider that is imported");
         }
     }
     let mut hosts = Hosts::name(destinations.iter().map(|it| it.host.clone()));
@@ -120,6 +140,11 @@ impl<'v> AiRoute<'v> {
             return None;
         }
         keys.iter().for_each(|plugin| note_key_auth(plugin, draft));
+        let read: Vec<&str> = ROUTE.into_iter().chain(RESTRICTING).collect();
+        draft.note_rest(&route.place, route.value, &read);
+        if let Some(service) = service {
+            draft.note_rest_once(&service.place, service.value, &SERVICE);
+        }
         let mut faults: Vec<String> = plugins
             .iter()
             .filter(|plugin| plugin.may_restrict())

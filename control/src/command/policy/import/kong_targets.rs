@@ -42,22 +42,21 @@ type LeftOut = (&'static str, String);
 pub(super) fn read(plugin: &Plugin<'_>, destinations: &mut Vec<Destination>, draft: &mut Draft) {
     let path = place(&plugin.place, "config");
     if plugin.name == "ai-proxy" {
-        let unread = ["route_type", "auth", "model"];
-        destinations.extend(destination(plugin.config, &path, &unread, draft));
+        destinations.extend(destination(plugin.config, &path, draft));
         return;
     }
     draft.note_rest(&path, plugin.config, &["targets"]);
     for (index, target) in list(plugin.config, "targets").enumerate() {
         let path = place(&path, &format!("targets[{index}]"));
-        destinations.extend(destination(target, &path, &["route_type", "auth", "model"], draft));
+        destinations.extend(destination(target, &path, draft));
     }
 }
 
-fn destination(target: &Value, path: &str, read: &[&str], draft: &mut Draft) -> Option<Destination> {
+fn destination(target: &Value, path: &str, draft: &mut Draft) -> Option<Destination> {
     let model = target.get("model").unwrap_or(&Value::Null);
     let options = model.get("options").unwrap_or(&Value::Null);
     let auth = target.get("auth").unwrap_or(&Value::Null);
-    draft.note_rest(path, target, read);
+    draft.note_rest(path, target, &["route_type", "auth", "model"]);
     draft.note_rest(&place(path, "model"), model, &["provider", "name", "options"]);
     draft.note_rest(&place(path, "model.options"), options, &OPTIONS);
     let found = vendor(model, options)
