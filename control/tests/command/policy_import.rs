@@ -228,8 +228,9 @@ fn input_that_is_made_to_exhaust_or_to_forge_is_refused_or_told_in_one_line() {
     let bomb = format!(
         "_format_version: '3.0'\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{}",
         (1..9)
-            .map(|n| format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", ")))
-            .collect::<String>()
+            .map(|n| format!("a{n}: &a{n} [{}]", vec![format!("*a{}", n - 1); 10].join(", ")))
+            .collect::<Vec<_>>()
+            .join("\n")
     );
     for (command, text, words) in [
         ("kong", bomb.as_str(), "more values, nesting or aliases"),

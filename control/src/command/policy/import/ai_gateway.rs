@@ -85,7 +85,9 @@ impl AiGateway {
         }
         let mut found = Vec::new();
         secrets.take(&mut found, &mut draft);
-        found.iter().for_each(|key| add(key, &routes, &mut draft));
+        for key in &found {
+            add(key, &routes, &mut draft);
+        }
         draft.finish("Envoy AI Gateway", &self.outputs)
     }
 }
@@ -98,7 +100,9 @@ fn add(found: &Found, routes: &[AiRoute], draft: &mut Draft) {
         .filter(|route| route.policies.iter().any(|policy| found.policies.contains(policy)))
         .collect();
     let mut rights = Rights::default();
-    routes.iter().for_each(|route| rights.extend(route.rights.clone()));
+    for route in &routes {
+        rights.extend(route.rights.clone());
+    }
     if rights.is_empty() {
         return draft.leave_out(&place, "its SecurityPolicy is in effect on no route to a provider");
     }

@@ -108,8 +108,8 @@ fn host(objects: &Objects<'_>, backend: &Object<'_>, draft: &mut Draft) -> Resul
         (_, None) => "/v1".to_owned(),
         (_, Some(prefix)) => prefix,
     };
-    let scheme = if https { "https" } else { "http" };
-    Host::at(id, &format!("{scheme}://{host}:{port}{prefix}"))
+    let protocol = if https { "https" } else { "http" };
+    Host::at(id, &format!("{protocol}://{host}:{port}{prefix}"))
         .map_err(|error| format!("its address: {error}"))
 }
 
@@ -149,10 +149,10 @@ fn is_tls(objects: &Objects<'_>, backend: &Object<'_>, host: &str) -> Result<boo
     let of_policies = policies.iter().map(|policy| policy.spec().pointer("/validation/hostname"));
     let own_name = own.and_then(|tls| tls.get("sni")).map(Some);
     let names: Vec<Option<&Value>> = of_policies.chain(own_name).collect();
-    let is_other = |name: &&Option<&Value>| {
+    let is_other = |name: Option<&Value>| {
         !name.and_then(Value::as_str).is_some_and(|name| name.eq_ignore_ascii_case(host))
     };
-    if names.iter().any(|name| is_other(&name)) {
+    if names.into_iter().any(is_other) {
         return Err("its certificate is for another name than its endpoint".to_owned());
     }
     Ok(!policies.is_empty() || own.is_some())

@@ -94,7 +94,7 @@ fn models(rule: &Value, faults: &mut Vec<String>, place: &str) -> Vec<String> {
                 }
                 (true, false) => faults.push(format!("{place} matches models by a pattern")),
                 (false, _) => {
-                    faults.push(format!("{place} matches by `{}`, which may restrict it", text("name")))
+                    faults.push(format!("{place} matches by `{}`, which may restrict it", text("name")));
                 }
             }
         }

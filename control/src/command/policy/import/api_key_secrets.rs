@@ -20,7 +20,7 @@ type Id = (Option<String>, String);
 pub(super) struct Secrets {
     /// Set where the import reads the routes that policies are for.
     reads_targets: bool,
-    secrets: Vec<(Id, Value)>,
+    objects: Vec<(Id, Value)>,
     references: Vec<Reference>,
 }
 
@@ -47,7 +47,7 @@ impl Secrets {
     /// Adds a Secret, or the references of a SecurityPolicy.
     pub(super) fn add(&mut self, value: &Value, draft: &mut Draft) {
         match value.get("kind").and_then(Value::as_str) {
-            Some("Secret") => self.secrets.push((id(value), value.clone())),
+            Some("Secret") => self.objects.push((id(value), value.clone())),
             _ => self.add_policy(value, draft),
         }
     }
@@ -101,13 +101,13 @@ impl Secrets {
     /// Moves the keys of the Secrets that a SecurityPolicy names into the list.
     pub(super) fn take(&self, found: &mut Vec<Found>, draft: &mut Draft) {
         for reference in &self.references {
-            if self.secrets.iter().all(|(id, _)| *id != reference.secret) {
+            if self.objects.iter().all(|(id, _)| *id != reference.secret) {
                 let message =
                     format!("the Secret `{}` is not in the input: left out", shown(&reference.secret));
                 draft.note(&reference.place, message);
             }
         }
-        for (id, secret) in &self.secrets {
+        for (id, secret) in &self.objects {
             let place = format!("Secret {}", shown(id));
             let references: Vec<&Reference> = self.references.iter().filter(|it| it.secret == *id).collect();
             if references.is_empty() {

@@ -59,7 +59,9 @@ pub(super) fn read(
 ) {
     let consumers = entities(config, "", "consumers");
     let groups = entities(config, "", "consumer_groups");
-    groups.iter().for_each(|group| draft.note_rest(&group.place, group.value, &GROUP));
+    for group in &groups {
+        draft.note_rest(&group.place, group.value, &GROUP);
+    }
     for consumer in &consumers {
         draft.note_rest(&consumer.place, consumer.value, &CONSUMER);
         let nested = KEYS.iter().flat_map(|name| entities(consumer.value, &consumer.place, name));
@@ -103,10 +105,12 @@ impl Reader<'_, '_> {
         let own = plugins.of_consumer(self.consumer, &groups);
         let routes: Vec<&AiRoute<'_>> = self.routes.iter().filter(|route| route.permits(&names)).collect();
         let mut rights = Rights::default();
-        routes.iter().for_each(|route| rights.extend(route.rights.clone()));
+        for route in &routes {
+            rights.extend(route.rights.clone());
+        }
         let mut faults: Vec<String> = routes.iter().flat_map(|route| route.faults.clone()).collect();
         faults.extend(own.iter().filter_map(|plugin| fault(plugin)));
-        let limit = self.limit(&own, &routes, keys.len());
+        let limit = limit_of(&own, &routes, keys.len());
         for key in keys {
             let place = format!("{} ({})", key.place, self.consumer.name());
             if rights.is_empty() {
@@ -124,7 +128,9 @@ impl Reader<'_, '_> {
                     continue;
                 }
             };
-            faults.iter().for_each(|fault| token.disable(fault));
+            for fault in &faults {
+                token.disable(fault);
+            }
             if key.value.get("ttl").is_some_and(|ttl| !is_empty(ttl)) {
                 token.disable("its `ttl` is not imported: set `expires_at`");
             }
@@ -159,23 +165,22 @@ impl Reader<'_, '_> {
         }
         Groups { acl: entries.filter_map(group).collect(), consumer }
     }
+}
 
-    /// Returns the limit of the keys: that of the consumer, or the lowest one of its routes. `None` without any.
-    fn limit(&self, own: &[&Plugin<'_>], routes: &[&AiRoute<'_>], keys: usize) -> Option<Limit> {
-        let own: Vec<&Value> =
-            own.iter().filter(|it| it.name == "rate-limiting").map(|it| it.config).collect();
-        let of_routes = || routes.iter().flat_map(|route| route.limits.iter().copied()).collect();
-        let configs: Vec<&Value> = if own.is_empty() { of_routes() } else { own };
-        let limits = configs.into_iter().map(|config| limit(config, keys));
-        limits.reduce(|one, other| {
-            let ((requests, seconds), (others, window)) = (one?, other?);
-            if seconds == window {
-                Ok((requests.min(others), seconds))
-            } else {
-                Err("its routes have limits with several windows".to_owned())
-            }
-        })
-    }
+/// Returns the limit of the keys: that of the consumer, or the lowest one of its routes. `None` without any.
+fn limit_of(own: &[&Plugin<'_>], routes: &[&AiRoute<'_>], keys: usize) -> Option<Limit> {
+    let own: Vec<&Value> = own.iter().filter(|it| it.name == "rate-limiting").map(|it| it.config).collect();
+    let of_routes = || routes.iter().flat_map(|route| route.limits.iter().copied()).collect();
+    let configs: Vec<&Value> = if own.is_empty() { of_routes() } else { own };
+    let limits = configs.into_iter().map(|config| limit(config, keys));
+    limits.reduce(|one, other| {
+        let ((requests, seconds), (others, window)) = (one?, other?);
+        if seconds == window {
+            Ok((requests.min(others), seconds))
+        } else {
+            Err("its routes have limits with several windows".to_owned())
+        }
+    })
 }
 
 /// Returns the reason for which a plugin of the consumer disables its keys.

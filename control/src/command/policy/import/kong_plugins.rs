@@ -107,7 +107,7 @@ impl<'v> Owner<'v> {
     }
 }
 
-impl<'v> Plugin<'v> {
+impl Plugin<'_> {
     /// Returns whether the plugin is neither read nor known to restrict no caller.
     pub(super) fn may_restrict(&self) -> bool {
         !READ.contains(&self.name) && !OBSERVING.contains(&self.name)

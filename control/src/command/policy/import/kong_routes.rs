@@ -139,7 +139,9 @@ impl<'v> AiRoute<'v> {
             draft.note(&route.place, "no `key-auth`: its callers have no keys, so mint tokens for them");
             return None;
         }
-        keys.iter().for_each(|plugin| note_key_auth(plugin, draft));
+        for plugin in &keys {
+            note_key_auth(plugin, draft);
+        }
         let read: Vec<&str> = ROUTE.into_iter().chain(RESTRICTING).collect();
         draft.note_rest(&route.place, route.value, &read);
         if let Some(service) = service {
@@ -207,7 +209,9 @@ fn note_key_auth(plugin: &Plugin<'_>, draft: &mut Draft) {
     };
     for (flag, kind) in [("key_in_header", "header"), ("key_in_query", "query")] {
         if config.get(flag) != Some(&Value::Bool(false)) {
-            names.iter().for_each(|name| note_source(&place(&path, "key_names"), kind, name, draft));
+            for name in &names {
+                note_source(&place(&path, "key_names"), kind, name, draft);
+            }
         }
     }
     if config.get("key_in_body") == Some(&Value::Bool(true)) {

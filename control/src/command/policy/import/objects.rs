@@ -54,7 +54,9 @@ impl<'v> Objects<'v> {
     /// Finds the objects in documents, and in the lists among them.
     pub(super) fn of(documents: &'v [Value]) -> Self {
         let mut objects = Self(Vec::new());
-        documents.iter().for_each(|document| objects.add(document));
+        for document in documents {
+            objects.add(document);
+        }
         objects
     }
 

@@ -175,18 +175,14 @@ impl Targets {
             );
             return Key::Usual(vendor.variable);
         }
-        match slug_of(target) {
-            Some(slug) => {
-                let variable = self.variables.of(slug, "_VIRTUAL_KEY");
-                let message = format!("set the provider's key behind `{slug}` in the variable {variable}");
-                draft.note_once(&place(path, "virtual_key"), message);
-                Key::Variable(variable)
-            }
-            None => {
-                draft.note(path, "no key here: set the provider's own in the variable of its credential");
-                Key::Usual(vendor.variable)
-            }
-        }
+        let Some(slug) = slug_of(target) else {
+            draft.note(path, "no key here: set the provider's own in the variable of its credential");
+            return Key::Usual(vendor.variable);
+        };
+        let variable = self.variables.of(slug, "_VIRTUAL_KEY");
+        let message = format!("set the provider's key behind `{slug}` in the variable {variable}");
+        draft.note_once(&place(path, "virtual_key"), message);
+        Key::Variable(variable)
     }
 
     /// Adds the providers and their credentials to the draft.
