@@ -58,18 +58,21 @@ fn parse(document: &Value) -> Result<Policy, PolicyErrors> {
     Policy::from_json(document.to_string().as_bytes())
 }
 
-/// Gives the record with this label the digest of the generated token.
-fn replace_token(document: &mut Value, label: &str) -> Result<(), &'static str> {
+/// Gives the record with this label or SHA-256 the digest of the generated token.
+fn replace_token(document: &mut Value, name: &str) -> Result<(), &'static str> {
+    let digest = Digest::of(text::stand_in(name).as_bytes()).to_hex();
     let tokens = document.get_mut("tokens").and_then(Value::as_array_mut);
-    let has_label =
-        |token: &&mut Value| token.get("label").and_then(Value::as_str).is_some_and(|it| it.trim() == label);
-    let mut found = tokens.into_iter().flatten().filter(has_label);
-    let token = found.next().ok_or("the policy has no token with this label")?;
+    let is_named = |token: &&mut Value| {
+        let text = |member: &str| token.get(member).and_then(Value::as_str).map_or("", str::trim);
+        // A case before this one may have replaced the digest.
+        text("label") == name || text("sha256").eq_ignore_ascii_case(name) || text("sha256") == digest
+    };
+    let mut found = tokens.into_iter().flatten().filter(is_named);
+    let token = found.next().ok_or("the policy has no token with this label or SHA-256")?;
     if found.next().is_some() {
-        return Err("the policy has more than one token with this label");
+        return Err("the policy has more than one token with this label: name it by its SHA-256");
     }
     if let Some(members) = token.as_object_mut() {
-        let digest = Digest::of(text::stand_in(label).as_bytes()).to_hex();
         let written = members.insert("sha256".to_owned(), digest.clone().into());
         replace_bindings(document, written.as_ref().and_then(Value::as_str).unwrap_or_default(), &digest);
     }

@@ -1,8 +1,8 @@
 //! Placeholders in double braces in a file of cases.
 //!
-//! `{{sha256:token}}` is the digest of that token, `{{id:token}}` the id of its principal. `{{token:label}}` is a
-//! generated token that replaces the one with this label. `{{identity}}` is the JWT of the case. Both are filled in
-//! when a case is judged.
+//! `{{sha256:token}}` is the digest of that token, `{{id:token}}` the id of its principal. `{{token:name}}` is a
+//! generated token that replaces the one with this label or this SHA-256. `{{identity}}` is the JWT of the case. Both are
+//! filled in when a case is judged.
 
 use keyswap_core::base::Digest;
 use serde_json::Value;

@@ -12,6 +12,9 @@ fn sha256(token: &str) -> String {
 /// Configurations of other programs, each with its policy and its lines.
 const LITELLM: &str = include_str!("imports/litellm.yaml");
 const API_KEYS: &str = include_str!("imports/api-keys.yaml");
+const KONG: &str = include_str!("imports/kong.yaml");
+const AI_GATEWAY: &str = include_str!("imports/ai-gateway.yaml");
+const PORTKEY: &str = include_str!("imports/portkey.yaml");
 
 /// Returns the written policy, which must be valid and must not contain `SENTINEL`.
 fn policy(run: &Run) -> Value {
@@ -42,19 +45,26 @@ const CONFIG: &str = "model_list: [{model_name: gpt, litellm_params: {model: ope
 const CLASSES: &str = "tokens: each reaches inference and the list of models: open what else a key was used for, such as `openai:files`";
 
 /// Runs each case of a table with the arguments that `args` gives for it in a folder, and compares policy and lines whole.
+/// The written tests must hold, and name no key.
 fn check_table(table: &str, args: impl Fn(&Value, &Folder) -> Vec<String>) {
     let cases: Vec<Value> = serde_saphyr::from_str(table).unwrap();
     for case in cases {
         let folder = Folder::new();
         let args = args(&case, &folder);
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let tests = folder.path("written.tests.yaml").to_str().unwrap().to_owned();
+        let args: Vec<&str> = args.iter().map(String::as_str).chain(["--tests", &tests]).collect();
         let run = keyswap(&[&["policy", "import"][..], &args].concat());
         let context = format!("{}\n{}", case["name"], run.all());
         assert!(!run.all().contains("SENTINEL"), "{context}");
         let mut expected = case["lines"].as_array().unwrap().clone();
-        let mut lines: Vec<String> = run.stderr.lines().map(|line| without_folder(line, &folder)).collect();
+        let (report, mut lines): (Vec<String>, Vec<String>) = run
+            .stderr
+            .lines()
+            .map(|line| without_folder(line, &folder))
+            .partition(|line| line.starts_with("report: "));
         if case["code"] == json!(1) {
             assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{context}");
+            assert!(report.is_empty() && !folder.path("written.tests.yaml").exists(), "{context}");
         } else {
             let summary = lines.pop().unwrap();
             assert!(summary.ends_with(&format!(", {} notes", lines.len())), "{context}");
@@ -67,9 +77,44 @@ fn check_table(table: &str, args: impl Fn(&Value, &Folder) -> Vec<String>) {
             if part("tokens").as_array().is_some_and(|tokens| !tokens.is_empty()) {
                 expected.push(json!(CLASSES));
             }
+            check_report(&policy, &report, &context);
+            check_tests(&run, &tests, &folder, &context);
         }
         assert_eq!(json!(lines), json!(expected), "{context}");
     }
+}
+
+/// Asserts that the report counts the tokens of the policy, and names every variable of it.
+fn check_report(policy: &Value, report: &[String], context: &str) {
+    let tokens = policy["tokens"].as_array().unwrap();
+    let disabled = tokens.iter().filter(|token| token["status"] == json!("disabled")).count();
+    let first = format!("report: tokens: {} active, {disabled} disabled, ", tokens.len() - disabled);
+    assert!(report[0].starts_with(&first), "{context}");
+    let all = report.join("\n");
+    for source in policy["credentials"].as_object().unwrap().values() {
+        assert!(all.contains(source[0]["env"].as_str().unwrap()), "{context}");
+    }
+}
+
+/// Asserts that the written cases hold for the written policy, that every token has one, and that none has a key.
+fn check_tests(run: &Run, tests: &str, folder: &Folder, context: &str) {
+    let policy: Value = serde_saphyr::from_str(&run.stdout).unwrap();
+    let Ok(text) = std::fs::read_to_string(tests) else {
+        return assert_eq!(policy["tokens"], json!([]), "{context}");
+    };
+    assert!(!text.contains("SENTINEL"), "{context}");
+    let written: Value = serde_saphyr::from_str(&text).unwrap();
+    let cases = written["cases"].as_array().unwrap();
+    let heads: Vec<&str> =
+        cases.iter().map(|case| case["request"]["headers"]["authorization"].as_str().unwrap()).collect();
+    for token in policy["tokens"].as_array().unwrap() {
+        let names =
+            ["label", "sha256"].map(|name| format!("Bearer {{{{token:{}}}}}", token[name].as_str().unwrap()));
+        assert!(heads.iter().any(|head| names.iter().any(|name| name == head)), "{token}\n{context}");
+    }
+    let policy = folder.file("written.yaml", &run.stdout);
+    let tested = keyswap(&["policy", "test", &policy, tests]);
+    assert_eq!(tested.code, 0, "{}\n{context}", tested.all());
 }
 
 fn without_folder(line: &str, folder: &Folder) -> String {
@@ -113,6 +158,107 @@ fn lists_of_api_keys_are_imported_rightly_or_disabled_with_a_line() {
         let files = files.map(|(index, file)| folder.file(&format!("{index}.yaml"), file.to_string()));
         ["api-key-auth", "--provider", "openai"].into_iter().map(str::to_owned).chain(files).collect()
     });
+}
+
+/// Returns the arguments of an import that takes files.
+fn of_files(command: &str, case: &Value, folder: &Folder) -> Vec<String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let files = case["files"].as_array().unwrap().iter().enumerate();
+    let files = files.map(|(index, file)| folder.file(&format!("{index}.yaml"), text(file)));
+    let args = case["args"].as_array().into_iter().flatten().map(text);
+    [command.to_owned()].into_iter().chain(files).chain(args).collect()
+}
+
+#[test]
+fn kongs_keys_do_what_their_routes_permit_or_are_disabled_with_a_line() {
+    check_table(KONG, |case, folder| of_files("kong", case, folder));
+}
+
+#[test]
+fn the_keys_of_an_ai_gateway_do_what_their_routes_permit_or_are_disabled_with_a_line() {
+    check_table(AI_GATEWAY, |case, folder| of_files("ai-gateway", case, folder));
+}
+
+#[test]
+fn portkeys_targets_keep_their_keys_at_their_own_addresses() {
+    check_table(PORTKEY, |case, folder| of_files("portkey", case, folder));
+}
+
+#[test]
+fn a_report_counts_keys_by_their_reasons_and_a_file_of_tests_is_not_replaced() {
+    let key = |token: &str, more: Value| {
+        let mut key = json!({"token": sha256(token), "key_alias": token, "models": ["gpt"]});
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    };
+    let keys = json!([
+        key("a", json!({})),
+        key("b", json!({"blocked": true})),
+        key("c", json!({"blocked": true, "permissions": {"x": 1}})),
+        key("a", json!({})),
+        {"key_alias": "nothing"},
+    ]);
+    let folder = Folder::new();
+    let tests = folder.path("t.yaml").to_str().unwrap().to_owned();
+    let run = litellm(CONFIG, Some(&keys), &["--tests", &tests]);
+    let report: Vec<&str> = run.stderr.lines().filter_map(|line| line.strip_prefix("report: ")).collect();
+    let (last, lines) = report.split_last().unwrap();
+    assert_eq!(
+        lines,
+        [
+            "tokens: 1 active, 2 disabled, 2 left out",
+            "disabled: 2: it is blocked",
+            "disabled: 1: not supported, and may restrict it: `permissions`",
+            "left out: 1: a duplicate of another key",
+            "left out: 1: no `token`",
+            "providers: openai",
+            "variables to set: OPENAI_API_KEY",
+        ]
+    );
+    assert!(last.starts_with("tests: 5 cases in"), "{last}");
+    let before = std::fs::read(&tests).unwrap();
+    let again = litellm(CONFIG, Some(&keys), &["--tests", &tests]);
+    assert_eq!((again.code, again.stdout.as_str()), (1, ""), "{}", again.all());
+    assert_eq!(std::fs::read(&tests).unwrap(), before);
+}
+
+#[test]
+fn input_that_is_made_to_exhaust_or_to_forge_is_refused_or_told_in_one_line() {
+    let folder = Folder::new();
+    let bomb = format!(
+        "_format_version: '3.0'\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n{}",
+        (1..9)
+            .map(|n| format!("a{n}: &a{n} [{}]", vec![format!("*a{}", n - 1); 10].join(", ")))
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
+    for (command, text, words) in [
+        ("kong", bomb.as_str(), "more values, nesting or aliases"),
+        ("ai-gateway", bomb.as_str(), "more values, nesting or aliases"),
+        ("portkey", bomb.as_str(), "more values, nesting or aliases"),
+        ("portkey", "{\"SENTINEL\": ", "not valid YAML"),
+        ("kong", "_format_version: [SENTINEL\n", "not valid YAML"),
+        ("kong", "services: [{name: SENTINEL}]\n", "no `_format_version`"),
+        ("kong", "_format_version: '3.0'\n", "no route with `ai-proxy`"),
+        (
+            "ai-gateway",
+            "kind: Secret\nmetadata: {name: x}\nstringData: {a: SENTINEL}\n",
+            "no AIServiceBackend",
+        ),
+        ("portkey", "a: {b: SENTINEL}\n", "is no config of Portkey's"),
+        ("portkey", "provider: bedrock\napi_key: SENTINEL\n", "no target with a supported provider"),
+    ] {
+        let file = folder.file("x.yaml", text);
+        let run = keyswap(&["policy", "import", command, &file]);
+        assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{command}: {}", run.all());
+        assert!(run.stderr.contains(words) && !run.stderr.contains("SENTINEL"), "{command}: {}", run.stderr);
+        assert_only_text(&run);
+    }
+    // A list of 20000 entries in a document of four levels is read in one pass.
+    let items = vec!["{provider: groq}"; 20_000].join(", ");
+    let file = folder.file("x.yaml", format!("targets: [{items}]\n"));
+    let run = keyswap(&["policy", "import", "portkey", &file]);
+    assert_eq!(run.code, 0, "{}", run.stderr.lines().last().unwrap_or_default());
 }
 
 #[test]

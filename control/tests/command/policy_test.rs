@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyswap_tests::cases;
 use serde_json::{Value, json};
 
-use crate::support::{Folder, Run, TOKEN, assert_only_text, keyswap, policy};
+use crate::support::{DIGEST, Folder, Run, THEN, TOKEN, assert_only_text, keyswap, policy};
 
 /// Issuers, principals and an agent, in addition to the usual policy.
 const MORE: &str = r"principals: [{email: alice@acme.example, providers: [openai]}]
@@ -357,7 +357,7 @@ fn what_is_wrong_with_a_file_of_cases_is_told_with_its_place_and_repeats_no_valu
             case(
                 "request: {method: GET, target: /, headers: {authorization: 'Bearer {{token:bob}}'}}\nforward: {}",
             ),
-            "error at `cases[0].request`: the policy has no token with this label",
+            "error at `cases[0].request`: the policy has no token with this label or SHA-256",
         ),
         (
             case(&format!("{CHAT}\nidentity: {{issuer: SENTINEL}}\nforward: {{}}")),
@@ -488,4 +488,33 @@ fn spoilt(mut document: Value) -> Value {
         }
     }
     document
+}
+
+#[test]
+fn a_token_is_named_by_its_digest_where_two_have_its_label() {
+    let folder = Folder::new();
+    let policy = folder.file(
+        "policy.yaml",
+        policy(&format!(
+            "  - {{sha256: {}, label: alice-laptop, providers: [anthropic]}}\n",
+            "ab".repeat(32)
+        )),
+    );
+    let case = |name: &str, provider: &str| {
+        format!(
+            "  - name: {name}\n    request: {{method: GET, target: /{provider}/v1/models, headers: {{authorization: \"Bearer {{{{token:{name}}}}}\"}}}}\n    forward: {{}}\n    provider: {provider}\n"
+        )
+    };
+    let both = [case(DIGEST, "openai"), case(DIGEST, "openai"), case(&"AB".repeat(32), "anthropic")].concat();
+    let cases = folder.file("cases.yaml", format!("at: {THEN}\ncases:\n{both}"));
+    let run = keyswap(&["policy", "test", &policy, &cases]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    let cases = folder.file("cases.yaml", format!("at: {THEN}\ncases:\n{}", case("alice-laptop", "openai")));
+    let run = keyswap(&["policy", "test", &policy, &cases]);
+    assert_eq!(run.code, 3, "{}", run.all());
+    assert!(
+        run.stderr.contains("more than one token with this label: name it by its SHA-256"),
+        "{}",
+        run.stderr
+    );
 }

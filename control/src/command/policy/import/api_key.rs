@@ -1,8 +1,13 @@
 //! A key of another program's list, and the field that callers send it in.
 
+use keyswap_core::base::Digest;
 use keyswap_core::request::Slot;
 
 use super::draft::Draft;
+use super::token::Token;
+
+/// The length in bytes below which a key is reported as guessable.
+const SHORT: usize = 12;
 
 /// The kind of a list. A list of permitted clients is for keys of its own kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,8 +23,40 @@ pub(super) struct Found {
     pub(super) place: String,
     pub(super) client: String,
     pub(super) key: String,
+    /// The SecurityPolicies that accept the key, by their places.
+    pub(super) policies: Vec<String>,
     /// The reasons for which the key must not be used unseen.
     pub(super) faults: Vec<String>,
+}
+
+/// Returns the token of a key.
+///
+/// # Errors
+/// The reason for which the text is no key that a caller can send.
+pub(super) fn token(key: &str, label: &str, providers: Vec<String>) -> Result<Token, &'static str> {
+    let key = bearer(key.trim());
+    if key.is_empty() {
+        return Err("the key is empty");
+    }
+    if key.starts_with("${") || key.starts_with("{vault://") {
+        return Err("the key is a reference, and its value is not here");
+    }
+    if key.chars().any(char::is_control) {
+        return Err("the key has a character that no header can carry");
+    }
+    let mut token = Token::new(&Digest::of(key.as_bytes()), label, providers);
+    if key.len() < SHORT {
+        token.note("the key is short enough to be guessed: replace it with a new token");
+    }
+    Ok(token)
+}
+
+/// Strips the scheme `Bearer`, for lists that hold whole `Authorization` values.
+fn bearer(key: &str) -> &str {
+    match key.split_at_checked("Bearer ".len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("Bearer ") => rest.trim(),
+        _ => key,
+    }
 }
 
 /// Notes a field that callers send their key in, unless it is an auth slot of Keyswap.

@@ -4,18 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use keyswap_core::base::Digest;
 
-use super::api_key::Found;
+use super::api_key::{Found, token};
 use super::api_key_lists::Search;
-use super::draft::{Draft, Token};
+use super::draft::Draft;
+use super::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::text::yaml;
 
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// The length in bytes below which a key is reported as guessable.
-const SHORT: usize = 12;
 
 /// Create a policy from a list of API keys
 ///
@@ -37,6 +35,8 @@ pub(crate) struct ApiKeyAuth {
     /// Provider that every key may call; repeatable
     #[arg(long = "provider", value_name = "PROVIDER", required = true)]
     providers: Vec<String>,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 impl ApiKeyAuth {
@@ -64,28 +64,17 @@ impl ApiKeyAuth {
         for found in found {
             self.add(&found, &mut draft);
         }
-        draft.finish("a list of API keys")
+        draft.finish("a list of API keys", &self.outputs)
     }
 
     fn add(&self, found: &Found, draft: &mut Draft) {
-        let key = bearer(found.key.trim());
-        if key.is_empty() {
-            return draft.note(&format!("{} ({})", found.place, found.client), "the key is empty: left out");
+        match token(&found.key, &found.client, self.providers.clone()) {
+            Ok(mut token) => {
+                found.faults.iter().for_each(|fault| token.disable(fault));
+                draft.add(&found.place, token);
+            }
+            Err(reason) => draft.leave_out(&format!("{} ({})", found.place, found.client), reason),
         }
-        let mut token = Token::new(&Digest::of(key.as_bytes()), &found.client, self.providers.clone());
-        if key.len() < SHORT {
-            token.note("the key is short enough to be guessed: replace it with a new token");
-        }
-        found.faults.iter().for_each(|fault| token.disable(fault));
-        draft.add(&found.place, token);
-    }
-}
-
-/// Strips the scheme `Bearer`, for lists that hold whole `Authorization` values.
-fn bearer(key: &str) -> &str {
-    match key.split_at_checked("Bearer ".len()) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("Bearer ") => rest.trim(),
-        _ => key,
     }
 }
 

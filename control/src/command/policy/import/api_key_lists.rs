@@ -144,9 +144,10 @@ impl Search {
         let client = text(client).unwrap_or_default().to_owned();
         match text(key) {
             Some(key) => {
-                self.found.push(Found { kind, place, client, key: key.to_owned(), faults: Vec::new() });
+                let (key, policies, faults) = (key.to_owned(), Vec::new(), Vec::new());
+                self.found.push(Found { kind, place, client, key, policies, faults });
             }
-            None => draft.note(&format!("{place} ({client})"), format!("`{key}` is not text: left out")),
+            None => draft.leave_out(&format!("{place} ({client})"), &format!("`{key}` is not text")),
         }
     }
 }

@@ -18,7 +18,9 @@ type Id = (Option<String>, String);
 /// Secrets and the references to them. Either may come first.
 #[derive(Default)]
 pub(super) struct Secrets {
-    secrets: Vec<(Id, Value)>,
+    /// Set where the import reads the routes that policies are for.
+    reads_targets: bool,
+    objects: Vec<(Id, Value)>,
     references: Vec<Reference>,
 }
 
@@ -37,18 +39,28 @@ pub(super) fn is_secret(value: &Value) -> bool {
 }
 
 impl Secrets {
+    /// Returns an empty list for an import that reads the routes that policies are for.
+    pub(super) fn for_routes() -> Self {
+        Self { reads_targets: true, ..Self::default() }
+    }
+
     /// Adds a Secret, or the references of a SecurityPolicy.
     pub(super) fn add(&mut self, value: &Value, draft: &mut Draft) {
         match value.get("kind").and_then(Value::as_str) {
-            Some("Secret") => self.secrets.push((id(value), value.clone())),
+            Some("Secret") => self.objects.push((id(value), value.clone())),
             _ => self.add_policy(value, draft),
         }
     }
 
     fn add_policy(&mut self, value: &Value, draft: &mut Draft) {
-        let Some(auth) = value.pointer("/spec/apiKeyAuth") else { return };
         let (namespace, _) = id(value);
         let place = object_name(value).unwrap_or_else(|| "SecurityPolicy".to_owned());
+        let Some(auth) = value.pointer("/spec/apiKeyAuth") else {
+            if self.reads_targets {
+                draft.note(&place, "not imported: it has no `apiKeyAuth`");
+            }
+            return;
+        };
         for source in list(auth, "extractFrom") {
             for (member, kind) in [("headers", "header"), ("params", "query"), ("cookies", "cookie")] {
                 for name in list(source, member).filter_map(Value::as_str) {
@@ -57,7 +69,9 @@ impl Secrets {
             }
         }
         let spec = value.get("spec").unwrap_or(&Value::Null);
-        draft.note_rest(&place, spec, &["apiKeyAuth"]);
+        let read: &[&str] =
+            if self.reads_targets { &["apiKeyAuth", "targetRef", "targetRefs"] } else { &["apiKeyAuth"] };
+        draft.note_rest(&place, spec, read);
         draft.note_rest(&format!("{place} apiKeyAuth"), auth, &["credentialRefs", "extractFrom"]);
         let members = spec.as_object().into_iter().flatten();
         let faults: Vec<String> = members
@@ -87,13 +101,13 @@ impl Secrets {
     /// Moves the keys of the Secrets that a SecurityPolicy names into the list.
     pub(super) fn take(&self, found: &mut Vec<Found>, draft: &mut Draft) {
         for reference in &self.references {
-            if self.secrets.iter().all(|(id, _)| *id != reference.secret) {
+            if self.objects.iter().all(|(id, _)| *id != reference.secret) {
                 let message =
                     format!("the Secret `{}` is not in the input: left out", shown(&reference.secret));
                 draft.note(&reference.place, message);
             }
         }
-        for (id, secret) in &self.secrets {
+        for (id, secret) in &self.objects {
             let place = format!("Secret {}", shown(id));
             let references: Vec<&Reference> = self.references.iter().filter(|it| it.secret == *id).collect();
             if references.is_empty() {
@@ -108,9 +122,10 @@ impl Secrets {
                         place: place.clone(),
                         client: client.clone(),
                         key,
+                        policies: references.iter().map(|reference| reference.place.clone()).collect(),
                         faults: faults.clone(),
                     }),
-                    None => draft.note(&format!("{place} ({client})"), "the value is not text: left out"),
+                    None => draft.leave_out(&format!("{place} ({client})"), "the value is not text"),
                 }
             }
         }

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::bail;
-use keyswap_core::base::Digest;
 use keyswap_core::policy::Policy;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::outputs::Outputs;
+use super::report;
+use super::token::Token;
 use crate::command::terminal::exit::Exit;
 use crate::command::terminal::output::{self, visible};
 
-/// The longest label that a policy takes.
-const LABEL_CHARS: usize = 64;
+/// The reason for which a key that comes twice is disabled.
+const REPEATED: &str = "the key stands here again with other settings";
 
 /// A policy under construction, and the lines about settings that are not in it.
 #[derive(Default)]
@@ -26,33 +28,11 @@ pub(super) struct Draft {
     tokens: Vec<Token>,
     /// The index of each token by its digest.
     digests: BTreeMap<String, usize>,
+    /// The number of keys that are left out, by the reason.
+    left_out: BTreeMap<String, usize>,
     notes: usize,
     /// Lines that are written only once.
     once: BTreeSet<String>,
-}
-
-/// An entry of a policy's `tokens`.
-#[derive(Serialize)]
-pub(super) struct Token {
-    sha256: String,
-    label: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) owner: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) team: Option<String>,
-    pub(super) providers: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) models: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expires_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) rate_limit: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) budget: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-    #[serde(skip)]
-    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -68,47 +48,6 @@ struct Document<'d> {
     providers: &'d BTreeMap<String, Map<String, Value>>,
 }
 
-impl Token {
-    pub(super) fn new(digest: &Digest, label: &str, providers: Vec<String>) -> Self {
-        let label: String =
-            label.trim().chars().filter(|char| !char.is_control()).take(LABEL_CHARS).collect();
-        let sha256 = digest.to_hex();
-        let label =
-            if label.is_empty() { format!("key-{}", sha256.get(..8).unwrap_or_default()) } else { label };
-        Self {
-            sha256,
-            label,
-            owner: None,
-            team: None,
-            providers,
-            models: None,
-            expires_at: None,
-            rate_limit: None,
-            budget: None,
-            status: None,
-            notes: Vec::new(),
-        }
-    }
-
-    /// Notes a setting of the key that is not imported.
-    pub(super) fn note(&mut self, message: impl Into<String>) {
-        self.notes.push(message.into());
-    }
-
-    /// Imports the token as disabled: it is refused until an operator enables it. The reason becomes a note.
-    pub(super) fn disable(&mut self, reason: impl AsRef<str>) {
-        self.status = Some("disabled");
-        self.notes.push(format!("disabled: {}", reason.as_ref()));
-    }
-
-    /// Returns whether both permit the same. A label permits nothing, and an owner nothing in a policy without bindings.
-    fn permits_as(&self, other: &Self) -> bool {
-        let limits = |it: &Self| (it.expires_at.clone(), it.rate_limit.clone(), it.budget.clone(), it.status);
-        (&self.team, &self.providers, &self.models) == (&other.team, &other.providers, &other.models)
-            && limits(self) == limits(other)
-    }
-}
-
 impl Draft {
     /// Writes a line about a setting that is not imported, or a step to do by hand. `place` is the path in the file.
     ///
@@ -117,6 +56,18 @@ impl Draft {
         let line = format!("{place}: {}", message.as_ref());
         output::note(&visible(line.trim_start_matches([':', ' '])));
         self.notes = self.notes.saturating_add(1);
+    }
+
+    /// Writes a line about a key that is left out, and counts the key.
+    pub(super) fn leave_out(&mut self, place: &str, reason: &str) {
+        self.count_left_out(reason);
+        self.note(place, format!("{reason}: left out"));
+    }
+
+    /// Counts a key that is left out. Its line is written apart.
+    pub(super) fn count_left_out(&mut self, reason: &str) {
+        let count = self.left_out.entry(reason.to_owned()).or_default();
+        *count = count.saturating_add(1);
     }
 
     /// Writes a line as [`Self::note`] does, unless the same line was written by this before.
@@ -128,13 +79,15 @@ impl Draft {
 
     /// Notes the members of an object that the import does not read.
     pub(super) fn note_rest(&mut self, place: &str, object: &Value, read: &[&str]) {
-        let members = object.as_object().into_iter().flatten();
-        let names: Vec<String> = members
-            .filter(|(name, value)| !read.contains(&name.as_str()) && !is_empty(value))
-            .map(|(name, _)| format!("`{name}`"))
-            .collect();
-        if !names.is_empty() {
-            self.note(place, format!("not imported: {}", names.join(", ")));
+        if let Some(message) = rest(object, read) {
+            self.note(place, message);
+        }
+    }
+
+    /// Notes them as [`Self::note_rest`] does, once for each object.
+    pub(super) fn note_rest_once(&mut self, place: &str, object: &Value, read: &[&str]) {
+        if let Some(message) = rest(object, read) {
+            self.note_once(place, message);
         }
     }
 
@@ -142,24 +95,31 @@ impl Draft {
     /// settings differ, the token is disabled.
     pub(super) fn add(&mut self, place: &str, token: Token) {
         let named = |label: &str| format!("{place} ({label})").trim_start().to_owned();
-        for note in &token.notes {
-            self.note(&named(&token.label), note);
+        for note in token.notes() {
+            self.note(&named(token.label()), note);
         }
-        let Some(index) = self.digests.get(&token.sha256) else {
-            self.digests.insert(token.sha256.clone(), self.tokens.len());
+        let Some(index) = self.digests.get(token.sha256()) else {
+            self.digests.insert(token.sha256().to_owned(), self.tokens.len());
             self.tokens.push(token);
             return;
         };
         let Some(first) = self.tokens.get_mut(*index) else { return };
         let differs = !first.permits_as(&token);
         if differs {
-            first.status = Some("disabled");
+            first.disable_for(REPEATED);
         }
-        let first = first.label.clone();
-        self.note(&named(&token.label), format!("duplicate of the key `{first}`: left out"));
+        let first = first.label().to_owned();
+        self.count_left_out("a duplicate of another key");
+        self.note(&named(token.label()), format!("duplicate of the key `{first}`: left out"));
         if differs {
-            self.note(&named(&first), "disabled: the key stands here again with other settings");
+            self.note(&named(&first), format!("disabled: {REPEATED}"));
         }
+    }
+
+    /// Returns the providers that the policy gives another address than their own.
+    pub(super) fn relayed(&self) -> BTreeSet<String> {
+        let has_url = |(_, provider): &(&String, &Map<String, Value>)| provider.contains_key("url");
+        self.providers.iter().filter(has_url).map(|(id, _)| id.clone()).collect()
     }
 
     /// Adds a credential that is read from an environment variable.
@@ -167,8 +127,9 @@ impl Draft {
         self.credentials.insert(name.to_owned(), json!([{"env": variable}]));
     }
 
-    /// Writes the policy to standard output and the notes to standard error. An invalid policy is an error.
-    pub(super) fn finish(mut self, provenance: &str) -> anyhow::Result<Exit> {
+    /// Writes the policy to standard output, the notes and the report to standard error, and the tests to their file. An
+    /// invalid policy is an error.
+    pub(super) fn finish(mut self, provenance: &str, outputs: &Outputs) -> anyhow::Result<Exit> {
         if !self.tokens.is_empty() {
             self.note(
                 "tokens",
@@ -187,10 +148,14 @@ impl Draft {
             bail!("the result is not a valid policy:\n{}", visible_lines(&errors.to_string()));
         }
         let yaml = serde_saphyr::to_string(&document)?;
+        let written = serde_json::to_value(&document)?;
+        let tests = outputs.write_tests(&written)?;
         output::print(&format!(
             "# Imported from {provenance}. Tokens are stored as SHA-256 digests.\n{}",
             yaml.trim_end()
         ))?;
+        let report = report::lines(&self.tokens, &self.left_out, &written);
+        report.iter().chain(&tests).for_each(|line| output::note(&visible(&format!("report: {line}"))));
         output::note(&format!(
             "{} tokens, {} credentials, {} notes",
             self.tokens.len(),
@@ -199,6 +164,16 @@ impl Draft {
         ));
         Ok(Exit::Ok)
     }
+}
+
+/// Returns the line about the members of an object that the import does not read; `None` where it reads all.
+fn rest(object: &Value, read: &[&str]) -> Option<String> {
+    let members = object.as_object().into_iter().flatten();
+    let names: Vec<String> = members
+        .filter(|(name, value)| !read.contains(&name.as_str()) && !is_empty(value))
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    (!names.is_empty()).then(|| format!("not imported: {}", names.join(", ")))
 }
 
 fn visible_lines(text: &str) -> String {

@@ -10,6 +10,7 @@ use super::draft::Draft;
 use super::litellm_keys::Keys;
 use super::litellm_models::Models;
 use super::litellm_owners::Owners;
+use super::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::text::yaml;
@@ -53,6 +54,8 @@ pub(crate) struct Litellm {
     /// URL of the registry that keeps budgets; its credential is read from `KEYSWAP_REGISTRY_TOKEN`
     #[arg(long, value_name = "URL", requires = "keys")]
     registry: Option<String>,
+    #[command(flatten)]
+    outputs: Outputs,
 }
 
 impl Litellm {
@@ -86,7 +89,7 @@ impl Litellm {
             let keys_of = Keys { models: &models, teams, users, widen, has_registry };
             keys_of.read(&read_json(keys)?, &mut draft);
         }
-        draft.finish("LiteLLM")
+        draft.finish("LiteLLM", &self.outputs)
     }
 }
 

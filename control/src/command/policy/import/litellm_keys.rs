@@ -8,10 +8,11 @@ use keyswap_core::price::Nano;
 use keyswap_core::syntax::{is_email, is_plain_name};
 use serde_json::{Map, Value, json};
 
-use super::draft::{Draft, Token, is_empty};
+use super::draft::{Draft, is_empty};
 use super::list::texts;
 use super::litellm_models::Models;
 use super::litellm_owners::{Owners, Scope, is_false, note_pages};
+use super::token::Token;
 
 /// The members of a key that the import reads.
 const READ: [&str; 18] = [
@@ -107,7 +108,7 @@ impl Keys<'_> {
                     (_, Some(info)) => self.add(info, members.get("key"), "keys", draft),
                     _ => self.add(document, None, "keys", draft),
                 },
-                _ => draft.note("keys", "neither a key nor a list of keys: left out"),
+                _ => draft.leave_out("keys", "neither a key nor a list of keys"),
             }
         }
     }
@@ -179,12 +180,13 @@ impl Keys<'_> {
     fn add(&self, key: &Value, beside: Option<&Value>, path: &str, draft: &mut Draft) {
         let text = |name: &str| key.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if key.is_string() {
+            draft.count_left_out("a hash without its record");
             return draft
                 .note(path, "a hash without its record: left out; list keys with `return_full_object=true`");
         }
         let alias = text("key_alias").unwrap_or_default();
         let Some(digest) = text("token").or_else(|| beside?.as_str()).map(digest) else {
-            return draft.note(&format!("{path} ({alias})"), "no `token`: left out");
+            return draft.leave_out(&format!("{path} ({alias})"), "no `token`");
         };
         let scope = Scope::of(key, self.models, &self.teams, &self.users);
         let mut token = Token::new(&digest, alias, scope.rights.providers());

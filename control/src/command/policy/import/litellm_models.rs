@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::draft::{Draft, is_empty};
 use super::list::{list, matches};
@@ -49,12 +49,10 @@ impl Models {
         }
         hosts.write(draft);
         note_credentials(config, draft);
-        let has_url = |(_, provider): &(&String, &Map<String, Value>)| provider.contains_key("url");
-        let relayed = draft.providers.iter().filter(has_url).map(|(id, _)| id.clone()).collect();
         Self {
             deployed: models,
             aliases: aliases(config.pointer("/router_settings/model_group_alias")),
-            relayed,
+            relayed: draft.relayed(),
         }
     }
 

@@ -3,11 +3,20 @@
 //! Keys become digests at once: no key is written. Settings without a counterpart are noted. A key that such a setting
 //! restricts is imported as disabled, so that it never permits more than before. A key is bound only to the host that the
 //! configuration names for it.
+mod ai_gateway;
+mod ai_gateway_backends;
+mod ai_gateway_routes;
 mod api_key;
 mod api_key_auth;
 mod api_key_lists;
 mod api_key_secrets;
+mod calls;
 mod draft;
+mod kong;
+mod kong_consumers;
+mod kong_plugins;
+mod kong_routes;
+mod kong_targets;
 mod list;
 mod litellm;
 mod litellm_deployment;
@@ -16,6 +25,14 @@ mod litellm_keys;
 mod litellm_models;
 mod litellm_owners;
 mod litellm_rights;
+mod objects;
+mod outputs;
+mod portkey;
+mod portkey_targets;
+mod report;
+mod test_file;
+mod token;
+mod vendors;
 
 mod subcommand;
 

@@ -2,18 +2,22 @@
 
 use clap::Subcommand;
 
-use super::{api_key_auth, litellm};
+use super::{ai_gateway, api_key_auth, kong, litellm, portkey};
 use crate::command::terminal::exit::{self, Exit};
 
 /// Create a policy from another gateway's configuration
 #[derive(Subcommand)]
 #[command(after_help = exit::help(
     "  keyswap policy import litellm config.yaml --keys keys.json > policy.yaml\n  \
-     keyswap policy import api-key-auth envoy.yaml --provider openai > policy.yaml"
+     keyswap policy import api-key-auth envoy.yaml --provider openai > policy.yaml\n  \
+     keyswap policy import kong kong.yaml --tests policy.tests.yaml > policy.yaml"
 ))]
 pub(in crate::command) enum Command {
     Litellm(litellm::Litellm),
     ApiKeyAuth(api_key_auth::ApiKeyAuth),
+    Kong(kong::Kong),
+    AiGateway(ai_gateway::AiGateway),
+    Portkey(portkey::Portkey),
 }
 
 impl Command {
@@ -21,6 +25,9 @@ impl Command {
         match self {
             Self::Litellm(command) => command.run(),
             Self::ApiKeyAuth(command) => command.run(),
+            Self::Kong(command) => command.run(),
+            Self::AiGateway(command) => command.run(),
+            Self::Portkey(command) => command.run(),
         }
     }
 }

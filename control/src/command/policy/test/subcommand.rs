@@ -24,7 +24,7 @@ use crate::command::terminal::output::{self, Format, visible};
 /// `principal` (the label) and `credential` (the name of the upstream credential) are compared where given.
 ///
 /// Cases need no real tokens or identities. `{{token:alice-laptop}}` in a request is a generated token that replaces
-/// the one with that label. `identity: {issuer: access, email: alice@example.com}` is a JWT of that issuer with these
+/// the one with that label, or with that SHA-256. `identity: {issuer: access, email: alice@example.com}` is a JWT of that issuer with these
 /// claims, signed by a generated key that replaces the issuer's. Claims are verified as usual.
 ///
 /// One data plane judges the cases of a file in order: it keeps its caches and rate limit counts from case to case.
