@@ -13,9 +13,13 @@ mod litellm;
 mod litellm_deployment;
 mod litellm_hosts;
 mod litellm_keys;
+mod litellm_limits;
+mod litellm_lists;
 mod litellm_models;
 mod litellm_owners;
+mod litellm_reach;
 mod litellm_rights;
+mod litellm_settings;
 
 mod subcommand;
 
