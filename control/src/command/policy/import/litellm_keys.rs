@@ -241,6 +241,9 @@ impl Keys<'_> {
         if let (Some(team), None) = (text("team_id"), &token.team) {
             token.note(format!("the team `{team}` is not imported: a name has letters, digits, `-` and `_`"));
         }
+        if key.get("aliases").is_some_and(|it| !is_empty(it)) || scope.has_team_aliases {
+            token.note("its aliases are not imported: callers send the names that the providers have");
+        }
         scope.notes.iter().for_each(|note| token.note(note));
         scope.faults.iter().for_each(|fault| token.disable(fault));
         self.restrict(&scope, &mut token, draft);

@@ -26,8 +26,10 @@ pub(super) struct Deployed {
 /// The models of the proxy.
 pub(super) struct Models {
     deployed: Vec<Deployed>,
-    /// Other names of models.
+    /// Other names of models, which callers of any key may send.
     pub(super) aliases: BTreeMap<String, String>,
+    /// Other names of models, which the router follows after the aliases of a key.
+    pub(super) routed: BTreeMap<String, String>,
     /// The providers that the policy gives another address.
     relayed: BTreeSet<String>,
 }
@@ -56,11 +58,8 @@ impl Models {
         let relayed = draft.providers.iter().filter(has_url).map(|(id, _)| id.clone()).collect();
         Self {
             deployed: models,
-            aliases: {
-                let mut all = aliases(config.pointer("/litellm_settings/model_alias_map"));
-                all.extend(aliases(config.pointer("/router_settings/model_group_alias")));
-                all
-            },
+            aliases: aliases(config.pointer("/litellm_settings/model_alias_map")),
+            routed: aliases(config.pointer("/router_settings/model_group_alias")),
             relayed,
         }
     }
@@ -88,6 +87,7 @@ impl Models {
     /// Returns whether a name of a list is that of a model, an alias or an access group, or a pattern of some.
     pub(super) fn knows(&self, name: &str, team: Option<&str>) -> bool {
         self.aliases.contains_key(name)
+            || self.routed.contains_key(name)
             || self.of_team(team).any(|model| {
                 let is_group = model.groups.iter().any(|group| group == name);
                 let list = List::new(&[name], false, false);

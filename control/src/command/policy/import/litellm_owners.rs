@@ -22,6 +22,8 @@ pub(super) struct Scope<'v> {
     pub(super) groups: BTreeSet<String>,
     pub(super) faults: Vec<String>,
     pub(super) notes: Vec<String>,
+    /// Set where its team has other names for models.
+    pub(super) has_team_aliases: bool,
     /// Its team, its membership there and its user, as the export has them.
     pub(super) team: Option<&'v Value>,
     pub(super) member: Option<&'v Value>,
@@ -65,6 +67,7 @@ impl<'v> Scope<'v> {
             groups: BTreeSet::new(),
             faults: Vec::new(),
             notes: Vec::new(),
+            has_team_aliases: false,
             team: team.and_then(|id| teams.find(id, "team", key)),
             member: None,
             user: user.and_then(|id| users.find(id, "user", key)),
@@ -96,6 +99,7 @@ impl<'v> Scope<'v> {
             key: aliases(key.get("aliases")),
             team: aliases(of_team.or_else(|| key.get("team_model_aliases"))),
         };
+        scope.has_team_aliases = !aliases.team.is_empty();
         match models.reach(&lists, &aliases, team) {
             Ok(rights) => scope.rights = rights,
             Err(fault) => {

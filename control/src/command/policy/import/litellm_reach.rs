@@ -96,7 +96,8 @@ impl Models {
     /// Returns the names and patterns that callers of a key may send.
     fn names<'n>(&'n self, aliases: &'n Aliases, team: Option<&'n str>) -> impl Iterator<Item = &'n str> {
         let deployed = self.of_team(team).flat_map(|model| &model.names);
-        let aliases = self.aliases.keys().chain(aliases.key.keys()).chain(aliases.team.keys());
+        let of_proxy = self.aliases.keys().chain(self.routed.keys());
+        let aliases = of_proxy.chain(aliases.key.keys()).chain(aliases.team.keys());
         deployed.chain(aliases).map(String::as_str)
     }
 
@@ -114,9 +115,10 @@ impl Models {
         let permitted_by = if by_key != by_team || target != by_proxy {
             vec![target]
         } else {
-            vec![name, of(&self.aliases, name)]
+            let alias = self.aliases.get(name).or_else(|| self.routed.get(name));
+            vec![name, alias.map_or(name, String::as_str)]
         };
-        Way { permitted_by, target: of(&self.aliases, target) }
+        Way { permitted_by, target: of(&self.routed, target) }
     }
 
     fn groups_of(&self, name: &str, team: Option<&str>) -> Vec<String> {
