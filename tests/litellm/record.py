@@ -42,6 +42,9 @@ ADDRESSES = {
     "https://vllm.internal:8000": "at-vllm-internal-8000",
     "https://acme.openai.azure.com": "azure-openai",
 }
+# The models of the configuration, by the names that providers have, and others.
+MODELS = ["gpt-5", "gpt-5-mini", "text-embedding-3-small", "claude-sonnet-4-5", "llama-3.3-70b", "mistral-large", "qwen3"]
+MODELS += ["gpt-4o", "gpt-4.1", "claude-opus-4-5"]
 USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 
 
@@ -50,20 +53,16 @@ def chat(model):
 
 
 def probes():
-    """Returns the requests that each key sends: by the proxy's names, by those of providers, and past its models."""
-    names = ["gpt", "mini", "claude", "gpt-4", "mine", "best", "local", "local-public", "cloud"]
-    names += ["groq/llama-3.3-70b", "groq/other", "mistral-large", "mistral-small", "gpt-5", "openai/gpt-4.1"]
-    for name in names:
+    """Returns the requests that each key sends: by every name of the proxy, and for every model past its list."""
+    for name in ["gpt", "mini", "claude", "gpt-4", "mine", "best", "local", "local-public", "cloud"]:
         yield "/v1/chat/completions", chat(name)
-    for name in ["embed", "text-embedding-3-small"]:
-        yield "/v1/embeddings", {"model": name, "input": "Hi"}
-    for name in ["gpt-5", "gpt-5-mini", "gpt-4.1"]:
-        yield "/openai/v1/chat/completions", chat(name)
-    yield "/openai/v1/embeddings", {"model": "text-embedding-3-small", "input": "Hi"}
-    for name in ["claude-sonnet-4-5", "claude-opus-4-5"]:
-        yield "/anthropic/v1/messages", chat(name)
-    for name in ["mistral-large", "mistral-small", "other"]:
-        yield "/mistral/v1/chat/completions", chat(name)
+    yield "/v1/embeddings", {"model": "embed", "input": "Hi"}
+    for model in MODELS:
+        yield "/v1/chat/completions", chat(model)
+        yield "/v1/chat/completions", chat(f"groq/{model}")
+        yield "/openai/v1/chat/completions", chat(model)
+        yield "/anthropic/v1/messages", chat(model)
+        yield "/mistral/v1/chat/completions", chat(model)
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
@@ -270,7 +269,7 @@ def main():
     finally:
         database.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    json.dump({"version": version, "models": models, **exports}, sys.stdout, indent=1)
+    json.dump({"version": version, "probed": MODELS, "models": models, **exports}, sys.stdout, indent=1)
     print()
 
 

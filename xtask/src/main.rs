@@ -1,5 +1,5 @@
 //! Tasks that cargo has no command for: `cargo xtask up`, `test`, `component`, `bench`, `instructions`, `scan-cost`,
-//! `fuzz`, `structure`, `docs` and `dist`.
+//! `fuzz`, `litellm`, `structure`, `docs` and `dist`.
 
 #[cfg(target_os = "linux")]
 mod bench;
@@ -8,6 +8,7 @@ mod dist;
 mod docs;
 mod fuzz;
 mod instructions;
+mod litellm;
 mod scan_cost;
 mod structure;
 mod test;
@@ -36,6 +37,8 @@ enum Task {
     ScanCost,
     /// Look for inputs that break the scanners of bodies.
     Fuzz(fuzz::Options),
+    /// Run a LiteLLM proxy with a database, and record what its keys reach, for the test of the import.
+    Litellm,
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
     Structure,
     /// Build the book into `target/book`, and check every link of every document.
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Instructions(options) => instructions::run(&options),
         Task::ScanCost => scan_cost::run(),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Litellm => litellm::run(),
         Task::Structure => structure::run(),
         Task::Docs(options) => docs::run(&options),
         Task::Dist(options) => dist::run(&options),

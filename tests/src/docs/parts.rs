@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{pages::Page, reference, tables};
 use crate::{
     figures::{self, Report},
+    litellm,
     tools::project_root,
 };
 
@@ -65,6 +66,7 @@ fn generate(words: &str) -> Result<String> {
         "first-run" => tables::first_run(),
         "help" => tables::help(arguments),
         "lints" => tables::lints(),
+        "litellm-keys" => litellm::table(),
         "presets" => Ok(tables::presets()),
         "performance" => Ok(figures::document(&Report::committed()?)),
         "providers" => tables::providers(),
