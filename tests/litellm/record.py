@@ -245,10 +245,13 @@ def export(proxy):
 
 
 def reached(proxy, key):
-    Upstream.arrived.clear()
+    """Returns the models that a key reached by the routes of models, and those that it reached by pass-through routes only."""
+    models, passed = set(), set()
     for path, body in probes():
+        Upstream.arrived.clear()
         proxy.call(path, body, key)
-    return sorted(set(Upstream.arrived))
+        (models if path.startswith("/v1/") else passed).update(Upstream.arrived)
+    return {"models": sorted(models), "passed": sorted(passed - models)}
 
 
 def main():
@@ -262,14 +265,14 @@ def main():
             keys = make(proxy, database, yaml.safe_load((HERE / "keys.yaml").read_text()))
             exports = export(proxy)
             version = next(importlib.metadata.distributions(name="litellm", path=[str(LITELLM)])).version
-            models = {alias: reached(proxy, key) for alias, key in keys.items()}
+            reach = {alias: reached(proxy, key) for alias, key in keys.items()}
         finally:
             proxy.server.kill()
             proxy.server.wait()
     finally:
         database.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    json.dump({"version": version, "probed": MODELS, "models": models, **exports}, sys.stdout, indent=1)
+    json.dump({"version": version, "probed": MODELS, "reach": reach, **exports}, sys.stdout, indent=1)
     print()
 
 

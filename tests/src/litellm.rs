@@ -27,14 +27,23 @@ pub struct Recorded {
     pub version: String,
     /// The models that each key asked for, at every provider.
     pub probed: Vec<String>,
-    /// The models that each key reached, by its alias: `PROVIDER: MODEL`.
-    pub models: BTreeMap<String, BTreeSet<String>>,
+    /// The models that each key reached, by its alias.
+    pub reach: BTreeMap<String, Reach>,
     /// The pages of `GET /key/list`.
     keys: Vec<Value>,
     /// The answer of `GET /team/list`.
     teams: Value,
     /// The answer of `GET /user/list`.
     users: Value,
+}
+
+/// The models that a key reached in LiteLLM: `PROVIDER: MODEL`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+pub struct Reach {
+    /// By the routes of models.
+    pub models: BTreeSet<String>,
+    /// By pass-through routes only, such as `/openai`.
+    pub passed: BTreeSet<String>,
 }
 
 /// An imported policy.
@@ -49,7 +58,7 @@ pub struct Imported {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Compared {
     /// The models that it reached in LiteLLM.
-    pub litellm: BTreeSet<String>,
+    pub litellm: Reach,
     /// The models that it reached through Keyswap.
     pub keyswap: BTreeSet<String>,
     /// The lines of the import about the key.
@@ -146,16 +155,22 @@ fn read<T: for<'t> Deserialize<'t>>(name: &str) -> Result<T> {
 /// Returns the table of all keys: the settings in LiteLLM, the models there and here, and the lines.
 pub(crate) fn table() -> Result<String> {
     let compared = compared()?;
-    let mut table = heading(&["key", "settings in LiteLLM", "models reached in LiteLLM", "through Keyswap", "lines"]);
+    let mut table = heading(&["key", "settings in LiteLLM", "in LiteLLM", "through Keyswap", "lines"]);
     for (alias, settings) in keys()? {
         let Compared { litellm, keyswap, lines } = compared.get(&alias).context("every key is compared")?;
-        let listed = |models: &BTreeSet<String>| match models.len() {
-            0 => "none".to_owned(),
-            _ => models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", "),
-        };
-        let here = if litellm == keyswap { "the same".to_owned() } else { listed(keyswap) };
+        let there: BTreeSet<String> = litellm.models.union(&litellm.passed).cloned().collect();
+        let here = if *keyswap == there { "the same".to_owned() } else { listed(keyswap) };
         let lines = lines.join("; ");
-        let _ = writeln!(table, "| {alias} | `{settings}` | {} | {here} | {lines} |", listed(litellm));
+        let _ = writeln!(table, "| {alias} | `{settings}` | {} | {here} | {lines} |", listed(&there));
     }
     Ok(table)
+}
+
+/// Returns a few models in words, and of many their number.
+fn listed(models: &BTreeSet<String>) -> String {
+    match models.len() {
+        0 => "none".to_owned(),
+        1..=3 => models.iter().map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", "),
+        many => format!("{many} models"),
+    }
 }

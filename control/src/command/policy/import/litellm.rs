@@ -74,7 +74,7 @@ impl Litellm {
             bail!("{name} has no `model_list` with a supported provider");
         }
         if let Some(keys) = &self.keys {
-            draft.note("model_list", "a key for all models may use every model of a provider that LiteLLM passes requests through to; `models` of its token restricts it");
+            draft.note("model_list", "LiteLLM's pass-through routes stay open to keys for all models, with every model of their providers; a key for some models has each at its own provider only");
             let owners = |file: Option<&PathBuf>, kind: &str, draft: &mut Draft| {
                 let documents = file.map(|file| read_json(file)).transpose()?.unwrap_or_default();
                 anyhow::Ok(Owners::read(&documents, kind, draft))

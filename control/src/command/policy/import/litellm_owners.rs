@@ -185,7 +185,7 @@ impl<'v> Scope<'v> {
         }
         let is_word = |name: &str| [OF_TEAM, NOTHING, "*", "all-proxy-models"].contains(&name);
         for name in names.iter().filter(|name| !is_word(name) && !models.knows(name, team)) {
-            self.notes.push(format!("the model `{name}` has no provider here"));
+            self.notes.push(format!("`{name}` is no model of the configuration that has a provider here"));
         }
     }
 }
