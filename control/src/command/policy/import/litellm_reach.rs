@@ -78,7 +78,8 @@ impl Models {
         let other =
             |name: &&str| *name != pattern && (!name.contains('*') || name.len() > pattern.len());
         let others: BTreeSet<&str> = self.names(aliases, team).filter(other).collect();
-        for part in &parts {
+        // A name goes to its own deployments before those of a pattern.
+        for part in parts.iter().filter(|part| !others.contains(part.as_str())) {
             let own = mapped(pattern, part, &model.name)
                 .ok_or_else(|| format!("the models of the pattern `{pattern}` cannot be named"))?;
             for other in others.iter().filter(|other| have_common(part, other)) {
