@@ -78,8 +78,9 @@ impl Models {
         let other =
             |name: &&str| *name != pattern && (!name.contains('*') || name.len() > pattern.len());
         let others: BTreeSet<&str> = self.names(aliases, team).filter(other).collect();
-        // A name goes to its own deployments before those of a pattern.
-        for part in parts.iter().filter(|part| !others.contains(part.as_str())) {
+        // A name goes to its own deployments, or to those of a longer pattern, before those of this one.
+        let is_of_another = |part: &&String| others.iter().any(|other| matches(other, part));
+        for part in parts.iter().filter(|part| !is_of_another(part)) {
             let own = mapped(pattern, part, &model.name)
                 .ok_or_else(|| format!("the models of the pattern `{pattern}` cannot be named"))?;
             for other in others.iter().filter(|other| have_common(part, other)) {
