@@ -34,7 +34,7 @@ PROVIDERS = {
     "openai": ("OPENAI_API_KEY", {"OPENAI_BASE_URL": "/v1", "OPENAI_API_BASE": ""}),
     "anthropic": ("ANTHROPIC_API_KEY", {"ANTHROPIC_API_BASE": ""}),
     "groq": ("GROQ_API_KEY", {"GROQ_API_BASE": ""}),
-    "mistral": ("MISTRAL_API_KEY", {"MISTRAL_API_BASE": "/v1"}),
+    "mistral": ("MISTRAL_API_KEY", {"MISTRAL_API_BASE": "/v1", "MISTRAL_AZURE_API_BASE": "/v1"}),
     "at-vllm-internal-8000": ("VLLM_KEY", {}),
     "azure-openai": ("AZURE_KEY", {}),
 }

@@ -68,7 +68,8 @@ impl Provider {
         let credentials = received.credentials();
         ensure!(credentials.len() == 1, "not the one credential: {received:?}");
         ensure!(credentials[0].ends_with(&format!("real-{}", self.name)), "another key: {received:?}");
-        let in_path = received.target.split_once("/deployments/").and_then(|(_, rest)| rest.split('/').next());
+        let in_path =
+            received.target.split_once("/deployments/").and_then(|(_, rest)| rest.split('/').next());
         let body: serde_json::Value = serde_json::from_slice(&received.body)?;
         in_path.or_else(|| body["model"].as_str()).map(str::to_owned).context("a model")
     }
@@ -88,7 +89,9 @@ fn a_key_of_a_real_litellm_reaches_no_more_through_keyswap_and_less_only_with_a_
     let mut compared = BTreeMap::new();
     for (alias, _) in litellm::keys()? {
         let mut keyswap = BTreeSet::new();
-        for (provider, model) in PROVIDERS.iter().flat_map(|it| recorded.probed.iter().map(move |model| (it, model))) {
+        for (provider, model) in
+            PROVIDERS.iter().flat_map(|it| recorded.probed.iter().map(move |model| (it, model)))
+        {
             for request in provider.requests(model, &litellm::key(&alias)) {
                 let response = envoy.send(&request)?;
                 for received in standin.take() {
@@ -109,13 +112,18 @@ fn a_key_of_a_real_litellm_reaches_no_more_through_keyswap_and_less_only_with_a_
     for (alias, key) in &compared {
         let Compared { litellm, keyswap, lines } = key;
         let mut there = litellm.models.union(&litellm.passed);
-        let here_only: Vec<_> = keyswap.iter().filter(|model| !there.clone().any(|it| it == *model)).collect();
+        let here_only: Vec<_> =
+            keyswap.iter().filter(|model| !there.clone().any(|it| it == *model)).collect();
         ensure!(here_only.is_empty(), "{alias} got wider: {here_only:?}");
         let is_narrower = there.any(|model| !keyswap.contains(model) && litellm.models.contains(model));
         ensure!(!is_narrower || !lines.is_empty(), "{alias} got narrower without a line: {key:#?}");
     }
     let same = compared.values().filter(|key| key.litellm.models.is_subset(&key.keyswap)).count();
-    ensure!(compared.len() >= 40 && same * 3 > compared.len() * 2, "{same} of {} are the same", compared.len());
+    ensure!(
+        compared.len() >= 40 && same * 3 > compared.len() * 2,
+        "{same} of {} are the same",
+        compared.len()
+    );
     if docs::is_update() {
         litellm::write_compared(&compared)?;
     }

@@ -192,13 +192,17 @@ impl Keys<'_> {
                 token.disable(format!("{reason}; `--without max_budget` imports the key without it"));
             }
         }
-        let (team, user) = (key.get("team_id").and_then(Value::as_str), key.get("user_id").and_then(Value::as_str));
+        let (team, user) =
+            (key.get("team_id").and_then(Value::as_str), key.get("user_id").and_then(Value::as_str));
         if let (Some(_), Some(user), None) = (team, user.filter(|user| !user.is_empty()), scope.user) {
             token.note(format!("limits of its user `{user}` are not in the input; add `--users`"));
         }
-        let of_team = |name: &&&str| scope.team.is_some_and(|team| team.get(**name).is_some_and(|it| !is_empty(it)));
+        let of_team =
+            |name: &&&str| scope.team.is_some_and(|team| team.get(**name).is_some_and(|it| !is_empty(it)));
         let of_metadata = |name: &&&str| {
-            scope.team.is_some_and(|team| team.pointer(&format!("/metadata/{name}")).is_some_and(|it| !is_empty(it)))
+            scope.team.is_some_and(|team| {
+                team.pointer(&format!("/metadata/{name}")).is_some_and(|it| !is_empty(it))
+            })
         };
         let mut names: Vec<String> = limits.uncounted.into_iter().collect();
         names.extend(RESTRICTING_TEAM.iter().filter(of_team).map(|name| format!("team.{name}")));
@@ -206,9 +210,8 @@ impl Keys<'_> {
         names.extend(restricting(key));
         let (without, names): (Vec<String>, Vec<String>) =
             names.into_iter().partition(|name| self.without.contains(name));
-        let quoted = |names: Vec<String>| {
-            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        };
+        let quoted =
+            |names: Vec<String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let mut unsupported: Vec<String> = unsupported(key);
         unsupported.extend(without);
         if !unsupported.is_empty() {
@@ -288,10 +291,12 @@ fn expiry(value: &Value) -> Option<UnixTime> {
 /// Returns the names of the settings that restrict the key, or that the import does not know.
 fn restricting(key: &Value) -> Vec<String> {
     let has_table = key.get("litellm_budget_table").is_some_and(Value::is_object);
-    let is_every_route = |value: &Value| texts(value).is_some_and(|it| it.iter().all(|it| *it == "llm_api_routes"));
+    let is_every_route =
+        |value: &Value| texts(value).is_some_and(|it| it.iter().all(|it| *it == "llm_api_routes"));
     // Nothing at all passes a limit of 0.
     let is_set = |name: &str, value: &Value| {
-        !is_empty(value) || (name.ends_with("_limit") || name.ends_with("_budget")) && value.as_f64() == Some(0.0)
+        !is_empty(value)
+            || (name.ends_with("_limit") || name.ends_with("_budget")) && value.as_f64() == Some(0.0)
     };
     let members = key.as_object().into_iter().flatten();
     let restricts = |name: &str, value: &Value| match name {

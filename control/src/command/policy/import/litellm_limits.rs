@@ -72,7 +72,8 @@ impl Limits {
         }
         let metadata = record.get("metadata").unwrap_or(&Value::Null);
         for name in UNCOUNTED {
-            let is_set = |record: &Value| record.get(name).is_some_and(|it| it.as_f64() == Some(0.0) || !is_empty(it));
+            let is_set =
+                |record: &Value| record.get(name).is_some_and(|it| it.as_f64() == Some(0.0) || !is_empty(it));
             if is_set(record) || is_set(metadata) {
                 self.uncounted.insert(name.to_owned());
             }
@@ -86,10 +87,13 @@ impl Limits {
         let duration = record.get("budget_duration").and_then(Value::as_str);
         let usd = match Nano::from_usd(&text) {
             Some(Nano(0)) => return self.refused.push(format!("{}budget is 0", its(whose))),
-            None if text.starts_with('-') => return self.refused.push(format!("{}budget is below 0", its(whose))),
+            None if text.starts_with('-') => {
+                return self.refused.push(format!("{}budget is below 0", its(whose)));
+            }
             usd => usd,
         };
-        let number = |name: &str| record.get(name).and_then(|it| it.as_f64().or_else(|| it.as_str()?.parse().ok()));
+        let number =
+            |name: &str| record.get(name).and_then(|it| it.as_f64().or_else(|| it.as_str()?.parse().ok()));
         if number("spend").zip(number("max_budget")).is_some_and(|(spend, budget)| spend >= budget) {
             self.refused.push(format!("{}budget is used up", its(whose)));
         }
@@ -136,7 +140,9 @@ impl Limits {
         token.budget = kept.map(|(per, usd)| json!({"usd": usd.to_string(), "per": per.name()}));
         for whose in shared {
             let owner = whose.trim_start_matches("its ").trim_end_matches("'s ");
-            token.note(format!("limits of its {owner} hold for all of its keys together in LiteLLM, and here for each"));
+            token.note(format!(
+                "limits of its {owner} hold for all of its keys together in LiteLLM, and here for each"
+            ));
         }
         reasons
     }

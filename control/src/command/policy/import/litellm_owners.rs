@@ -122,7 +122,8 @@ impl<'v> Scope<'v> {
         if team.get("team_memberships").is_none_or(Value::is_null) {
             let has_defaults = ["/default_team_member_models", "/metadata/team_member_budget_id"];
             if has_defaults.iter().any(|path| team.pointer(path).is_some_and(|it| !is_empty(it))) {
-                self.faults.push("its membership of the team may restrict it; export `/team/list`".to_owned());
+                self.faults
+                    .push("its membership of the team may restrict it; export `/team/list`".to_owned());
             }
             return;
         }

@@ -75,8 +75,7 @@ impl Models {
                 .within(parts, &model.groups)
                 .map_err(|Overlap| "patterns of its lists of models overlap".to_owned())?;
         }
-        let other =
-            |name: &&str| *name != pattern && (!name.contains('*') || name.len() > pattern.len());
+        let other = |name: &&str| *name != pattern && (!name.contains('*') || name.len() > pattern.len());
         let others: BTreeSet<&str> = self.names(aliases, team).filter(other).collect();
         // A name goes to its own deployments, or to those of a longer pattern, before those of this one.
         let is_of_another = |part: &&String| others.iter().any(|other| matches(other, part));
@@ -109,7 +108,8 @@ impl Models {
 
     /// Follows the aliases of a name in LiteLLM's order. The target of a key's own alias is permitted by its own name only.
     fn way<'n>(&'n self, name: &'n str, aliases: &'n Aliases) -> Way<'n> {
-        let of = |map: &'n BTreeMap<String, String>, name: &'n str| map.get(name).map_or(name, String::as_str);
+        let of =
+            |map: &'n BTreeMap<String, String>, name: &'n str| map.get(name).map_or(name, String::as_str);
         let by_team = of(&aliases.team, name);
         let by_key = of(&aliases.key, by_team);
         let by_proxy = of(&self.aliases, by_key);
@@ -139,7 +139,8 @@ impl Models {
             return rights;
         }
         let patterns = self.of_team(team).flat_map(|model| &model.names);
-        let longest = patterns.filter(|own| own.contains('*') && matches(own, name)).max_by_key(|own| own.len());
+        let longest =
+            patterns.filter(|own| own.contains('*') && matches(own, name)).max_by_key(|own| own.len());
         let Some(pattern) = longest else { return rights };
         for model in self.of_team(team).filter(|model| model.names.contains(pattern)) {
             if let Some(own) = mapped(pattern, name, &model.name) {

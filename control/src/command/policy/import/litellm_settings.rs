@@ -89,9 +89,8 @@ pub(super) fn of_all_keys(config: &Value) -> Vec<&'static str> {
         config.get(section).and_then(|it| it.get(name)).is_some_and(|it| !is_empty(it))
     };
     let mut names: Vec<&'static str> = OF_ALL_KEYS.iter().filter(is_set).map(|(_, name)| *name).collect();
-    let is_on = |guardrail: &Value| {
-        guardrail.pointer("/litellm_params/default_on").is_some_and(|it| !is_empty(it))
-    };
+    let is_on =
+        |guardrail: &Value| guardrail.pointer("/litellm_params/default_on").is_some_and(|it| !is_empty(it));
     names.extend(list(config, "guardrails").any(is_on).then_some("guardrails"));
     names
 }
