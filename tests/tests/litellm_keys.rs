@@ -80,7 +80,8 @@ fn a_key_of_a_real_litellm_reaches_no_more_through_keyswap_and_less_only_with_a_
     let recorded = Recorded::read()?;
     let imported = recorded.import()?;
     let hosts: Vec<&str> = PROVIDERS.iter().map(|provider| provider.host).collect();
-    let standin = Standin::start_with(0, &hosts)?;
+    let names: Vec<&str> = hosts.iter().filter_map(|host| host.split(':').next()).collect();
+    let standin = Standin::start_with(0, &names)?;
     let mut setup = Envoy::with(&imported.policy).upstream_hosts(hosts).upstream(&standin);
     for provider in PROVIDERS {
         setup = setup.env(provider.variable, &format!("real-{}", provider.name));
