@@ -35,11 +35,11 @@ PROVIDERS = {
     "anthropic": ("ANTHROPIC_API_KEY", {"ANTHROPIC_API_BASE": ""}),
     "groq": ("GROQ_API_KEY", {"GROQ_API_BASE": ""}),
     "mistral": ("MISTRAL_API_KEY", {"MISTRAL_API_BASE": "/v1", "MISTRAL_AZURE_API_BASE": "/v1"}),
-    "at-vllm-internal-8000": ("VLLM_KEY", {}),
+    "at-vllm-internal": ("VLLM_KEY", {}),
     "azure-openai": ("AZURE_KEY", {}),
 }
 ADDRESSES = {
-    "https://vllm.internal:8000": "at-vllm-internal-8000",
+    "https://vllm.internal": "at-vllm-internal",
     "https://acme.openai.azure.com": "azure-openai",
 }
 # The models of the configuration, by the names that providers have, and others.

@@ -34,13 +34,7 @@ const PROVIDERS: [Provider; 6] = [
     provider("anthropic", "api.anthropic.com", "ANTHROPIC_API_KEY", "/v1/messages", ""),
     provider("groq", "api.groq.com", "GROQ_API_KEY", "/groq/chat/completions", "/groq/embeddings"),
     provider("mistral", "api.mistral.ai", "MISTRAL_API_KEY", "/mistral/v1/chat/completions", ""),
-    provider(
-        "at-vllm-internal-8000",
-        "vllm.internal:8000",
-        "VLLM_KEY",
-        "/at-vllm-internal-8000/v1/chat/completions",
-        "",
-    ),
+    provider("at-vllm-internal", "vllm.internal", "VLLM_KEY", "/at-vllm-internal/v1/chat/completions", ""),
     provider(
         "azure-openai",
         "acme.openai.azure.com",
@@ -80,8 +74,7 @@ fn a_key_of_a_real_litellm_reaches_no_more_through_keyswap_and_less_only_with_a_
     let recorded = Recorded::read()?;
     let imported = recorded.import()?;
     let hosts: Vec<&str> = PROVIDERS.iter().map(|provider| provider.host).collect();
-    let names: Vec<&str> = hosts.iter().filter_map(|host| host.split(':').next()).collect();
-    let standin = Standin::start_with(0, &names)?;
+    let standin = Standin::start_with(0, &hosts)?;
     let mut setup = Envoy::with(&imported.policy).upstream_hosts(hosts).upstream(&standin);
     for provider in PROVIDERS {
         setup = setup.env(provider.variable, &format!("real-{}", provider.name));
