@@ -104,12 +104,12 @@ impl Recorded {
             fs::write(&path, text)?;
             Ok(path)
         };
-        let keys: String = self.keys.iter().map(|page| format!("{page}\n")).collect();
+        let keys: Vec<String> = self.keys.iter().map(Value::to_string).collect();
         let output = Command::new(KEYSWAP.path()?)
             .args(["policy", "import", "litellm"])
             .arg(tools::project_root().join(FOLDER).join("config.yaml"))
             .arg("--keys")
-            .arg(file("keys.json", keys)?)
+            .arg(file("keys.json", keys.join("\n"))?)
             .arg("--teams")
             .arg(file("teams.json", self.teams.to_string())?)
             .arg("--users")

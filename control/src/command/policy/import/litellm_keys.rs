@@ -172,17 +172,17 @@ impl Keys<'_> {
         let mut limits = Limits::default();
         let table = |record: Option<&'_ Value>| record.and_then(|it| it.get("litellm_budget_table").cloned());
         let (of_key, of_member) = (table(Some(key)), table(scope.member));
-        let user_of_team = "its user's ";
         let records = [
             ("", Some(key), false),
             ("its budget table's ", of_key.as_ref(), false),
             ("its team's ", scope.team, true),
             ("its membership's ", of_member.as_ref(), true),
-            (user_of_team, scope.user, true),
+            ("its user's ", scope.user, true),
         ];
         for (whose, record, is_shared) in records {
-            let record = record.filter(|it| it.is_object());
-            record.into_iter().for_each(|record| limits.read(&Limited { whose, record, is_shared }));
+            if let Some(record) = record.filter(|it| it.is_object()) {
+                limits.read(&Limited { whose, record, is_shared });
+            }
         }
         limits.refused.iter().for_each(|reason| token.disable(reason));
         for reason in limits.write(token, self.has_registry) {
