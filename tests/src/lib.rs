@@ -51,6 +51,7 @@ mod http;
 mod http2;
 mod interfaces;
 mod issuer;
+pub mod litellm;
 mod load;
 mod meter;
 mod mutual_tls;

@@ -28,6 +28,7 @@ mod jwt_attacks;
 mod language;
 mod leaks;
 mod limits;
+mod litellm_keys;
 mod lookups;
 mod metered_sdks;
 mod metrics;

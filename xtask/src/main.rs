@@ -1,5 +1,5 @@
 //! Tasks that cargo has no command for: `cargo xtask up`, `test`, `agents`, `component`, `bench`, `instructions`, `scan-cost`,
-//! `fuzz`, `reference`, `soak`, `structure`, `advisories`, `docs` and `dist`.
+//! `fuzz`, `reference`, `soak`, `litellm`, `structure`, `advisories`, `docs` and `dist`.
 
 mod advisories;
 mod agents;
@@ -10,6 +10,7 @@ mod dist;
 mod docs;
 mod fuzz;
 mod instructions;
+mod litellm;
 mod reference;
 mod scan_cost;
 mod soak;
@@ -46,6 +47,8 @@ enum Task {
     Reference(reference::Options),
     /// Send mixed traffic through two Envoys for half an hour, with a fault of a service every ten seconds.
     Soak(soak::Options),
+    /// Run a LiteLLM proxy with a database, and record what its keys reach, for the test of the import.
+    Litellm,
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
     Structure,
     /// Check the dependencies against a copy of the advisories in the repository, without the internet.
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Reference(options) => reference::run(&options),
         Task::Soak(options) => soak::run(&options),
+        Task::Litellm => litellm::run(),
         Task::Structure => structure::run(),
         Task::Advisories(options) => advisories::run(&options),
         Task::Docs(options) => docs::run(&options),

@@ -143,6 +143,9 @@ fn litellms_models_and_keys_are_imported_rightly_or_disabled_with_a_line() {
     check_table(LITELLM, |case, folder| {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut args = vec!["litellm".to_owned(), folder.file("config.yaml", text(&case["config"]))];
+        for (name, file) in case["files"].as_object().into_iter().flatten() {
+            folder.file(name, text(file));
+        }
         for name in ["keys", "teams", "users"].into_iter().filter(|name| case.get(*name).is_some()) {
             args.extend([format!("--{name}"), folder.file(&format!("{name}.json"), case[name].to_string())]);
         }

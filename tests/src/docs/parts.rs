@@ -8,6 +8,7 @@ use super::{pages::Page, reference, tables};
 use crate::{
     figures::{self, Report},
     hardening,
+    litellm,
     tools::project_root,
 };
 
@@ -68,6 +69,7 @@ fn generate(words: &str) -> Result<String> {
         "hardening" => hardening::table(),
         "help" => tables::help(arguments),
         "lints" => tables::lints(),
+        "litellm-keys" => litellm::table(),
         "presets" => Ok(tables::presets()),
         "performance" => Ok(figures::document(&Report::committed()?)),
         "providers" => tables::providers(),

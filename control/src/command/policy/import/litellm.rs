@@ -10,10 +10,10 @@ use super::draft::Draft;
 use super::litellm_keys::Keys;
 use super::litellm_models::Models;
 use super::litellm_owners::Owners;
+use super::litellm_settings as settings;
 use super::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
-use crate::text::yaml;
 
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -26,10 +26,11 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 ///
 /// A key may use no more than before: its models, and those of its team or user (`--teams`, `--users`), become `models`
 /// of the token, and access groups become `model_groups`. A key that is restricted in a way that policies do not have is
-/// imported as disabled, with the reason. With `--registry`, budgets that last an hour, a day, a week or a month are
-/// imported.
+/// imported as disabled, with the reason; `--without` names restrictions that may be lost. With `--registry`, budgets
+/// that last an hour, a day, a week or a month are imported.
 ///
-/// Settings that have no counterpart, such as token limits and routing, are listed on standard error, one a line.
+/// Files that `include` names are read. Settings that have no counterpart, such as routing, are listed on standard error,
+/// one a line.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap policy import litellm config.yaml > policy.yaml\n  \
@@ -48,9 +49,12 @@ pub(crate) struct Litellm {
     /// Users of the keys, in JSON: the answer of `GET /user/list`
     #[arg(long, value_name = "FILE", requires = "keys")]
     users: Option<PathBuf>,
-    /// Allow a key that is restricted to models all models of their providers
+    /// Allow a key whose models no list can say all models of their providers
     #[arg(long)]
     widen_models: bool,
+    /// Import keys that this setting restricts as active, without it: `max_budget`, `guardrails`. Can be repeated
+    #[arg(long, value_name = "SETTING", requires = "keys")]
+    without: Vec<String>,
     /// URL of the registry that keeps budgets; its credential is read from `KEYSWAP_REGISTRY_TOKEN`
     #[arg(long, value_name = "URL", requires = "keys")]
     registry: Option<String>,
@@ -65,17 +69,15 @@ impl Litellm {
             bail!("only one of the files can be `-`: pass a path for the others");
         }
         let name = input::name(&self.config);
-        let documents = yaml::parse_all(&input::read(&self.config, MAX_BYTES)?)
-            .map_err(|error| anyhow!("{name}: {error}"))?;
-        let [config] = documents.as_slice() else { bail!("{name}: expected one document") };
+        let config = &settings::read(&self.config, MAX_BYTES)?;
         let mut draft = Draft::default();
         let models = Models::read(config, &mut draft);
-        note_settings(config, &mut draft);
+        settings::note(config, &mut draft);
         if models.all(None).is_empty() {
             bail!("{name} has no `model_list` with a supported provider");
         }
         if let Some(keys) = &self.keys {
-            draft.note("model_list", "a key for all of these models may use every model of their providers; `models` of its token restricts it");
+            draft.note("model_list", "LiteLLM's pass-through routes stay open to keys for all models, with every model of their providers; a key for some models has each at its own provider only");
             let owners = |file: Option<&PathBuf>, kind: &str, draft: &mut Draft| {
                 let documents = file.map(|file| read_json(file)).transpose()?.unwrap_or_default();
                 anyhow::Ok(Owners::read(&documents, kind, draft))
@@ -86,7 +88,8 @@ impl Litellm {
                 |url: &String| json!({"url": url, "credential": {"env": "KEYSWAP_REGISTRY_TOKEN"}});
             draft.registry = self.registry.as_ref().map(registry);
             let (widen, has_registry) = (self.widen_models, self.registry.is_some());
-            let keys_of = Keys { models: &models, teams, users, widen, has_registry };
+            let (without, of_all) = (self.without.into_iter().collect(), settings::of_all_keys(config));
+            let keys_of = Keys { models: &models, teams, users, widen, without, of_all, has_registry };
             keys_of.read(&read_json(keys)?, &mut draft);
         }
         draft.finish("LiteLLM", &self.outputs)
@@ -100,26 +103,4 @@ fn read_json(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
     documents.map_err(|error| {
         anyhow!("{}: not valid JSON at line {} column {}", input::name(path), error.line(), error.column())
     })
-}
-
-/// Notes each setting outside of the models: none is imported.
-fn note_settings(config: &Value, draft: &mut Draft) {
-    let read = ["model_list", "credential_list"];
-    let sections = config.as_object().into_iter().flatten();
-    for (section, value) in
-        sections.filter(|(name, value)| !read.contains(&name.as_str()) && !value.is_null())
-    {
-        let Some(members) = value.as_object() else {
-            draft.note(section, "not imported");
-            continue;
-        };
-        for name in members.keys().filter(|name| *name != "model_group_alias") {
-            let hint = match (section.as_str(), name.as_str()) {
-                ("general_settings", "master_key") => ": `keyswap serve` has its own administrators",
-                ("environment_variables", _) => ": set the variable where Keyswap runs",
-                _ => "",
-            };
-            draft.note(&format!("{section}.{name}"), format!("not imported{hint}"));
-        }
-    }
 }

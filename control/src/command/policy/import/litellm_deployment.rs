@@ -32,6 +32,9 @@ const PROVIDERS: [(&str, &str, &str); 22] = [
     ("workers_ai", "workers-ai", "CLOUDFLARE_API_KEY"),
 ];
 
+/// Providers that LiteLLM has a pass-through route for, such as `/openai`, with the key of the usual variable.
+const PASSED_THROUGH: [&str; 6] = ["anthropic", "cohere", "gemini", "mistral", "openai", "openrouter"];
+
 /// Servers that speak OpenAI's API at an address of the team's own.
 const SELF_HOSTED: [&str; 5] = ["openai_like", "hosted_vllm", "ollama", "ollama_chat", "litellm_proxy"];
 
@@ -67,6 +70,8 @@ pub(super) struct Deployment {
     pub(super) model: String,
     pub(super) host: Host,
     pub(super) key: Key,
+    /// Set where LiteLLM passes requests with any model through to the provider, with the same key.
+    pub(super) is_passed: bool,
 }
 
 /// The part of a deployment that its settings tell.
@@ -74,6 +79,7 @@ struct Destination {
     host: Host,
     key: Key,
     model: String,
+    is_passed: bool,
 }
 
 /// An entry that is left out. The line about it is written.
@@ -99,7 +105,7 @@ pub(super) fn read(entry: &Value, config: &Value, place: &str, draft: &mut Draft
         return None;
     };
     let settings = Settings::of(entry, config, place);
-    let Destination { host, key, model } = settings.read(draft).ok()?;
+    let Destination { host, key, model, is_passed } = settings.read(draft).ok()?;
     draft.note_rest(&settings.place, settings.params, &PARAMS);
     let info = entry.get("model_info").unwrap_or(&Value::Null);
     draft.note_rest(&format!("{place}.model_info"), info, &INFO);
@@ -117,6 +123,7 @@ pub(super) fn read(entry: &Value, config: &Value, place: &str, draft: &mut Draft
         model,
         host,
         key,
+        is_passed,
     })
 }
 
@@ -149,7 +156,14 @@ impl<'c> Settings<'c> {
         };
         let model = self.text("model", draft)?.unwrap_or_default();
         let own = model.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model);
-        Ok(Destination { host: self.host(kind, id, draft)?, key, model: own.to_owned() })
+        let host = self.host(kind, id, draft)?;
+        let is_usual = match &key {
+            Key::Usual(_) => true,
+            Key::Variable(variable) => variable == usual,
+            Key::Literal(_) => false,
+        };
+        let is_passed = is_usual && host.is_own() && PASSED_THROUGH.contains(&id);
+        Ok(Destination { host, key, model: own.to_owned(), is_passed })
     }
 
     fn leave_out(&self, member: &str, reason: &str, draft: &mut Draft) -> LeftOut {
@@ -227,14 +241,8 @@ impl<'c> Settings<'c> {
     }
 }
 
-/// Returns the provider of a model whose name begins with LiteLLM's name of the provider, and the model's own name.
-pub(super) fn provider_of(name: &str) -> Option<(&'static str, &str)> {
-    let (kind, model) = name.split_once('/')?;
-    PROVIDERS.iter().find(|(name, ..)| *name == kind).map(|(_, id, _)| (*id, model))
-}
-
 /// Returns the provider that LiteLLM knows a model of without a prefix, as far as a policy has it.
-fn kind_of(model: &str) -> Option<&'static str> {
+pub(super) fn kind_of(model: &str) -> Option<&'static str> {
     let is_openai = || OPENAI_MODELS.iter().any(|beginning| model.starts_with(beginning));
     if model.starts_with("claude-") { Some("anthropic") } else { is_openai().then_some("openai") }
 }

@@ -73,6 +73,10 @@ impl Host {
         Self { id, url: None }
     }
 
+    pub(super) const fn is_own(&self) -> bool {
+        self.url.is_none()
+    }
+
     /// Returns the entry of a provider that the policy adds: its address, and the form of its SDK where that is not OpenAI's.
     fn entry(&self) -> Map<String, Value> {
         let form: &[(&str, &str)] = match self.id {

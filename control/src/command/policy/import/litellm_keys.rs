@@ -2,14 +2,15 @@
 //!
 //! A key permits what it permitted, or less: whatever else restricted it, or is not known, imports it as disabled.
 
+use std::collections::BTreeSet;
+
 use keyswap_core::base::{Digest, UnixTime};
-use keyswap_core::limit::{CallerLimit, MAX_BUDGET_USD, Period};
-use keyswap_core::price::Nano;
 use keyswap_core::syntax::{is_email, is_plain_name};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::draft::{Draft, is_empty};
 use super::list::texts;
+use super::litellm_limits::{Limited, Limits, UNCOUNTED};
 use super::litellm_models::Models;
 use super::litellm_owners::{Owners, Scope, is_false, note_pages};
 use super::token::Token;
@@ -36,7 +37,7 @@ const READ: [&str; 18] = [
     "key_type",
 ];
 /// The members of a key that permit and restrict nothing: its history, and names of what it belongs to.
-const DESCRIBING: [&str; 26] = [
+const DESCRIBING: [&str; 28] = [
     "key_name",
     "api_key",
     "spend",
@@ -63,9 +64,11 @@ const DESCRIBING: [&str; 26] = [
     "user_role",
     "request_route",
     "is_session_token",
+    "total_spend",
+    "team_member",
 ];
 /// The members of a key that a policy does not have and that restrict it in nothing, beside limits.
-const UNSUPPORTED: [&str; 8] = [
+const UNSUPPORTED: [&str; 10] = [
     "metadata",
     "tags",
     "team_metadata",
@@ -74,23 +77,36 @@ const UNSUPPORTED: [&str; 8] = [
     "rotation_interval",
     "router_settings",
     "organization_metadata",
+    "budget_fallbacks",
+    "soft_budget",
 ];
-/// The members of `metadata` by which LiteLLM restricts a key.
-const RESTRICTING: [&str; 5] = [
+/// The members of `metadata`, of a key or of its team, by which LiteLLM restricts a key.
+const RESTRICTING: [&str; 10] = [
     "guardrails",
     "policies",
+    "prompts",
     "enforced_params",
+    "enforced_batch_output_expires_after",
+    "enforced_file_expires_after",
     "allowed_vector_store_indexes",
     "allowed_passthrough_routes",
+    "denied_passthrough_routes",
+    "end_user_budget_id",
 ];
+/// The members of a team by which LiteLLM restricts its keys, beside models and limits.
+const RESTRICTING_TEAM: [&str; 3] = ["policies", "object_permission_id", "allowed_routes"];
 
 /// Adds the keys of an export to a draft.
 pub(super) struct Keys<'m> {
     pub(super) models: &'m Models,
     pub(super) teams: Owners,
     pub(super) users: Owners,
-    /// Set to permit a key that is restricted to models all models of their providers.
+    /// Set to permit a key whose models no list says all models of their providers.
     pub(super) widen: bool,
+    /// The names of settings without which a key is imported, although they restrict it.
+    pub(super) without: BTreeSet<String>,
+    /// The settings of the proxy that restrict every key.
+    pub(super) of_all: Vec<&'static str>,
     /// Set where the policy has a registry, which keeps budgets.
     pub(super) has_registry: bool,
 }
@@ -120,14 +136,14 @@ impl Keys<'_> {
     }
 
     /// Restricts a token to the models of a scope: by the groups that the key names, and by the names of all other models.
-    fn restrict(&self, scope: &Scope, token: &mut Token, draft: &mut Draft) {
-        if self.widen {
-            return;
-        }
+    fn restrict(&self, scope: &Scope<'_>, token: &mut Token, draft: &mut Draft) {
         let relayed = self.models.relayed();
         let mut entries = match scope.rights.list(relayed) {
             Ok(None) => return,
             Ok(Some(entries)) => entries,
+            Err(reason) if self.widen => {
+                return token.note(format!("permitted all models of its providers: {reason}"));
+            }
             Err(reason) => {
                 return token
                     .disable(format!("{reason}; `--widen-models` permits all models of its providers"));
@@ -152,29 +168,62 @@ impl Keys<'_> {
         token.models = Some(list);
     }
 
-    /// Reads the budget of a key, where a registry keeps it and a calendar's window is as long.
-    fn read_budget(&self, key: &Value, token: &mut Token) {
-        let Some(budget) = key.get("max_budget").filter(|it| !it.is_null()) else { return };
-        let text = budget.as_str().map_or_else(|| budget.to_string(), str::to_owned);
-        let duration = key.get("budget_duration").and_then(Value::as_str);
-        let reason = match (Nano::from_usd(&text), duration.and_then(window)) {
-            (Some(Nano(0)), _) => return token.disable("its budget is 0"),
-            (None, _) if text.starts_with('-') => return token.disable("its budget is below 0"),
-            (Some(usd), _) if usd.0 > MAX_BUDGET_USD.saturating_mul(1_000_000_000) => {
-                "it is too large".to_owned()
+    /// Reads the limits of a key and of its owners.
+    fn limit(&self, key: &Value, scope: &Scope<'_>, token: &mut Token) {
+        let mut limits = Limits::default();
+        let table = |record: Option<&'_ Value>| record.and_then(|it| it.get("litellm_budget_table").cloned());
+        let (of_key, of_member) = (table(Some(key)), table(scope.member));
+        let records = [
+            ("", Some(key), false),
+            ("its budget table's ", of_key.as_ref(), false),
+            ("its team's ", scope.team, true),
+            ("its membership's ", of_member.as_ref(), true),
+            ("its user's ", scope.user, true),
+        ];
+        for (whose, record, is_shared) in records {
+            if let Some(record) = record.filter(|it| it.is_object()) {
+                limits.read(&Limited { whose, record, is_shared });
             }
-            (Some(usd), Some(per)) if self.has_registry => {
-                token.budget = Some(json!({"usd": usd.to_string(), "per": per.name()}));
-                return;
+        }
+        limits.refused.iter().for_each(|reason| token.disable(reason));
+        for reason in limits.write(token, self.has_registry) {
+            if self.without.contains("max_budget") {
+                token.note(reason);
+            } else {
+                token.disable(format!("{reason}; `--without max_budget` imports the key without it"));
             }
-            (Some(_), Some(_)) => "a registry keeps budgets; add `--registry`".to_owned(),
-            (Some(_), None) => {
-                let lasts = duration.map_or_else(|| "for ever".to_owned(), |it| format!("for `{it}`"));
-                format!("it lasts {lasts}, and not for an hour, a day, a week or a month")
-            }
-            (None, _) => "it is no amount of dollars with at most nine decimals".to_owned(),
+        }
+        let (team, user) =
+            (key.get("team_id").and_then(Value::as_str), key.get("user_id").and_then(Value::as_str));
+        if let (Some(_), Some(user), None) = (team, user.filter(|user| !user.is_empty()), scope.user) {
+            token.note(format!("limits of its user `{user}` are not in the input; add `--users`"));
+        }
+        let of_team =
+            |name: &&&str| scope.team.is_some_and(|team| team.get(**name).is_some_and(|it| !is_empty(it)));
+        let of_metadata = |name: &&&str| {
+            scope.team.is_some_and(|team| {
+                team.pointer(&format!("/metadata/{name}")).is_some_and(|it| !is_empty(it))
+            })
         };
-        token.note(format!("`max_budget` is not imported: {reason}"));
+        let mut names: Vec<String> = limits.uncounted.into_iter().collect();
+        names.extend(RESTRICTING_TEAM.iter().filter(of_team).map(|name| format!("team.{name}")));
+        names.extend(RESTRICTING.iter().filter(of_metadata).map(|name| format!("team.metadata.{name}")));
+        names.extend(restricting(key));
+        let (without, names): (Vec<String>, Vec<String>) =
+            names.into_iter().partition(|name| self.without.contains(name));
+        let quoted =
+            |names: Vec<String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let mut unsupported: Vec<String> = unsupported(key);
+        unsupported.extend(without);
+        if !unsupported.is_empty() {
+            token.note(format!("not imported: {}", quoted(unsupported)));
+        }
+        if !names.is_empty() {
+            token.disable(format!("not supported, and may restrict it: {}", quoted(names)));
+        }
+        for name in self.of_all.iter().filter(|name| !self.without.contains(**name)) {
+            token.disable(format!("`{name}` of the configuration restricts every key"));
+        }
     }
 
     fn add(&self, key: &Value, beside: Option<&Value>, path: &str, draft: &mut Draft) {
@@ -197,25 +246,15 @@ impl Keys<'_> {
         if let (Some(team), None) = (text("team_id"), &token.team) {
             token.note(format!("the team `{team}` is not imported: a name has letters, digits, `-` and `_`"));
         }
+        if key.get("aliases").is_some_and(|it| !is_empty(it)) || scope.has_team_aliases {
+            token.note("its aliases are not imported: callers send the names that the providers have");
+        }
         scope.notes.iter().for_each(|note| token.note(note));
         scope.faults.iter().for_each(|fault| token.disable(fault));
         self.restrict(&scope, &mut token, draft);
         read_state(key, &mut token);
-        self.read_budget(key, &mut token);
-        note_rest(key, &mut token);
+        self.limit(key, &scope, &mut token);
         draft.add(path, token);
-    }
-}
-
-/// Returns the calendar's window that a LiteLLM budget lasts, which begins with the calendar there, too. `None` where no
-/// window is as long.
-fn window(duration: &str) -> Option<Period> {
-    match duration {
-        "1h" | "60m" | "3600s" => Some(Period::Hour),
-        "1d" | "24h" | "86400s" => Some(Period::Day),
-        "7d" | "1w" => Some(Period::Week),
-        "30d" | "1mo" => Some(Period::Month),
-        _ => None,
     }
 }
 
@@ -224,14 +263,13 @@ fn digest(token: &str) -> Digest {
     Digest::from_hex(&token.to_ascii_lowercase()).unwrap_or_else(|| Digest::of(token.as_bytes()))
 }
 
-/// Reads expiry, limit and the reasons for which LiteLLM refuses the key itself.
+/// Reads expiry and the reasons for which LiteLLM refuses the key itself.
 fn read_state(key: &Value, token: &mut Token) {
     match key.get("expires").filter(|it| !it.is_null()).map(expiry) {
         None => {}
         Some(Some(time)) => token.expires_at = Some(time.to_string()),
         Some(None) => token.disable("`expires` is not a time"),
     }
-    read_rate_limit(key, token);
     for (flag, reason) in [("blocked", "it is blocked"), ("team_blocked", "its team is blocked")] {
         if key.get(flag).is_some_and(|it| !is_false(it)) {
             token.disable(reason);
@@ -240,9 +278,8 @@ fn read_state(key: &Value, token: &mut Token) {
     if key.get("key_type").is_some_and(|it| !is_empty(it) && *it != "llm_api" && *it != "default") {
         token.disable("it is a key for LiteLLM's administration");
     }
-    let number = |name: &str| key.get(name).and_then(Value::as_f64);
-    if number("spend").zip(number("max_budget")).is_some_and(|(spend, budget)| spend >= budget) {
-        token.disable("its budget is used up");
+    if key.pointer("/user/metadata/scim_active").is_some_and(|it| *it == Value::Bool(false)) {
+        token.disable("its user is deactivated");
     }
 }
 
@@ -253,63 +290,39 @@ fn expiry(value: &Value) -> Option<UnixTime> {
     UnixTime::from_rfc3339(&iso).or_else(|| UnixTime::from_rfc3339(&format!("{iso}Z")))
 }
 
-/// Reads the limits in requests and in tokens of a minute.
-fn read_rate_limit(key: &Value, token: &mut Token) {
-    let number = |name: &str| {
-        let value = key.get(name).filter(|it| !it.is_null())?;
-        let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
-        // 0 is no limit of Keyswap's: a key with it could not be used.
-        Some(number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0))
+/// Returns the names of the settings that restrict the key, or that the import does not know.
+fn restricting(key: &Value) -> Vec<String> {
+    let has_table = key.get("litellm_budget_table").is_some_and(Value::is_object);
+    let is_every_route =
+        |value: &Value| texts(value).is_some_and(|it| it.iter().all(|it| *it == "llm_api_routes"));
+    // Nothing at all passes a limit of 0.
+    let is_set = |name: &str, value: &Value| {
+        !is_empty(value)
+            || (name.ends_with("_limit") || name.ends_with("_budget")) && value.as_f64() == Some(0.0)
     };
-    let (requests, tokens) = (number("rpm_limit"), number("tpm_limit"));
-    for (name, requests, tokens) in [("rpm_limit", requests, None), ("tpm_limit", None, tokens)] {
-        if requests.or(tokens).is_some() && CallerLimit::new(requests, tokens, 60).is_none() {
-            token.disable(format!("`{name}` is not a valid rate limit"));
-            return;
-        }
-    }
-    let mut limit = Map::new();
-    limit.extend(requests.map(|requests| ("requests".to_owned(), requests.into())));
-    limit.extend(tokens.map(|tokens| ("tokens".to_owned(), tokens.into())));
-    if !limit.is_empty() {
-        limit.insert("per".to_owned(), "60s".into());
-        token.rate_limit = Some(limit.into());
-    }
-}
-
-/// Notes every other setting. One that restricts the key, or that the import does not know, disables it.
-fn note_rest(key: &Value, token: &mut Token) {
-    let (mut unsupported, mut restricting) = (Vec::new(), Vec::new());
-    for (name, value) in key.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-        match name.as_str() {
-            name if READ.contains(&name) || DESCRIBING.contains(&name) => {}
-            "allowed_routes"
-                if texts(value).is_some_and(|it| it.iter().all(|it| *it == "llm_api_routes")) => {}
-            name if is_limit(name) => match value.as_f64() {
-                // Nothing at all may pass such a limit, but a soft one only warns.
-                Some(0.0) if !name.contains("soft") => restricting.push(format!("`{name}`")),
-                _ if is_empty(value) => {}
-                _ => unsupported.push(format!("`{name}`")),
-            },
-            _ if is_empty(value) => {}
-            name if UNSUPPORTED.contains(&name) => unsupported.push(format!("`{name}`")),
-            name => restricting.push(format!("`{name}`")),
-        }
-    }
+    let members = key.as_object().into_iter().flatten();
+    let restricts = |name: &str, value: &Value| match name {
+        "allowed_routes" => !is_every_route(value),
+        "soft_budget" | "litellm_budget_table" => false,
+        "budget_id" => !has_table,
+        _ => ![&READ[..], &DESCRIBING, &UNSUPPORTED, &UNCOUNTED].iter().any(|known| known.contains(&name)),
+    };
+    let mut names: Vec<String> = members
+        .filter(|(name, value)| is_set(name, value) && restricts(name, value))
+        .map(|(name, _)| name.clone())
+        .collect();
     let metadata = |name: &&&str| key.pointer(&format!("/metadata/{name}")).is_some_and(|it| !is_empty(it));
-    restricting.extend(RESTRICTING.iter().filter(metadata).map(|name| format!("`metadata.{name}`")));
-    if !unsupported.is_empty() {
-        token.note(format!("not imported: {}", unsupported.join(", ")));
-    }
-    if !restricting.is_empty() {
-        let names = restricting.join(", ");
-        token.disable(format!("not supported, and may restrict it: {names}"));
-    }
+    names.extend(RESTRICTING.iter().filter(metadata).map(|name| format!("metadata.{name}")));
+    names
 }
 
-/// Returns whether a member limits amounts: of money, tokens, or requests at once.
-fn is_limit(name: &str) -> bool {
-    ["_limit", "_budget", "_per_model"].iter().any(|end| name.ends_with(end))
-        || name.starts_with("budget_")
-        || ["max_parallel_requests", "litellm_budget_table"].contains(&name)
+/// Returns the names of the settings of a key that are not imported and restrict it in nothing.
+fn unsupported(key: &Value) -> Vec<String> {
+    let is_set = |name: &&&str| key.get(**name).is_some_and(|it| !is_unset(it));
+    UNSUPPORTED.iter().filter(is_set).map(|name| (*name).to_owned()).collect()
+}
+
+/// Returns whether a setting says nothing, also where all of its members are unset.
+fn is_unset(value: &Value) -> bool {
+    is_empty(value) || value.as_object().is_some_and(|members| members.values().all(is_empty))
 }

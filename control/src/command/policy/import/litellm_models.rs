@@ -5,26 +5,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::draft::{Draft, is_empty};
-use super::list::{list, matches};
+use super::list::list;
 use super::litellm_deployment::{self as deployment, Deployment};
 use super::litellm_hosts::Hosts;
+use super::litellm_lists::{List, have_common};
 use super::litellm_rights::{ALL, Rights};
 
 /// A deployment: its names, its access groups, the team that alone may use it, the name of its provider in the policy, and
 /// that of the model there.
-struct Deployed {
-    names: Vec<String>,
-    groups: Vec<String>,
+pub(super) struct Deployed {
+    pub(super) names: Vec<String>,
+    pub(super) groups: Vec<String>,
     team: Option<String>,
-    provider: String,
-    name: String,
+    pub(super) provider: String,
+    pub(super) name: String,
+    /// Set where LiteLLM passes requests with any model through to the provider, with the same key.
+    pub(super) is_passed: bool,
 }
 
 /// The models of the proxy.
 pub(super) struct Models {
     deployed: Vec<Deployed>,
-    /// Other names of models.
-    aliases: BTreeMap<String, String>,
+    /// Other names of models, which callers of any key may send.
+    pub(super) aliases: BTreeMap<String, String>,
+    /// Other names of models, which the router follows after the aliases of a key.
+    pub(super) routed: BTreeMap<String, String>,
     /// The providers that the policy gives another address.
     relayed: BTreeSet<String>,
 }
@@ -42,16 +47,17 @@ impl Models {
         let mut hosts = Hosts::name(deployments.iter().map(|(_, deployment)| deployment.host.clone()));
         let mut models = Vec::new();
         for (place, deployment) in deployments {
-            let Deployment { names, groups, team, model, host, key } = deployment;
+            let Deployment { names, groups, team, model, host, key, is_passed } = deployment;
             if let Some(provider) = hosts.add(&host, key, &place, draft) {
-                models.push(Deployed { names, groups, team, provider, name: model });
+                models.push(Deployed { names, groups, team, provider, name: model, is_passed });
             }
         }
         hosts.write(draft);
         note_credentials(config, draft);
         Self {
             deployed: models,
-            aliases: aliases(config.pointer("/router_settings/model_group_alias")),
+            aliases: aliases(config.pointer("/litellm_settings/model_alias_map")),
+            routed: aliases(config.pointer("/router_settings/model_group_alias")),
             relayed: draft.relayed(),
         }
     }
@@ -76,48 +82,18 @@ impl Models {
         rights(of_group)
     }
 
-    /// Returns the models that a key means by a name, an alias, an access group or a pattern. `None` where the proxy has no
-    /// such model.
-    pub(super) fn of(&self, name: &str, team: Option<&str>) -> Option<Rights> {
-        let name = self.aliases.get(name).map_or(name, String::as_str);
-        let found = |is_meant: &dyn Fn(&Deployed) -> bool| {
-            Some(rights(self.of_team(team).filter(|model| is_meant(model)))).filter(|all| !all.is_empty())
-        };
-        found(&|it| it.names.iter().any(|own| own == name))
-            .or_else(|| found(&|it| it.groups.iter().any(|group| group == name)))
-            .or_else(|| found(&|it| name.contains('*') && it.names.iter().any(|own| matches(name, own))))
-            .or_else(|| self.of_pattern(name, team))
-            .or_else(|| {
-                let (id, model) = deployment::provider_of(name)?;
-                let mut rights = Rights::default();
-                rights.add(id, model);
-                self.all(team).has_provider(id).then_some(rights)
+    /// Returns whether a name of a list is that of a model, an alias or an access group, or a pattern of some.
+    pub(super) fn knows(&self, name: &str, team: Option<&str>) -> bool {
+        self.aliases.contains_key(name)
+            || self.routed.contains_key(name)
+            || self.of_team(team).any(|model| {
+                let is_group = model.groups.iter().any(|group| group == name);
+                let list = List::new(&[name], false, false);
+                is_group || model.names.iter().any(|own| list.permits(own, &[]) || have_common(own, name))
             })
     }
 
-    /// Returns the models that a name means by the proxy's patterns. As in LiteLLM, the longest one decides, and the text
-    /// in the place of its `*` stands in the provider's name of the model, too.
-    fn of_pattern(&self, name: &str, team: Option<&str>) -> Option<Rights> {
-        let patterns = self.of_team(team).flat_map(|model| &model.names);
-        let pattern =
-            patterns.filter(|own| own.contains('*') && matches(own, name)).max_by_key(|own| own.len())?;
-        let text = pattern.split_once('*').and_then(|(before, after)| {
-            name.strip_prefix(before)?.strip_suffix(after).filter(|_| !after.contains('*'))
-        });
-        let mut rights = Rights::default();
-        for model in self.of_team(team).filter(|it| it.names.contains(pattern)) {
-            match text {
-                Some(text) if model.name.matches('*').count() == 1 => {
-                    rights.add(&model.provider, &model.name.replace('*', text));
-                }
-                // Where the text goes is not clear, so nothing is said but the provider's pattern.
-                _ => rights.add(&model.provider, &model.name),
-            }
-        }
-        Some(rights)
-    }
-
-    fn of_team<'m>(&'m self, team: Option<&'m str>) -> impl Iterator<Item = &'m Deployed> {
+    pub(super) fn of_team<'m>(&'m self, team: Option<&'m str>) -> impl Iterator<Item = &'m Deployed> {
         let may = move |model: &&Deployed| model.team.as_deref().is_none_or(|only| team == Some(only));
         self.deployed.iter().filter(may)
     }

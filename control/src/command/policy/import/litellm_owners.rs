@@ -6,27 +6,28 @@ use serde_json::Value;
 
 use super::draft::{Draft, is_empty};
 use super::list::{list, texts};
+use super::litellm_lists::{List, NOTHING, OF_TEAM};
 use super::litellm_models::{Models, aliases};
+use super::litellm_reach::Aliases;
 use super::litellm_rights::Rights;
-
-/// Names by which a list of models is every model of the proxy.
-const EVERYTHING: [&str; 2] = ["all-proxy-models", "*"];
-/// The word in a key's list for the models of its team.
-const OF_TEAM: &str = "all-team-models";
-/// The word in a list of models for none.
-const NOTHING: &str = "no-default-models";
 
 /// Teams or users by their id.
 #[derive(Default)]
 pub(super) struct Owners(BTreeMap<String, Value>);
 
 /// The models that a key may use, and the reasons for which an operator must look at it first.
-pub(super) struct Scope {
+pub(super) struct Scope<'v> {
     pub(super) rights: Rights,
     /// The access groups that its own list names.
     pub(super) groups: BTreeSet<String>,
     pub(super) faults: Vec<String>,
     pub(super) notes: Vec<String>,
+    /// Set where its team has other names for models.
+    pub(super) has_team_aliases: bool,
+    /// Its team, its membership there and its user, as the export has them.
+    pub(super) team: Option<&'v Value>,
+    pub(super) member: Option<&'v Value>,
+    pub(super) user: Option<&'v Value>,
 }
 
 impl Owners {
@@ -48,15 +49,29 @@ impl Owners {
         }
         Self(owners)
     }
+
+    /// Returns the record of an owner, of its own export or as a member of the key.
+    fn find<'v>(&'v self, id: &str, kind: &str, key: &'v Value) -> Option<&'v Value> {
+        self.0.get(id).or_else(|| key.get(kind).filter(|it| it.get("models").is_some()))
+    }
 }
 
-impl Scope {
-    /// Returns the scope of a key: its own models, within those of its team, or of its user where it has no team.
-    pub(super) fn of(key: &Value, models: &Models, teams: &Owners, users: &Owners) -> Self {
+impl<'v> Scope<'v> {
+    /// Returns the scope of a key: its own models, within those of its team and its membership there, or of its user where
+    /// it has no team.
+    pub(super) fn of(key: &'v Value, models: &Models, teams: &'v Owners, users: &'v Owners) -> Self {
         let id = |name: &str| key.get(name).and_then(Value::as_str).filter(|id| !id.is_empty());
         let (team, user) = (id("team_id"), id("user_id"));
-        let mut scope =
-            Self { rights: models.all(team), groups: BTreeSet::new(), faults: Vec::new(), notes: Vec::new() };
+        let mut scope = Self {
+            rights: Rights::default(),
+            groups: BTreeSet::new(),
+            faults: Vec::new(),
+            notes: Vec::new(),
+            has_team_aliases: false,
+            team: team.and_then(|id| teams.find(id, "team", key)),
+            member: None,
+            user: user.and_then(|id| users.find(id, "user", key)),
+        };
         for name in
             ["team_id", "user_id"].into_iter().filter(|name| key.get(*name).is_some_and(|it| !is_empty(it)))
         {
@@ -64,19 +79,33 @@ impl Scope {
                 scope.faults.push(format!("`{name}` cannot be read"));
             }
         }
-        let aliases = aliases(key.get("aliases"));
         let own = scope.names(key.get("models"), "its list of models");
-        let own: Vec<&str> =
-            own.into_iter().map(|name| aliases.get(name).map_or(name, String::as_str)).collect();
         let is_of_team = own.contains(&OF_TEAM);
-        scope.narrow(&own, models, team);
+        let mut lists = vec![List::new(&own, true, is_of_team && team.is_some())];
+        match (team, user) {
+            (Some(team), user) => scope.within_team(team, user, key, &mut lists),
+            (None, _) if is_of_team => scope.faults.push(format!("`{OF_TEAM}`, and it has no team")),
+            (None, Some(user)) => {
+                let names = scope.names_of("user", user, scope.user, key, "user_models");
+                lists.extend(names.map(|names| List::new(&names, false, false)));
+            }
+            (None, None) => {}
+        }
+        scope.note_unknown(&own, models, team);
         let groups = own.iter().filter(|name| !models.of_group(name).is_empty());
         scope.groups = groups.map(|name| (*name).to_owned()).collect();
-        match (team, user) {
-            (Some(team), _) => scope.within("team", team, key, "team_models", teams, models),
-            (None, _) if is_of_team => scope.faults.push(format!("`{OF_TEAM}`, and it has no team")),
-            (None, Some(user)) => scope.within("user", user, key, "user_models", users, models),
-            (None, None) => {}
+        let of_team = scope.team.and_then(|team| team.pointer("/litellm_model_table/model_aliases"));
+        let aliases = Aliases {
+            key: aliases(key.get("aliases")),
+            team: aliases(of_team.or_else(|| key.get("team_model_aliases"))),
+        };
+        scope.has_team_aliases = !aliases.team.is_empty();
+        match models.reach(&lists, &aliases, team) {
+            Ok(rights) => scope.rights = rights,
+            Err(fault) => {
+                scope.faults.push(fault);
+                scope.rights = models.all(team);
+            }
         }
         if scope.rights.is_empty() {
             scope.faults.push("none of its models is of a provider here; set `providers` first".to_owned());
@@ -85,33 +114,64 @@ impl Scope {
         scope
     }
 
-    /// Narrows the scope to that of the key's team or user, as the export has it. `beside` is the member of a key with the
-    /// models of its owner.
-    fn within(&mut self, kind: &str, id: &str, key: &Value, beside: &str, known: &Owners, models: &Models) {
-        let team = (kind == "team").then_some(id);
-        let expanded = key.get(kind).filter(|it| it.get("models").is_some());
-        if let Some(owner) = known.0.get(id).or(expanded) {
+    /// Adds the lists of a key's team, and of its membership there.
+    fn within_team(&mut self, team: &str, user: Option<&str>, key: &'v Value, lists: &mut Vec<List<'v>>) {
+        let names = self.names_of("team", team, self.team, key, "team_models");
+        lists.extend(names.map(|names| List::new(&names, true, false)));
+        let (Some(team), Some(user)) = (self.team, user) else { return };
+        if team.get("team_memberships").is_none_or(Value::is_null) {
+            let has_defaults = ["/default_team_member_models", "/metadata/team_member_budget_id"];
+            if has_defaults.iter().any(|path| team.pointer(path).is_some_and(|it| !is_empty(it))) {
+                self.faults
+                    .push("its membership of the team may restrict it; export `/team/list`".to_owned());
+            }
+            return;
+        }
+        let is_its = |it: &&Value| it.get("user_id").and_then(Value::as_str) == Some(user);
+        self.member = list(team, "team_memberships").find(is_its);
+        let allowed = self.member.and_then(|it| it.pointer("/litellm_budget_table/allowed_models"));
+        if let Some(allowed) = allowed.filter(|it| !it.is_null()) {
+            let names = self.names(Some(allowed), "the list of models of its membership");
+            lists.push(List::new(&names, false, false));
+        }
+    }
+
+    /// Returns the list of the key's team or user, as the export has it; `None` where it does not tell, which is a fault.
+    /// `beside` is the member of a key with that list.
+    fn names_of(
+        &mut self,
+        kind: &str,
+        id: &str,
+        owner: Option<&'v Value>,
+        key: &'v Value,
+        beside: &str,
+    ) -> Option<Vec<&'v str>> {
+        let what = format!("the list of models of its {kind}");
+        let names = if let Some(owner) = owner {
             if owner.get("blocked").is_some_and(|it| !is_false(it)) {
                 self.faults.push(format!("its {kind} `{id}` is blocked"));
             }
             if owner.get("organization_id").is_some_and(|it| !it.is_null()) {
                 self.faults.push(format!("the organization of its {kind} `{id}` may restrict it"));
             }
-            let names = self.names(owner.get("models"), &format!("the list of models of its {kind}"));
-            return self.narrow(&names, models, team);
+            self.names(owner.get("models"), &what)
+        } else {
+            // An empty list is what an export has that did not look: only one with names tells.
+            let told = key.get(beside).filter(|it| it.as_array().is_some_and(|names| !names.is_empty()));
+            let Some(told) = told else {
+                self.faults.push(format!("its {kind} `{id}` may restrict it; add `--{kind}s`"));
+                return None;
+            };
+            self.names(Some(told), &what)
+        };
+        if names.contains(&NOTHING) {
+            self.faults.push("it may use no model".to_owned());
         }
-        // An empty list is what an export has that did not look: only one with names tells.
-        match key.get(beside).filter(|it| it.as_array().is_some_and(|names| !names.is_empty())) {
-            Some(names) => {
-                let names = self.names(Some(names), &format!("the list of models of its {kind}"));
-                self.narrow(&names, models, team);
-            }
-            None => self.faults.push(format!("its {kind} `{id}` may restrict it; add `--{kind}s`")),
-        }
+        Some(names)
     }
 
     /// Reads a list of models. An unreadable one is a fault.
-    fn names<'v>(&mut self, value: Option<&'v Value>, what: &str) -> Vec<&'v str> {
+    fn names(&mut self, value: Option<&'v Value>, what: &str) -> Vec<&'v str> {
         let names = value.and_then(texts);
         if names.is_none() {
             self.faults.push(format!("{what} is missing or cannot be read"));
@@ -119,25 +179,14 @@ impl Scope {
         names.unwrap_or_default()
     }
 
-    fn narrow(&mut self, names: &[&str], models: &Models, team: Option<&str>) {
+    /// Notes the names of its list that mean no model.
+    fn note_unknown(&mut self, names: &[&str], models: &Models, team: Option<&str>) {
         if names.contains(&NOTHING) {
             self.faults.push("it may use no model".to_owned());
         }
-        let names: Vec<&str> =
-            names.iter().copied().filter(|name| ![OF_TEAM, NOTHING].contains(name)).collect();
-        if names.is_empty() || names.iter().any(|name| EVERYTHING.contains(name)) {
-            return;
-        }
-        let mut rights = Rights::default();
-        for name in &names {
-            match models.of(name, team) {
-                Some(of_name) => rights.extend(of_name),
-                None => self.notes.push(format!("the model `{name}` has no provider here")),
-            }
-        }
-        match self.rights.within(&rights) {
-            Some(both) => self.rights = both,
-            None => self.faults.push("patterns of its lists of models overlap".to_owned()),
+        let is_word = |name: &str| [OF_TEAM, NOTHING, "*", "all-proxy-models"].contains(&name);
+        for name in names.iter().filter(|name| !is_word(name) && !models.knows(name, team)) {
+            self.notes.push(format!("`{name}` is no model of the configuration that has a provider here"));
         }
     }
 }

@@ -40,27 +40,8 @@ impl Rights {
         self.0.keys().cloned().collect()
     }
 
-    pub(super) fn has_provider(&self, provider: &str) -> bool {
-        self.0.contains_key(provider)
-    }
-
-    /// Returns the models that both have; `None` where two patterns overlap, so that no pattern is what both have.
-    pub(super) fn within(&self, other: &Self) -> Option<Self> {
-        let mut both = Self::default();
-        for (provider, patterns) in &self.0 {
-            for one in patterns {
-                for another in other.0.get(provider).into_iter().flatten() {
-                    if matches(one, another) {
-                        both.add(provider, another);
-                    } else if matches(another, one) {
-                        both.add(provider, one);
-                    } else if one.contains('*') && another.contains('*') {
-                        return None;
-                    }
-                }
-            }
-        }
-        Some(both)
+    pub(super) fn has(&self, provider: &str, pattern: &str) -> bool {
+        self.0.get(provider).is_some_and(|patterns| patterns.contains(pattern))
     }
 
     /// Returns the list of a token with these providers that permits these models and no other; `None` where every model
