@@ -2,8 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use wasm_encoder::{
-    CodeSection, ConstExpr, Encode as _, GlobalSection, GlobalType, Instruction, Module, RawSection,
-    ValType,
+    CodeSection, ConstExpr, Encode as _, GlobalSection, GlobalType, Instruction, Module, RawSection, ValType,
     reencode::{Reencode as _, RoundtripReencoder},
 };
 use wasmparser::{CodeSectionReader, ExternalKind, FunctionBody, Parser, Payload, TypeRef};

@@ -7,8 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use super::{pages::Page, reference, tables};
 use crate::{
     figures::{self, Report},
-    hardening,
-    litellm,
+    hardening, litellm,
     tools::project_root,
 };
 
