@@ -20,7 +20,7 @@ const FOLDER: &str = "tests/litellm";
 /// The lock of the proxy, which the bench measures, too.
 const PROXY_LOCK: &str = "tests/bench/litellm/requirements.txt";
 
-/// What a run of the proxy told.
+/// The record of a run of the proxy.
 #[derive(Deserialize)]
 pub struct Recorded {
     /// The proxy's version.
