@@ -267,9 +267,11 @@ extern "C" fn envoy_dynamic_module_on_http_filter_response_trailers(
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_stream_complete(envoy: Envoy, filter: *const c_void) {
-    response("stream_complete", envoy, filter, |stream| {
-        stream.complete();
-        Action::Continue
+    barrier((), || {
+        // SAFETY: see `own`.
+        if let Some(filter) = unsafe { own::<Filter>(filter) } {
+            filter.lane.complete((envoy, filter.number));
+        }
     });
 }
 

@@ -65,17 +65,40 @@ impl Lane {
     /// fault.
     pub(crate) fn enter(
         &self,
+        stream: (Envoy, u64),
+        over: Action,
+        work: impl FnOnce(&mut Stream<Native>) -> Action,
+    ) -> Action {
+        self.run(stream, over, work, || {
+            let _ = Native::reply(&LocalReply::host_failure());
+            Action::Pause
+        })
+    }
+
+    /// Completes a stream. Its answer has ended, so that Envoy can send no other, whatever happens.
+    pub(crate) fn complete(&self, stream: (Envoy, u64)) {
+        let complete = |stream: &mut Stream<Native>| {
+            faults::at("stream_complete");
+            stream.complete();
+            Action::Continue
+        };
+        self.run(stream, Action::Continue, complete, || Action::Continue);
+    }
+
+    /// Runs work on a stream, or `over` where it has ended by a fault, or `failed` where the work is a fault.
+    fn run(
+        &self,
         (filter, number): (Envoy, u64),
         over: Action,
         work: impl FnOnce(&mut Stream<Native>) -> Action,
+        failed: impl FnOnce() -> Action,
     ) -> Action {
         after::with(filter, || {
             let mut state = self.lock();
             let Some(stream) = state.0.streams.get_mut(&number) else { return over };
             catch_unwind(AssertUnwindSafe(|| work(stream))).unwrap_or_else(|_| {
                 self.renew(&mut state.0, Some(number));
-                let _ = Native::reply(&LocalReply::host_failure());
-                Action::Pause
+                failed()
             })
         })
     }

@@ -22,12 +22,7 @@
 
 mod abi;
 
-#[cfg(debug_assertions)]
 mod faults;
-#[cfg(not(debug_assertions))]
-mod faults {
-    pub(crate) fn at(_: &str) {}
-}
 
 mod environment;
 

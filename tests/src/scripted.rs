@@ -255,7 +255,7 @@ fn parse_body(headers: &[(String, String)], rest: &[u8]) -> Result<Option<(Vec<u
     Ok(rest.get(..size).map(|body| (body.to_vec(), size)))
 }
 
-/// Returns the content of a chunked body without trailers (RFC 9112, section 7.1) and its encoded length.
+/// Returns the content of a chunked body (RFC 9112, section 7.1) and its encoded length. Trailers are left out.
 fn parse_chunks(rest: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
@@ -263,16 +263,26 @@ fn parse_chunks(rest: &[u8]) -> Result<Option<(Vec<u8>, usize)>> {
         let size = httparse::parse_chunk_size(line).map_err(|_| anyhow!("a chunk without a size"))?;
         let httparse::Status::Complete((head, size)) = size else { return Ok(None) };
         let begin = at + head;
+        if size == 0 {
+            return Ok(
+                end_of_trailers(rest.get(begin..).unwrap_or_default()).map(|length| (body, begin + length))
+            );
+        }
         let end = begin + usize::try_from(size)?;
-        // Every chunk ends with CRLF. After the last, empty chunk it is the end of the trailers.
+        // Every chunk ends with CRLF.
         let (Some(chunk), Some(end_of_line)) = (rest.get(begin..end), rest.get(end..end + 2)) else {
             return Ok(None);
         };
-        ensure!(end_of_line == b"\r\n", "a chunk does not end where it says, or trailers follow");
+        ensure!(end_of_line == b"\r\n", "a chunk does not end where it says");
         body.extend_from_slice(chunk);
         at = end + 2;
-        if size == 0 {
-            return Ok(Some((body, at)));
-        }
     }
+}
+
+/// Returns the length of the trailers and the empty line behind them, `None` while they are incomplete.
+fn end_of_trailers(rest: &[u8]) -> Option<usize> {
+    if rest.starts_with(b"\r\n") {
+        return Some(2);
+    }
+    rest.windows(4).position(|window| window == b"\r\n\r\n").map(|position| position + 4)
 }

@@ -66,7 +66,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn check(copy: &Copy, folder: &Path, options: &Options) -> Result<()> {
     write(copy, &folder.join(FOLDER))?;
     let rules = fs::read_to_string(project_root().join("deny.toml"))?;
-    let place = format!("[advisories]\ndb-path = {folder:?}\ndb-urls = [{DATABASE:?}]\n");
+    let path = serde_json::to_string(folder)?;
+    let place = format!("[advisories]\ndb-path = {path}\ndb-urls = [{DATABASE:?}]\n");
     // The copy is as old as it is, and the age is told.
     let rules = rules.replace("[advisories]\n", &(place + "maximum-db-staleness = \"P100Y\"\n"));
     let file = folder.join("deny.toml");
