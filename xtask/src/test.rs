@@ -21,11 +21,10 @@ const ON_BOTH: &str = "(package(keyswap-tests) & binary(/^(bodies|objects)$/) | 
 
 /// The tests of services, issuers, credentials and SDKs in Envoy. Engine and stream are the same in both adapters, and an
 /// Envoy with the module is ready at once: V8 compiles the filter for seconds. With arguments they run with the filter.
-/// A burst of calls runs with the filter alone: with the module, one call of it finds no slice of its budget now and then.
 const ON_THE_MODULE: &str = "(binary(objects) & test(/^(kinds|long|outages|sdks)::/) | binary(hosts) & test(/^(agents|bindings|\
     budgets|clients|cors|exchange|four_eyes|gateways|geo_fallback|global_ratelimit|identities|issuer_keys|jwt_attacks|\
     metered_sdks|openapi|openid_provider|registry|registry_connections|registry_tls|restored_registry|rollout|sdks|sessions|\
-    signed_records|signing|upstream_credentials)::/)) - test(in_envoy_gateway) - test(filter) - test(a_burst)";
+    signed_records|signing|upstream_credentials)::/)) - test(in_envoy_gateway) - test(filter)";
 
 /// The variable with the number of tests that nextest runs concurrently.
 const THREADS: &str = "NEXTEST_TEST_THREADS";
