@@ -342,6 +342,48 @@ fn a_request_header_is_a_credential_only_where_its_jwt_was_verified() {
 }
 
 #[test]
+fn a_sign_in_is_told_by_how_it_begins_and_goes_where_its_provider_takes_it() {
+    let expected =
+        "expected how the provider's own sign-in tokens begin, in 6 to 32 characters, such as `sk-ant-oat`";
+    for (beginning, providers, expect) in [
+        ("sk-ant-oat", json!({"anthropic": {"auth": "bearer"}}), None),
+        (
+            "short",
+            json!({"anthropic": {"auth": "bearer"}}),
+            Some(("credentials.anthropic[0].sign_in", expected)),
+        ),
+        (
+            "ptk_abc",
+            json!({"anthropic": {"auth": "bearer"}}),
+            Some(("credentials.anthropic[0].sign_in", expected)),
+        ),
+        (
+            "eyJhbGciOi",
+            json!({"anthropic": {"auth": "bearer"}}),
+            Some(("credentials.anthropic[0].sign_in", expected)),
+        ),
+        (
+            "with a space",
+            json!({"anthropic": {"auth": "bearer"}}),
+            Some(("credentials.anthropic[0].sign_in", expected)),
+        ),
+        (
+            "sk-ant-oat",
+            json!({}),
+            Some(("providers.anthropic", "a sign-in goes in `authorization`: add `auth: bearer`")),
+        ),
+    ] {
+        let document = json!({
+            "version": "keyswap/v1", "providers": providers, "credentials": {"anthropic": [{"sign_in": beginning}]},
+        });
+        let errors =
+            Policy::from_json(document.to_string().as_bytes()).err().map(|errors| errors.to_string());
+        let expect = expect.map(|(place, message)| format!("error at `{place}`: {message}"));
+        assert_eq!(errors, expect, "{beginning}");
+    }
+}
+
+#[test]
 fn where_the_host_has_the_credential_every_slot_is_stripped_and_none_written() {
     let worker = Worker::within(&policy(&json!([{"inject_by": "host"}])), NOTHING);
     assert_eq!(ask(&worker, at(0), &nobody), "nothing");
@@ -452,7 +494,7 @@ fn what_an_agent_cannot_be_is_an_error_with_its_place() {
     }
     let both = policy(&json!([{"env": "A", "request_header": "x"}, {}]));
     let errors = Policy::from_json(both.to_string().as_bytes()).err().unwrap().to_string();
-    let expected = "expected one of `env`, `file`, `request_header`, `http`, `inject_by`";
+    let expected = "expected one of `env`, `file`, `request_header`, `sign_in`, `http`, `inject_by`";
     assert_eq!(
         errors.lines().take(2).collect::<Vec<_>>(),
         [

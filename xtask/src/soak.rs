@@ -5,7 +5,10 @@
 use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-use keyswap_tests::tools::{self, project_root};
+use keyswap_tests::{
+    hardening::{self, Row},
+    tools::{self, project_root},
+};
 use serde_json::Value;
 
 use crate::test;
@@ -19,6 +22,9 @@ pub(crate) struct Options {
     /// File for the report, JSON.
     #[arg(long, default_value = "target/soak.json")]
     report: PathBuf,
+    /// Put the run into `docs/security/hardening.md`.
+    #[arg(long)]
+    record: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -40,11 +46,62 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     .envs(test::built(false)?)
     .current_dir(project_root());
     let done = soak.status().context("cannot run nextest")?;
-    if let Ok(text) = fs::read_to_string(&report) {
-        tell(&serde_json::from_str(&text)?);
-    }
+    let report: Value =
+        fs::read_to_string(&report).map_or(Ok(Value::Null), |text| serde_json::from_str(&text))?;
+    tell(&report);
     ensure!(done.success(), "the soak failed");
+    if options.record {
+        hardening::write(
+            "soak",
+            &rows(&report, &format!("cargo xtask soak --minutes {} --record", options.minutes))?,
+        )?;
+    }
     Ok(())
+}
+
+/// Returns what a report says of each promise.
+fn rows(report: &Value, command: &str) -> Result<Vec<Row>> {
+    let sum = |list: &Value, name: &str| {
+        let counts = list.as_object().into_iter().flatten();
+        counts
+            .filter_map(|(_, counts)| if name.is_empty() { counts } else { &counts[name] }.as_u64())
+            .sum::<u64>()
+    };
+    let (traffic, date) = (&report["traffic"], hardening::today()?);
+    let growth = |levels: &Value, unit: u64| {
+        let each = levels.as_array().into_iter().flatten();
+        let grown = each.filter_map(|level| Some(level[1].as_u64()?.saturating_sub(level[0].as_u64()?)));
+        grown.max().unwrap_or_default() / unit
+    };
+    let row = |promise: &str, figures: Vec<(u64, &str)>| Row {
+        promise: promise.to_owned(),
+        attack: "mixed traffic through two Envoys with PostgreSQL, a fault of a service every ten seconds"
+            .to_owned(),
+        figures: figures.into_iter().map(|(number, unit)| (number, unit.to_owned())).collect(),
+        date: date.clone(),
+        command: command.to_owned(),
+    };
+    let seconds = report["seconds"].as_u64().unwrap_or_default();
+    Ok(vec![
+        row(
+            "what was used before a fault goes on in it, and nothing is allowed that should not be",
+            vec![
+                (seconds, "s"),
+                (sum(&report["faults"], ""), "faults"),
+                (sum(traffic, "passed"), "passed"),
+                (sum(traffic, "refused"), "refused"),
+                (sum(traffic, "wrong"), "otherwise"),
+            ],
+        ),
+        row(
+            "memory and descriptors do not grow",
+            vec![
+                (seconds, "s"),
+                (growth(&report["memory"], 1 << 20), "MiB more at most"),
+                (growth(&report["descriptors"], 1), "descriptors more at most"),
+            ],
+        ),
+    ])
 }
 
 /// Prints a report.

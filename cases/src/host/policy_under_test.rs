@@ -25,11 +25,15 @@ pub(super) fn read(
     // The policy must hold as written, too.
     let policy = parse(&document)?;
     let mut errors = Vec::new();
-    let mut names = BTreeSet::new();
+    let (mut names, mut replaced) = (BTreeSet::new(), BTreeSet::new());
     for (index, case) in suite.cases.iter().enumerate() {
         for label in case.request.labels() {
-            if let Err(message) = replace_token(&mut document, &label) {
-                errors.push(SuiteError::at(format!("cases[{index}].request"), message));
+            if replaced.contains(&label) {
+                continue;
+            }
+            match replace_token(&mut document, &label) {
+                Ok(()) => _ = replaced.insert(label),
+                Err(message) => errors.push(SuiteError::at(format!("cases[{index}].request"), message)),
             }
         }
         let Some(identity) = &case.identity else { continue };

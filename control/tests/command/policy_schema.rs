@@ -45,6 +45,8 @@ const LAXER: [(&str, &[&str]); 11] = [
             "`path` is for requests through the gateway",
             "requests for `",
             "the gateway has the key of this provider",
+            "a caller's sign-in at a provider is none at the gateway",
+            "a sign-in goes in `authorization`",
             "anyone can have a token of this issuer",
             "the keys of a trust domain have the use `jwt-svid`",
         ],
@@ -185,6 +187,7 @@ fn whole() -> Value {
                 "teams": {"x": "second"}, "owners": {"a@b.c": "openai"}, "people": {"p@b.c": "second"},
                 "tokens": {"0123456789abcdef": "openai", ("0".repeat(64)): "openai"},
             }},
+            "anthropic": {"auth": "bearer"},
             "azure-openai": {"credential": "azure", "path": "/acme", "via": "gateway"},
             "own": {"url": "https://own/v1", "credential": "own", "auth": "header:x-own", "dialect": "anthropic",
                     "native_prefix": "/api", "via": "direct", "slug": "mine"},
@@ -249,6 +252,7 @@ fn credentials() -> Value {
         "second": [{"file": "/run/secrets/second"}, {"request_header": "x-vercel-oidc-token"}],
         "own": [{"inject_by": "host"}],
         "cf": [{"env": "D"}],
+        "anthropic": [{"sign_in": "sk-ant-oat"}],
         "azure": [
             {"http": {
                 "url": "https://sts.example/token", "method": "POST", "subject": "caller", "value": "/access_token",

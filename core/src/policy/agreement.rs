@@ -5,8 +5,9 @@ use super::reader::{Errors, printable};
 use super::registry::Protocol;
 use crate::identity::jwt::Issuer;
 use crate::limit::LimitStore;
-use crate::provider::EndpointKind;
+use crate::provider::{AuthStyle, EndpointKind};
 use crate::request::IdentitySlot;
+use crate::secret::BEARER;
 
 impl Policy {
     /// Checks that each credential that is named is there, and that each is used.
@@ -57,6 +58,27 @@ impl Policy {
             let is_slot = |slot: &IdentitySlot| *slot == IdentitySlot::Header(header.to_owned());
             if !self.issuers.iter().flat_map(Issuer::slots).any(is_slot) {
                 errors.add(path, "no issuer verifies what this header holds: only then may it go upstream");
+            }
+        }
+    }
+
+    /// Checks that a caller's own sign-in goes where the provider takes it: in `Authorization`, and to no gateway.
+    pub(super) fn check_sign_ins(&self, errors: &Errors) {
+        if self.gateway.as_ref().is_some_and(|gateway| self.credentials.has_sign_in(&gateway.credential)) {
+            errors.add(
+                "gateway.cloudflare.credential",
+                "a caller's sign-in at a provider is none at the gateway",
+            );
+        }
+        for provider in
+            self.providers.iter().filter(|provider| provider.auth != AuthStyle::Authorization(BEARER))
+        {
+            let mut names = provider.keys.names();
+            if names.any(|name| self.credentials.has_sign_in(name)) {
+                errors.add(
+                    format!("providers.{}", provider.id),
+                    "a sign-in goes in `authorization`: add `auth: bearer`",
+                );
             }
         }
     }

@@ -141,6 +141,7 @@ fn read(root: &Node<'_>, errors: &Errors) -> Option<Policy> {
     resolved.check_people(errors);
     let policy = policy.ok()?.with(resolved);
     policy.check_request_headers(errors);
+    policy.check_sign_ins(errors);
     policy.check_limits(errors);
     policy.check_budgets(errors);
     policy.check_revocation(errors);

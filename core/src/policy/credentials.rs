@@ -17,6 +17,8 @@ pub(crate) enum Source {
     File(String),
     /// The request's header of this name, where it held the verified identity JWT.
     RequestHeader(String),
+    /// The caller's own sign-in at the provider: the Bearer token of its `Authorization` that begins so.
+    SignIn(String),
     /// A token agent or a secret manager, asked over HTTP.
     Http(Box<HttpSource>),
     /// The host, which writes the value into the request; the engine never sees it.
@@ -47,6 +49,11 @@ impl CredentialPolicy {
 
     pub(super) fn chain(&self, name: &str) -> Option<&[Source]> {
         self.0.get(name).map(Vec::as_slice)
+    }
+
+    /// Returns whether a source of a credential is the caller's own sign-in.
+    pub(super) fn has_sign_in(&self, name: &str) -> bool {
+        self.chain(name).is_some_and(|chain| chain.iter().any(|source| matches!(source, Source::SignIn(_))))
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -89,16 +96,32 @@ fn read_source(node: &Node<'_>) -> Option<Source> {
     let header = fields
         .optional("request_header")
         .map(|node| node.text().map(|name| Source::RequestHeader(name.to_owned())));
+    let sign_in = fields.optional("sign_in").map(|node| read_beginning(&node).map(Source::SignIn));
     let file = fields.optional("file").map(|node| read_path(&node).map(Source::File));
     let http = fields.optional("http").map(|node| HttpSource::read(&node).map(Box::new).map(Source::Http));
     let host = fields.optional("inject_by").map(|node| node.choice(&[("host", ())]).map(|()| Source::Host));
     fields.finish();
-    let mut said = [variable, file, header, http, host].into_iter().flatten();
+    let mut said = [variable, file, header, sign_in, http, host].into_iter().flatten();
     let (source, another) = (said.next(), said.next());
     if source.is_none() || another.is_some() {
-        node.fail("expected one of `env`, `file`, `request_header`, `http`, `inject_by`");
+        node.fail("expected one of `env`, `file`, `request_header`, `sign_in`, `http`, `inject_by`");
     }
     source?
+}
+
+/// Reads the beginning of a provider's tokens. No token of ours begins so, and no JWT.
+fn read_beginning(node: &Node<'_>) -> Option<String> {
+    let is_beginning = |text: &&str| {
+        (6..=32).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            && !["ptk_", "eyJ"].into_iter().any(|own| text.starts_with(own))
+    };
+    let text = node.text()?;
+    node.check(
+        Some(text).filter(is_beginning),
+        "expected how the provider's own sign-in tokens begin, in 6 to 32 characters, such as `sk-ant-oat`",
+    )
+    .map(str::to_owned)
 }
 
 /// Reads the path of a file: absolute, and the same by every reading of it.

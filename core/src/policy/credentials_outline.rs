@@ -21,6 +21,7 @@ fn source(source: &Source) -> Value {
         Source::Env(variable) => json!({"env": variable.name()}),
         Source::File(path) => json!({"file": path}),
         Source::RequestHeader(name) => json!({"request_header": name}),
+        Source::SignIn(beginning) => json!({"sign_in": beginning}),
         Source::Http(source) => json!({"http": http(source)}),
         Source::Host => json!({"inject_by": "host"}),
     }

@@ -223,6 +223,7 @@ impl Policy {
                 let is_asked_before = |other: &Source| match (other, source) {
                     (Source::Env(other), Source::Env(own)) => other == own,
                     (Source::RequestHeader(other), Source::RequestHeader(own))
+                    | (Source::SignIn(other), Source::SignIn(own))
                     | (Source::File(other), Source::File(own)) => other == own,
                     (Source::Http(other), Source::Http(own)) => {
                         other.endpoint == own.endpoint

@@ -116,8 +116,9 @@ impl Policy {
         };
         let is_shared = |name: &&str| {
             let mut sources = self.credentials.chains().filter(|(other, _)| other == name);
-            // A caller's own identity is nobody else's credential.
-            sources.any(|(_, chain)| chain.iter().any(|it| !matches!(it, Source::RequestHeader(_))))
+            // A caller's own identity or sign-in is nobody else's credential.
+            let is_own = |it: &Source| matches!(it, Source::RequestHeader(_) | Source::SignIn(_));
+            sources.any(|(_, chain)| !chain.iter().all(is_own))
         };
         names.into_iter().filter(is_shared).map(|name| format!("`{name}`")).collect()
     }

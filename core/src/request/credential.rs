@@ -155,6 +155,8 @@ pub(crate) fn only<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Result<Option<&
     }
 }
 
+/// The scheme of sign-ins at providers, with the space behind it.
+const BEARER: &[u8] = b"Bearer ";
 /// The schemes of `Authorization` before a token: that of RFC 6750 section 2.1, and Deepgram's.
 const SCHEMES: [&str; 2] = ["Bearer", "Token"];
 
@@ -178,6 +180,14 @@ fn bearer<'a>(
         return Err(Ambiguous);
     }
     only(std::iter::once(token))
+}
+
+/// Returns the one Bearer token of `Authorization`; `None` where the header holds anything else, or more.
+pub(crate) fn only_bearer<'a>(head: &RequestHead<'a>) -> Option<&'a [u8]> {
+    let mut all = elements(head.values("authorization"));
+    let element = all.next().filter(|_| all.next().is_none())?;
+    let (scheme, token) = element.split_at_checked(BEARER.len())?;
+    scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii()).filter(|token| !token.is_empty())
 }
 
 /// Returns the text after the scheme, which may be empty; `None` for another scheme.

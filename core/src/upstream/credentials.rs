@@ -38,6 +38,8 @@ enum SourceState {
     File(Rc<CredentialFile>, String),
     /// The request's own header, if it held the verified identity.
     RequestHeader(String),
+    /// The caller's own sign-in at the provider, which begins so.
+    SignIn(String),
     Agent(Rc<Agent>),
     /// A stand-in for what an agent would give to each caller with a JWT.
     OfCaller(Rc<Key>),
@@ -115,11 +117,13 @@ impl Credentials {
         self.0.iter()
     }
 
-    /// Returns the value of the first source that has one. A source whose call failed for this request is passed over.
+    /// Returns the value of the first source that has one. A source whose call failed for this request is passed over. `bearer`
+    /// is the Bearer token beside the one that identified the caller.
     pub(crate) fn find(
         &self,
         id: CredentialId,
         caller: Option<&CallerJwt<'_>>,
+        bearer: &dyn Fn() -> Option<Vec<u8>>,
         results: &FetchResults,
         now: Moment,
     ) -> Lookup<KeyInHand> {
@@ -140,6 +144,12 @@ impl Credentials {
                     let caller = caller.filter(|caller| caller.header == Some(header));
                     if let Some(key) = caller.and_then(|caller| caller.key(now)) {
                         return Lookup::Ready(in_hand(Rc::new(key), None), None);
+                    }
+                }
+                SourceState::SignIn(beginning) => {
+                    let sign_in = bearer().filter(|token| token.starts_with(beginning.as_bytes()));
+                    if let Some(secret) = sign_in.and_then(|token| Secret::new(token).ok()) {
+                        return Lookup::Ready(in_hand(Rc::new(Key::new(secret)), None), None);
                     }
                 }
                 SourceState::Agent(agent) => {
@@ -185,7 +195,8 @@ impl Credentials {
 
     /// Returns whether the key was a caller's own. Such a key tells nothing of the keys of others.
     pub(crate) fn is_of_request(&self, used: UsedKey) -> bool {
-        used.number > 0 || matches!(self.source(used), Some(SourceState::RequestHeader(_)))
+        let source = self.source(used);
+        used.number > 0 || matches!(source, Some(SourceState::RequestHeader(_) | SourceState::SignIn(_)))
     }
 
     /// Returns whether the key has no successor yet.
@@ -239,6 +250,7 @@ impl UpstreamCredential {
                     SourceState::File(services.file(file, &path, environment)?, file.clone())
                 }
                 Source::RequestHeader(header) => SourceState::RequestHeader(header.clone()),
+                Source::SignIn(beginning) => SourceState::SignIn(beginning.clone()),
                 Source::Http(source) => match environment.fetched(name) {
                     Some(value) => {
                         let unusable = |fault| PolicyError { path, message: format!("the value {fault}") };
@@ -312,7 +324,9 @@ impl SourceState {
         match self {
             Self::Value(..) => true,
             Self::File(file, _) => file.value().is_some(),
-            Self::RequestHeader(_) | Self::Agent(_) | Self::OfCaller(_) | Self::Host => false,
+            Self::RequestHeader(_) | Self::SignIn(_) | Self::Agent(_) | Self::OfCaller(_) | Self::Host => {
+                false
+            }
         }
     }
 
@@ -326,6 +340,7 @@ impl SourceState {
                 ..of("file", Some(path.as_str()), Some(self.always_has_value()))
             },
             Self::RequestHeader(header) => of("request_header", Some(header.as_str()), None),
+            Self::SignIn(_) => of("sign_in", None, None),
             Self::Host => of("host", None, Some(true)),
             Self::OfCaller(_) => of("http", None, None),
             Self::Agent(agent) if agent.is_of_callers() => of("http", None, None),

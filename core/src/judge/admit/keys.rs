@@ -9,7 +9,7 @@ use crate::base::{Digest, Moment};
 use crate::host::Store;
 use crate::judge::progress::{AnswerHead, Check, Context, Exit, Progress, Sent, SentKey, retry_after};
 use crate::judge::verify::{Caller, Presented};
-use crate::request::IdentitySlot;
+use crate::request::{IdentitySlot, credential};
 use crate::services::Lookup;
 use crate::upstream::{
     Bound, CallerJwt, CredentialId, Credentials, KeyInHand, Pool, Refusal, Session, Upstream,
@@ -110,7 +110,10 @@ impl UpstreamKeys {
         };
         let is_jwt = matches!(caller.presented, Presented::Identity);
         let jwt = is_jwt.then_some(CallerJwt { header, token: &caller.token, principal: *principal });
-        match self.0.find(id, jwt.as_ref(), context.results, context.now) {
+        let bearer = || {
+            credential::only_bearer(context.head).filter(|token| *token != &*caller.token).map(<[u8]>::to_vec)
+        };
+        match self.0.find(id, jwt.as_ref(), &bearer, context.results, context.now) {
             Lookup::Ready(key, renewal) => {
                 progress.note_renewal(renewal);
                 self.note(&key, id, pool, progress);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::draft::Draft;
+use super::hosts::{Host, Hosts, Key};
 use super::list::list;
-use super::litellm_hosts::{Host, Hosts, Key};
 use super::objects::{Object, Objects, Target};
 use super::vendors::{self, Variables};
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::ai_gateway_backends::{Backends, Id};
 use super::draft::{Draft, is_empty};
 use super::list::list;
-use super::litellm_rights::{ALL, Rights};
 use super::objects::{Object, Objects};
+use super::rights::{ALL, Rights};
 
 /// The header that has the model of a request.
 const MODEL: &str = "x-ai-eg-model";

@@ -9,7 +9,7 @@ use super::draft::{Draft, is_empty};
 use super::kong_plugins::{Entity, Plugin, Plugins, entities, reference};
 use super::kong_routes::{AiRoute, Groups};
 use super::list::list;
-use super::litellm_rights::Rights;
+use super::rights::Rights;
 
 /// The lists with keys.
 const KEYS: [&str; 2] = ["keyauth_credentials", "keyauth_enc_credentials"];

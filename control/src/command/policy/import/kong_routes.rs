@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::api_key::note_source;
 use super::draft::{Draft, is_empty};
+use super::hosts::Hosts;
 use super::kong_plugins::{Entity, Plugin, Plugins, entities, reference};
 use super::kong_targets as targets;
 use super::list::{list, place};
-use super::litellm_hosts::Hosts;
-use super::litellm_rights::{ALL, Rights};
+use super::rights::{ALL, Rights};
 
 /// The members of a route that restrict its requests by more than their path.
 const RESTRICTING: [&str; 5] = ["headers", "snis", "sources", "destinations", "expression"];

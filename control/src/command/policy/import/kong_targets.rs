@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::draft::{Draft, is_empty};
+use super::hosts::{Host, Key};
 use super::kong_plugins::Plugin;
 use super::list::{list, place};
-use super::litellm_hosts::{Host, Key};
 use super::portkey_targets::is_label;
 use super::vendors::{self, Vendor};
 

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::draft::{Draft, is_empty};
+use super::hosts::{Host, Key};
 use super::list::{list, texts};
-use super::litellm_hosts::{Host, Key};
 
 /// A provider: its name in LiteLLM, its name in a policy, and the variable in which LiteLLM looks for its key by default.
 const PROVIDERS: [(&str, &str, &str); 22] = [

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::draft::{Draft, is_empty};
+use super::hosts::Hosts;
 use super::list::list;
 use super::litellm_deployment::{self as deployment, Deployment};
-use super::litellm_hosts::Hosts;
 use super::litellm_lists::{List, have_common};
-use super::litellm_rights::{ALL, Rights};
+use super::rights::{ALL, Rights};
 
 /// A deployment: its names, its access groups, the team that alone may use it, the name of its provider in the policy, and
 /// that of the model there.

@@ -9,7 +9,7 @@ use super::list::{list, texts};
 use super::litellm_lists::{List, NOTHING, OF_TEAM};
 use super::litellm_models::{Models, aliases};
 use super::litellm_reach::Aliases;
-use super::litellm_rights::Rights;
+use super::rights::Rights;
 
 /// Teams or users by their id.
 #[derive(Default)]

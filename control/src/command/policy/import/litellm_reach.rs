@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::list::matches;
 use super::litellm_lists::{List, Overlap, have_common};
 use super::litellm_models::{Deployed, Models};
-use super::litellm_rights::{ALL, Rights};
+use super::rights::{ALL, Rights};
 
 /// The aliases that a key has besides the proxy's: its own, and those of its team.
 #[derive(Default)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::draft::{Draft, is_empty};
+use super::hosts::{Host, Hosts, Key};
 use super::list::{list, place};
-use super::litellm_hosts::{Host, Hosts, Key};
 use super::vendors::{self, Variables, Vendor};
 
 /// The members of a target that are read, and those that say nothing to a policy. The gateway takes each in snake case and

@@ -1,4 +1,4 @@
-//! The providers of a LiteLLM proxy's deployments: one for each address, with the keys that deployments send there.
+//! The providers of another gateway's deployments: one for each address, with the keys that deployments send there.
 //!
 //! A key is bound to the address that its own deployment names. No deployment's key is pooled with that of another address.
 

@@ -1,4 +1,4 @@
-//! The models that a LiteLLM key may use, by provider, and the list of models that permits a token the same.
+//! The models that a key of another gateway may use, by provider, and the list of models that permits a token the same.
 //!
 //! A policy has one list of models for all providers of a token. So a list says the same only if no provider has a model
 //! that the key may use at another provider alone.
