@@ -1,7 +1,7 @@
 //! Answers of services: a registry, an introspection server, an agent, the source of a policy, and other programs that
 //! write to shared memory.
 //!
-//! What lets a request pass is read a second time here, by a reader that knows nothing of the engine's.
+//! A second reading of what lets a request pass, by a reader that knows nothing of the engine's.
 
 use keyswap_core::host::{MemoryStore, Store, StoreError, Update};
 use keyswap_core::request::{Header, RequestHead};
