@@ -43,6 +43,14 @@ fn fails(_: &str) -> Answer {
     Answer(0, String::new())
 }
 
+fn has_no_key(_: &str) -> Answer {
+    Answer(200, r#"{"keys":[]}"#.to_owned())
+}
+
+fn has_no_usable_key(_: &str) -> Answer {
+    Answer(200, r#"{"keys":[{"kty":"oct","kid":"k1","k":"AAAA"}]}"#.to_owned())
+}
+
 #[test]
 fn a_key_that_the_issuer_took_back_is_good_for_one_more_cache_duration_at_most() {
     let (old, new) = (Signer::new(1, "old"), Signer::new(2, "new"));
@@ -81,16 +89,18 @@ fn keys_are_used_for_long_only_where_newer_ones_could_not_be_had() {
         ("5m", 15 * MINUTE, 503),
         ("0s", 10 * MINUTE, 503),
     ] {
-        let (worker, store) = (remote(stale_if_error), MemoryStore::default());
-        assert_eq!(worker.ask(&store, &token(&signer, 0), at(0), &publishes(&signer)), 200);
-        worker.calls();
-        let seen = worker.ask(&store, &token(&signer, second), at(second), &fails);
-        assert_eq!((seen, worker.calls()), (status, 1), "{stale_if_error} after {second} s");
-        // The issuer is back.
-        let later = second + 2;
-        worker.ask(&store, &token(&signer, later), at(later), &publishes(&signer));
-        let seen = worker.ask(&store, &token(&signer, later), at(later), &fails);
-        assert_eq!((seen, worker.calls()), (200, 1), "{stale_if_error} after {later} s");
+        for fault in [fails, has_no_key, has_no_usable_key] {
+            let (worker, store) = (remote(stale_if_error), MemoryStore::default());
+            assert_eq!(worker.ask(&store, &token(&signer, 0), at(0), &publishes(&signer)), 200);
+            worker.calls();
+            let seen = worker.ask(&store, &token(&signer, second), at(second), &fault);
+            assert_eq!((seen, worker.calls()), (status, 1), "{stale_if_error} after {second} s");
+            // The issuer is back.
+            let later = second + 2;
+            worker.ask(&store, &token(&signer, later), at(later), &publishes(&signer));
+            let seen = worker.ask(&store, &token(&signer, later), at(later), &fault);
+            assert_eq!((seen, worker.calls()), (200, 1), "{stale_if_error} after {later} s");
+        }
     }
 }
 

@@ -155,6 +155,10 @@ impl KeyRing {
                 return Ok(Vec::new());
             }
             let keys = JwkSet::parse(body).map_err(|fault| malformed(fault.to_string()))?;
+            // An issuer that signs has a key: the last ones count on, for as long as the policy says.
+            if keys.keys().is_empty() {
+                return Err(malformed("the set has no key that can be used".to_owned()));
+            }
             let dropped = keys.dropped().iter().map(|(at, fault)| format!("key {at} is left out: {fault}"));
             let notes = dropped.collect();
             // Only an answer begins the cooldown: failures have pauses of their own.
