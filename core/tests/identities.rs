@@ -366,6 +366,31 @@ fn a_person_without_a_record_costs_one_call_and_renewals_that_nobody_waits_for()
 }
 
 #[test]
+fn guesses_of_tokens_push_out_no_persons_absence_and_take_no_call_from_it() {
+    let signer = Signer::new(1, "k1");
+    let (worker, store) = (Worker::new(&open(&signer, &json!({}))), MemoryStore::default());
+    let of = |name: &str| {
+        signer.sign(&with(&claims(), &json!({"email": format!("{name}@example.com"), "exp": NOW + HOUR})))
+    };
+    let guess = |at_second: i64, number: i64| {
+        worker.ask(&store, &format!("guess-{at_second}-{number:06}-0123456789"), at(at_second), &|_| {
+            Answer::unknown()
+        })
+    };
+    assert_eq!(worker.ask(&store, &of("alice"), at(0), &|_| Answer::unknown()), 200);
+    for second in 1..=29 {
+        (0..100).for_each(|number| {
+            guess(second, number);
+        });
+    }
+    assert_eq!(guess(29, 100), 503, "the budget of guesses is spent");
+    assert_eq!(worker.ask(&store, &of("bob"), at(29), &|_| Answer::unknown()), 200);
+    for name in ["alice", "bob"] {
+        assert_eq!(worker.ask(&store, &of(name), at(59), &fails), 200, "{name}: the registry is gone");
+    }
+}
+
+#[test]
 fn a_server_that_knows_tokens_only_is_asked_for_no_person() {
     let signer = Signer::new(1, "k1");
     let issuer = |principals: &str| with(&oidc(&json!([signer.jwk()])), &json!({"principals": principals}));

@@ -77,6 +77,8 @@ struct Soak {
     counts: [Counts; KINDS.len()],
     /// The first answers that should not have been.
     wrongs: Mutex<Vec<String>>,
+    /// The last fault, and the moment at which it began.
+    last_fault: Mutex<(&'static str, Instant)>,
     is_over: AtomicBool,
 }
 
@@ -107,23 +109,19 @@ impl Soak {
         let envoys = vec![setup().start()?, setup().native().start()?];
         let token = token_of(registry, "soak")?;
         let counts = std::array::from_fn(|_| Counts::default());
-        let wrongs = Mutex::default();
-        Ok(Self { envoys, standin, issuer, key, token, counts, wrongs, is_over: false.into() })
+        let (wrongs, last_fault) = (Mutex::default(), Mutex::new(("none", Instant::now())));
+        Ok(Self { envoys, standin, issuer, key, token, counts, wrongs, last_fault, is_over: false.into() })
     }
 
-    /// Sends a request of a kind. Returns the status: 0 where the answer was not whole.
-    fn ask(&self, kind: usize, envoy: &Envoy, number: usize) -> Result<u16> {
+    /// Sends a request of a kind. Returns the status, 0 where the answer was not whole, and the verdict.
+    fn ask(&self, kind: usize, envoy: &Envoy, number: usize) -> Result<(u16, String)> {
         let chat = |stream: bool| {
             Request::post("/v1/chat/completions", &json!({"model": "m", "stream": stream, "messages": []}))
         };
-        let status = |request: &Request| {
-            let answer = envoy.send(request);
-            if let (true, Ok(answer)) = (KINDS[kind].1, &answer)
-                && answer.status != 200
-            {
-                self.note(answer.verdict());
-            }
-            Ok(answer.map_or(0, |answer| answer.status))
+        let without_verdict = |status| Ok((status, String::new()));
+        let status = |request: &Request| match envoy.send(request) {
+            Ok(answer) => Ok((answer.status, answer.verdict())),
+            Err(_) => without_verdict(0),
         };
         match kind {
             0 => status(&Request::get("/v1/models").bearer(&self.token)),
@@ -132,8 +130,10 @@ impl Soak {
                 let answer =
                     envoy.open(&chat(true).bearer(&self.token)).and_then(keyswap_tests::Answer::finish);
                 let is_whole = |text: &str| text.contains("[DONE]");
-                Ok(answer
-                    .map_or(0, |it| if it.status != 200 || is_whole(&it.text()) { it.status } else { 0 }))
+                without_verdict(
+                    answer
+                        .map_or(0, |it| if it.status != 200 || is_whole(&it.text()) { it.status } else { 0 }),
+                )
             }
             3 => {
                 let upgrade = format!(
@@ -142,7 +142,7 @@ impl Soak {
                     self.token
                 );
                 let status = envoy.open_raw(upgrade.as_bytes()).map_or(0, |answer| answer.status());
-                Ok(if status == 101 { 200 } else { status })
+                without_verdict(if status == 101 { 200 } else { status })
             }
             4 => {
                 let body = format!(r#"{{"model":"m","messages":[],"user":"{}"}}"#, "x".repeat(60_000));
@@ -164,7 +164,8 @@ impl Soak {
             if self.is_over.load(Ordering::SeqCst) {
                 break;
             }
-            let status = self.ask(kind, &self.envoys[number % self.envoys.len()], number)?;
+            let envoy = number % self.envoys.len();
+            let (status, verdict) = self.ask(kind, &self.envoys[envoy], number)?;
             let counts = &self.counts[kind];
             let counter = match (status, passes) {
                 (200, true) => &counts.passed,
@@ -175,7 +176,9 @@ impl Soak {
             // Its pace: the stand-in records all of it.
             thread::sleep(PACE);
             if std::ptr::eq(counter, &raw const counts.wrong) {
-                self.note(format!("{name}: {status}"));
+                let (fault, begun) = *self.last_fault.lock().unwrap_or_else(PoisonError::into_inner);
+                let since = begun.elapsed().as_millis();
+                self.note(format!("{name}, Envoy {envoy}: {status} {verdict}, {since} ms after {fault}"));
             }
         }
         Ok(())
@@ -214,7 +217,7 @@ impl Soak {
     fn passes(&self) -> Result<()> {
         for (kind, (name, ..)) in KINDS.iter().enumerate().filter(|(_, (_, passes, _))| *passes) {
             for envoy in &self.envoys {
-                until(name, || Ok(self.ask(kind, envoy, 0)? == 200))?;
+                until(name, || Ok(self.ask(kind, envoy, 0)?.0 == 200))?;
             }
         }
         Ok(())
@@ -289,6 +292,7 @@ fn go_through_faults(
         registry.admin("PATCH", &format!("/tokens/{sha256}"), &json!({"status": "disabled"}))?;
         revoked.push((token, Instant::now() + REVOKED_WITHIN));
         let due = Instant::now();
+        *soak.last_fault.lock().unwrap_or_else(PoisonError::into_inner) = (fault, due);
         soak.break_down(fault, round, registry)?;
         *happened.entry(fault).or_default() += 1;
         let (lasts, pause) = if seconds > 0 { (FAULTY, ROUND) } else { (Duration::ZERO, Duration::ZERO) };

@@ -47,7 +47,7 @@ impl Registry {
         let is_paused = state.feed_pause.failures() > 0 && now < state.feed_pause.until();
         let is_remembered = is_silent
             && !is_paused
-            && (state.unknown.contains(&digest)
+            && (state.absence(key).is_some()
                 || state.remembered(&digest, self.policy.positive, now).is_some());
         is_remembered.then(|| self.changes_call(state, now))
     }

@@ -204,7 +204,7 @@ impl Registry {
             "position": state.feed.position().map(|position| position.change),
             "feed_failures": state.feed_pause.failures(),
             "records": state.records.len(),
-            "unknown": state.unknown.len(),
+            "unknown": state.unknown.len() + state.absent.len(),
             "unreported_spend": state.spend.len(),
             "lost_spend": state.spend.lost(),
         })

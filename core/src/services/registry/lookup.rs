@@ -112,13 +112,12 @@ impl Registry {
             let renewal = if is_due { self.renewal(key, state, now, store) } else { None };
             return Lookup::Ready(Some((record, RecordSource::Worker)), renewal);
         }
-        if let Some(asked_at) = state.unknown.get(&digest).copied() {
+        if let Some(asked_at) = state.absence(key) {
             // An absence that bounds nothing is used like a record, whose loss would be the same.
             let (is_bound, positive) = (matches!(key, LookupKey::Bounds(..)), self.policy.positive);
             let ttl = if is_bound { positive.max(self.policy.negative) } else { self.policy.negative };
             if now.is_within(ttl, asked_at) {
-                let is_due =
-                    is_bound && !now.is_within(positive / 2, asked_at) && state.is_ready(&digest, now);
+                let is_due = is_bound && !now.is_within(positive / 2, asked_at) && state.is_ready(key, now);
                 return Lookup::Ready(None, is_due.then(|| self.record_call(key, state, now)));
             }
         }
@@ -130,7 +129,7 @@ impl Registry {
             state.hold(digest, held);
             return Lookup::Ready(Some((record, RecordSource::Process)), None);
         }
-        if !state.is_ready(&digest, now) {
+        if !state.is_ready(key, now) {
             return Lookup::Unavailable;
         }
         Lookup::Fetch(Box::new(self.record_call(key, state, now)))
@@ -183,7 +182,11 @@ impl Registry {
             }
             (Ok(Found::Nothing), FetchOutcome::NotFound) => {
                 state.records.remove(&digest);
-                state.unknown.insert(digest, asked_at);
+                let absences = match subject {
+                    Subject::Person(_) => &mut state.absent,
+                    _ => &mut state.unknown,
+                };
+                absences.insert(digest, asked_at);
                 // Where shared memory cannot be written, the TTL of the record is the bound.
                 let _ = shared_record::forget(store, state.place(&digest), asked_at, now);
                 Resolution::Unknown

@@ -34,6 +34,11 @@ impl LookupKey<'_> {
         }
     }
 
+    /// Tells whether the key is of a person: an issuer has vouched for the address, so it is no guess.
+    pub(super) fn is_of_person(self) -> bool {
+        matches!(self, Self::Person(..) | Self::Bounds(..))
+    }
+
     /// Tells whether a registry can hold a token.
     pub(crate) fn may_be_token(token: &[u8]) -> bool {
         TOKEN_BYTES.contains(&token.len()) && is_graphic(token)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::breaker::Breaker;
 use super::feed::{self, Feed};
+use super::lookup_key::LookupKey;
 use super::object_memory::ObjectMemory;
 use super::shared_record;
 use super::signed_record::RecordFault;
@@ -27,6 +28,8 @@ pub(super) const LOST_AFTER: Duration = Duration::from_secs(30);
 const MAX_RECORDS: usize = 4096;
 /// The most unknown tokens that a worker caches.
 const MAX_UNKNOWN: usize = 1024;
+/// The most people without a record that a worker caches. An issuer vouches for each, and none is shared.
+const MAX_ABSENT: usize = 16_384;
 /// The lookup budget: the lookups of unknown tokens, and the seconds in which they count. So guessed tokens do not load
 /// the registry.
 const MAX_GUESSES: (u32, u32) = (100, 2);
@@ -34,7 +37,10 @@ const MAX_GUESSES: (u32, u32) = (100, 2);
 /// The worker's cache of a registry.
 pub(super) struct Memory {
     pub(super) records: Cache<Held>,
+    /// Tokens that the registry does not know: guesses, so they have a cache of their own.
     pub(super) unknown: Cache<Moment>,
+    /// People whom an issuer vouches for and the registry does not know.
+    pub(super) absent: Cache<Moment>,
     /// Tokens and people with malformed answers, and the moment at which each was requested.
     pub(super) unreadable: Cache<Moment>,
     /// The last fault of an answer that should have been signed; `None` after one that was.
@@ -75,6 +81,7 @@ impl Memory {
         Self {
             records: Cache::new(MAX_RECORDS),
             unknown: Cache::new(MAX_UNKNOWN),
+            absent: Cache::new(MAX_ABSENT),
             unreadable: Cache::new(MAX_UNKNOWN),
             unsigned: None,
             charged: BTreeSet::new(),
@@ -107,13 +114,31 @@ impl Memory {
         Digest::of(&[&self.scope.bytes()[..], subject.as_bytes()].concat())
     }
 
+    /// Returns the moment at which the registry was asked for what it does not know.
+    pub(super) fn absence(&self, key: LookupKey<'_>) -> Option<Moment> {
+        let absences = if key.is_of_person() { &self.absent } else { &self.unknown };
+        absences.get(&key.digest()).copied()
+    }
+
     pub(super) fn hold(&mut self, digest: Digest, held: Held) {
-        self.unknown.remove(&digest);
+        self.forget_absence(&digest);
         self.records.insert(digest, held);
     }
 
-    pub(super) fn is_ready(&mut self, digest: &Digest, now: Moment) -> bool {
-        (self.records.contains(digest) || self.has_budget(now).is_some()) && self.breaker.is_ready(now)
+    fn forget_absence(&mut self, digest: &Digest) {
+        self.unknown.remove(digest);
+        self.absent.remove(digest);
+    }
+
+    fn forget_absences(&mut self) {
+        self.unknown.clear();
+        self.absent.clear();
+    }
+
+    /// Tells whether a call for the key might be made now.
+    pub(super) fn is_ready(&mut self, key: LookupKey<'_>, now: Moment) -> bool {
+        let is_guess = !key.is_of_person() && !self.records.contains(&key.digest());
+        (!is_guess || self.has_budget(now).is_some()) && self.breaker.is_ready(now)
     }
 
     /// Returns the lookup budget after one more call; `None` where it allows no more.
@@ -156,20 +181,20 @@ impl Memory {
         if self.feed.is_new_history(part) {
             self.resets = self.resets.wrapping_add(1);
             self.records.values_mut().for_each(Held::disbelieve);
-            self.unknown.clear();
+            self.forget_absences();
             self.objects.forget_all();
         } else if self.feed.position().is_none() {
             // Changes between a lookup and the beginning of the feed are not known, so each record is renewed at its
             // next use.
             self.records.values_mut().for_each(|held| held.refresh_at = Moment::default());
-            self.unknown.clear();
+            self.forget_absences();
             self.objects.forget_all();
         }
         for (digest, sequence) in &part.records {
             if let Some(held) = self.records.get_mut(digest).filter(|held| held.version < *sequence) {
                 held.disbelieve();
             }
-            self.unknown.remove(digest);
+            self.forget_absence(digest);
             self.unreadable.remove(digest);
             // Where no tombstone can be shared, each worker still drops the record itself.
             let _ = shared_record::bury(store, self.place(digest), *sequence);
