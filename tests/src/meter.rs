@@ -34,6 +34,15 @@ impl Meter {
         Ok(u64::try_from(fs::read_dir(format!("/proc/{}/fd", self.process))?.count())?)
     }
 
+    /// Returns the CPU time of the children that have ended and were waited for, in hundredths of a second (`proc_pid_stat(5)`).
+    pub fn children_time(self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process))?;
+        // The name of the program may have any byte; the state behind it is the third field.
+        let (_, fields) = stat.rsplit_once(')').context("the kernel says it otherwise")?;
+        let ticks = fields.split_whitespace().skip(13).take(2).map(str::parse::<u64>);
+        Ok(Duration::from_millis(10 * ticks.sum::<Result<u64, _>>()?))
+    }
+
     /// Returns the CPU time of all threads, in user and kernel mode. The process's `stat` has it in hundredths of a
     /// second, which is too coarse.
     pub fn processor_time(self) -> Result<Duration> {

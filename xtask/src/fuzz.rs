@@ -14,11 +14,11 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
-    time::Instant,
 };
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
+    Meter,
     hardening::{self, Row},
     tools::{self, project_root},
 };
@@ -74,7 +74,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let target = Target { name, program: &program, inputs };
         target.seed()?;
         let (seconds, executions) = target.fuzz(options.seconds)?;
-        eprintln!("{name}: {executions} inputs in {seconds} s");
+        eprintln!("{name}: {executions} inputs in {seconds} s of CPU time");
         if options.record {
             let length = target.keep_inputs()?;
             eprintln!("{name}: {length} inputs in the repository");
@@ -119,10 +119,10 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Runs the target. Returns the seconds that it took and the number of inputs.
+    /// Runs the target. Returns the seconds of CPU time and the number of inputs.
     fn fuzz(&self, seconds: u32) -> Result<(u64, u64)> {
         let log = project_root().join("target/fuzz").join(format!("{}.log", self.name));
-        let begin = Instant::now();
+        let before = Meter::own().children_time()?;
         let mut fuzzer = Command::new(self.program);
         fuzzer.arg(format!("-max_total_time={seconds}")).args(["-max_len=8192", "-print_final_stats=1"]);
         fuzzer.arg(&self.inputs).env("TARGET", self.name).current_dir(project_root().join("target/fuzz"));
@@ -131,7 +131,7 @@ impl Target<'_> {
         ensure!(status.success(), "`{}` found an input, see {}:\n{told}", self.name, log.display());
         let executions = told.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         let executions = executions.context("libFuzzer tells no number of inputs")?.trim().parse()?;
-        Ok((begin.elapsed().as_secs(), executions))
+        Ok((Meter::own().children_time()?.saturating_sub(before).as_secs(), executions))
     }
 
     fn corpus_file(&self) -> PathBuf {
@@ -187,7 +187,7 @@ fn record(name: &str, promise: &str, seconds: u64, executions: u64) -> Result<()
     let mut row = Row {
         promise: promise.to_owned(),
         attack: "inputs that coverage guides".to_owned(),
-        figures: vec![(seconds, "s".to_owned()), (executions, "inputs".to_owned())],
+        figures: vec![(seconds, "s of CPU time".to_owned()), (executions, "inputs".to_owned())],
         date: hardening::today()?,
         command: format!("cargo xtask fuzz {name} --record"),
     };

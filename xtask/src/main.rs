@@ -1,5 +1,5 @@
 //! Tasks that cargo has no command for: `cargo xtask up`, `test`, `agents`, `component`, `bench`, `instructions`, `scan-cost`,
-//! `fuzz`, `reference`, `soak`, `litellm`, `structure`, `advisories`, `docs` and `dist`.
+//! `fuzz`, `reference`, `mutants`, `soak`, `litellm`, `structure`, `advisories`, `docs` and `dist`.
 
 mod advisories;
 mod agents;
@@ -11,6 +11,7 @@ mod docs;
 mod fuzz;
 mod instructions;
 mod litellm;
+mod mutants;
 mod reference;
 mod scan_cost;
 mod soak;
@@ -45,6 +46,8 @@ enum Task {
     Fuzz(fuzz::Options),
     /// Compare the engine with a naive reference of the decision, over random logs.
     Reference(reference::Options),
+    /// Change the engine in one place at a time, and count the changes that no test notices.
+    Mutants(mutants::Options),
     /// Send mixed traffic through two Envoys for half an hour, with a fault of a service every ten seconds.
     Soak(soak::Options),
     /// Run a LiteLLM proxy with a database, and record what its keys reach, for the test of the import.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Task::ScanCost => scan_cost::run(),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Reference(options) => reference::run(&options),
+        Task::Mutants(options) => mutants::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Litellm => litellm::run(),
         Task::Structure => structure::run(),
