@@ -116,6 +116,26 @@ fn where_keys_come_from_and_how_long_they_are_kept_is_the_policys() {
 }
 
 #[test]
+fn a_mistake_in_thousands_of_entries_is_told_some_hundred_times_with_few_of_a_thousand_names() {
+    let names: Vec<String> = (0..1000).map(|number| format!("provider-{number}")).collect();
+    let keys: serde_json::Map<String, Value> =
+        names.iter().map(|name| (name.clone(), json!([{"env": "KEY"}]))).collect();
+    let rows: serde_json::Map<String, Value> =
+        names.iter().map(|name| (name.clone(), json!({"url": "https://api.example/v1"}))).collect();
+    let token =
+        |number: usize| json!({"sha256": format!("{number:064x}"), "label": "l", "providers": ["nobody"]});
+    let policy = json!({
+        "version": "keyswap/v1", "providers": rows, "credentials": keys,
+        "tokens": (0..5000).map(token).collect::<Vec<_>>(),
+    });
+    let errors = Policy::from_json(policy.to_string().as_bytes()).unwrap_err().to_string();
+    assert_eq!(errors.lines().count(), 201);
+    assert!(errors.lines().all(|line| line.len() < 800), "{}", errors.lines().next().unwrap());
+    assert!(errors.lines().next().unwrap().ends_with("`provider-126`, and 968 more"), "{errors:.900}");
+    assert!(errors.ends_with("error: there are 4800 more errors, which show when these are mended"));
+}
+
+#[test]
 fn every_error_is_told_at_once_with_its_place() {
     let entry = json!({
         "name": "a b", "preset": "oidc", "issuer": "id.example", "audiences": ["", "x", "x"],

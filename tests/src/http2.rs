@@ -7,9 +7,16 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Channel, channel::Sender};
 use hyper::{HeaderMap, client::conn::http2, header::HeaderName};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{net::TcpStream, runtime, time};
+use tokio::{
+    net::TcpStream,
+    runtime,
+    task::{self, JoinSet},
+    time,
+};
 
 use crate::http::{Request, Response};
+
+type Client = http2::SendRequest<Channel<Bytes>>;
 
 /// The time limit of an exchange.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -23,6 +30,70 @@ pub struct Slices<'s> {
     pub trailers: &'s [(&'s str, &'s str)],
 }
 
+/// The state of a stream in which its client leaves, by a reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// The head is on its way.
+    AtOnce,
+    /// A part of the body is on its way.
+    InBody,
+    /// All is on its way, and nothing has come back.
+    Unanswered,
+    /// The head of the answer is there.
+    AtHead,
+    /// A part of the answer's body is there.
+    InAnswer,
+}
+
+impl Leave {
+    /// All states.
+    pub const ALL: [Self; 5] = [Self::AtOnce, Self::InBody, Self::Unanswered, Self::AtHead, Self::InAnswer];
+}
+
+/// Sends requests at once on one connection, and resets each stream in its state. Returns the statuses of the answers that
+/// were waited for.
+pub(crate) fn leave(address: SocketAddr, requests: &[(Request, Leave)]) -> Result<Vec<Option<u16>>> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = connect(address).await?;
+        let mut streams = JoinSet::new();
+        for (request, leave) in requests {
+            streams.spawn(leave_one(client.clone(), request.clone(), *leave));
+        }
+        let left = time::timeout(PATIENCE, streams.join_all()).await.context("a stream takes too long")?;
+        left.into_iter().collect()
+    })
+}
+
+async fn leave_one(mut client: Client, request: Request, leave: Leave) -> Result<Option<u16>> {
+    let (mut sender, body) = Channel::<Bytes>::new(1);
+    let answer = client.send_request(head_of(&request)?.body(body)?);
+    if leave == Leave::AtOnce {
+        // The connection sends what it has while this task rests.
+        task::yield_now().await;
+        return Ok(None);
+    }
+    let content = Bytes::copy_from_slice(request.content());
+    let half = content.len() / 2;
+    // A refusal may come before the body is sent.
+    let _ = sender.send_data(content.slice(..half)).await;
+    if leave == Leave::InBody {
+        task::yield_now().await;
+        return Ok(None);
+    }
+    let _ = sender.send_data(content.slice(half..)).await;
+    drop(sender);
+    if leave == Leave::Unanswered {
+        task::yield_now().await;
+        return Ok(None);
+    }
+    let (head, mut body) = answer.await.context("no answer came")?.into_parts();
+    if leave == Leave::InAnswer {
+        body.frame().await.transpose().context("the answer was cut off")?;
+    }
+    Ok(Some(head.status.as_u16()))
+}
+
 /// Sends a request on a new connection, and waits for the whole answer, its trailers behind its headers.
 pub(crate) fn send(address: SocketAddr, request: &Request, slices: Slices<'_>) -> Result<Response> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
@@ -33,20 +104,29 @@ pub(crate) fn send(address: SocketAddr, request: &Request, slices: Slices<'_>) -
 }
 
 async fn exchange(address: SocketAddr, request: &Request, slices: Slices<'_>) -> Result<Response> {
+    let mut client = connect(address).await?;
+    let (sender, body) = Channel::<Bytes>::new(1);
+    let answer = client.send_request(head_of(request)?.body(body)?);
+    let (received, ()) = tokio::join!(receive(answer), feed(sender, request.content(), slices));
+    received
+}
+
+async fn connect(address: SocketAddr) -> Result<Client> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let (mut client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    let (client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
     tokio::spawn(connection);
-    let (sender, body) = Channel::<Bytes>::new(1);
+    Ok(client)
+}
+
+fn head_of(request: &Request) -> Result<hyper::http::request::Builder> {
     let mut head = hyper::Request::builder()
         .method(request.method())
         .uri(format!("http://keyswap.test{}", str::from_utf8(request.target())?));
     for (name, value) in request.headers() {
         head = head.header(name.as_slice(), value.as_slice());
     }
-    let answer = client.send_request(head.body(body)?);
-    let (received, ()) = tokio::join!(receive(answer), feed(sender, request.content(), slices));
-    received
+    Ok(head)
 }
 
 async fn receive(

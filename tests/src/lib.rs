@@ -87,7 +87,7 @@ pub use desk::Desk;
 pub use embedding::{Embedding, Gate, asgi_scopes};
 pub use envoy::{Envoy, NATIVE, Setup};
 pub use http::{Answer, Request, Response, open, send};
-pub use http2::Slices;
+pub use http2::{Leave, Slices};
 pub use interfaces::Interfaces;
 pub use issuer::{Issuer, SigningKey, base64url, unix_now, with};
 pub use keyswap_standin::{Hold, Received, Refusal, Standin, UPSTREAM_HOSTS};

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{
     Meter,
     http::{self, Answer, Request, Response},
-    http2::{self, Slices},
+    http2::{self, Leave, Slices},
 };
 
 /// The time limit of a start, far beyond that of a busy machine.
@@ -64,6 +64,12 @@ impl Server {
     /// Sends a request over HTTP/2, with its body in slices, and waits for the whole answer.
     pub fn send_http2(&self, request: &Request, slices: Slices<'_>) -> Result<Response> {
         http2::send(self.address, request, slices).with_context(|| self.last_lines())
+    }
+
+    /// Sends requests at once on one HTTP/2 connection, and resets each stream in its state. Returns the statuses of the
+    /// answers that were waited for.
+    pub fn leave_http2(&self, requests: &[(Request, Leave)]) -> Result<Vec<Option<u16>>> {
+        http2::leave(self.address, requests).with_context(|| self.last_lines())
     }
 
     /// Sends a request. Returns when the head of the answer has arrived.

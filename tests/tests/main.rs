@@ -47,6 +47,7 @@ mod render;
 mod restored_registry;
 mod revocation;
 mod rollout;
+mod scale;
 mod sdks;
 mod sessions;
 mod signed_records;

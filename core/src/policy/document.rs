@@ -7,6 +7,7 @@ use super::answers::AnswersPolicy;
 use super::broker::BrokerPolicy;
 use super::budgets::MeteringPolicy;
 use super::credentials::CredentialPolicy;
+use super::error::listed;
 use super::gateway::{Gateway, GatewayMode};
 use super::hosts::Hosts;
 use super::issuers;
@@ -239,9 +240,9 @@ impl Policy {
 
 /// Returns the message for a provider that is not known. `names` are those that would do.
 pub(super) fn why_unknown<'p>(names: impl Iterator<Item = &'p str>) -> String {
-    let names: Vec<String> = names.filter(|id| is_id(id)).map(|id| format!("`{id}`")).collect();
-    match names.as_slice() {
-        [] => "no such provider, and none has a key in `credentials`".to_owned(),
-        names => format!("no such provider; expected one of {}", names.join(", ")),
+    let names = listed(names.filter(|id| is_id(id)).map(|id| format!("`{id}`")));
+    match names.as_str() {
+        "" => "no such provider, and none has a key in `credentials`".to_owned(),
+        names => format!("no such provider; expected one of {names}"),
     }
 }

@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+/// The most names that a message lists.
+const MAX_NAMES: usize = 32;
+
 /// One error in a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
@@ -19,6 +22,16 @@ impl fmt::Display for PolicyError {
             "" => write!(f, "error: {}", self.message),
             path => write!(f, "error at `{path}`: {}", self.message),
         }
+    }
+}
+
+/// Lists names, and the number of those that are left out where there are many.
+pub(super) fn listed(names: impl IntoIterator<Item = String>) -> String {
+    let mut names = names.into_iter();
+    let first: Vec<String> = names.by_ref().take(MAX_NAMES).collect();
+    match names.count() {
+        0 => first.join(", "),
+        more => format!("{}, and {more} more", first.join(", ")),
     }
 }
 

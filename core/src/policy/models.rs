@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::error::listed;
 use super::reader::Node;
 use crate::identity::{GROUP, ModelGroups, Models};
 use crate::syntax::is_line;
@@ -43,11 +44,9 @@ pub(super) fn read(node: &Node<'_>, groups: &ModelGroups) -> Models {
 }
 
 fn known(groups: &ModelGroups) -> String {
-    let names: Vec<String> = groups.0.keys().map(|name| format!("`{GROUP}{name}`")).collect();
-    if names.is_empty() {
-        "the policy declares none".to_owned()
-    } else {
-        format!("expected {}", names.join(", "))
+    match listed(groups.0.keys().map(|name| format!("`{GROUP}{name}`"))).as_str() {
+        "" => "the policy declares none".to_owned(),
+        names => format!("expected {names}"),
     }
 }
 

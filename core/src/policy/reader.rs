@@ -2,7 +2,7 @@
 //!
 //! Unknown fields are errors: a misspelled restriction would otherwise restrict nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::rc::Rc;
 
@@ -14,21 +14,35 @@ use crate::identity::jwt::Endpoint;
 use crate::request::HOP_BY_HOP;
 use crate::syntax::is_plain_name;
 
-/// The errors found so far.
+/// The most errors that are told in full: one mistake of a generator is in thousands of entries.
+const MAX_ERRORS: usize = 200;
+
+/// The errors found so far, and the number of those that are not told.
 #[derive(Default)]
-pub(super) struct Errors(RefCell<Vec<PolicyError>>);
+pub(super) struct Errors {
+    told: RefCell<Vec<PolicyError>>,
+    untold: Cell<usize>,
+}
 
 impl Errors {
     pub(super) fn add(&self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.borrow_mut().push(PolicyError { path: path.into(), message: message.into() });
+        self.add_all(PolicyErrors::one(path, message));
     }
 
     pub(super) fn add_all(&self, errors: PolicyErrors) {
-        self.0.borrow_mut().extend(errors.0);
+        let (mut told, mut errors) = (self.told.borrow_mut(), errors.0.into_iter());
+        let room = MAX_ERRORS.saturating_sub(told.len());
+        told.extend(errors.by_ref().take(room));
+        self.untold.set(self.untold.get() + errors.count());
     }
 
     pub(super) fn into_inner(self) -> Vec<PolicyError> {
-        self.0.into_inner()
+        let (mut told, untold) = (self.told.into_inner(), self.untold.get());
+        if untold > 0 {
+            let message = format!("there are {untold} more errors, which show when these are mended");
+            told.push(PolicyError { path: String::new(), message });
+        }
+        told
     }
 }
 

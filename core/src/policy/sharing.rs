@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::credentials::Source;
 use super::document::Policy;
+use super::error::listed;
 use super::findings::Findings;
 use super::lint::Lint;
 use super::reader::printable;
@@ -30,8 +31,7 @@ impl Policy {
         for provider in shared {
             for (credential, sharers) in self.sharers(provider) {
                 if sharers.are_several || sharers.named.len() > 1 {
-                    let named: Vec<String> = sharers.named.into_iter().collect();
-                    let detail = format!("{credential}: {}", named.join(", "));
+                    let detail = format!("{credential}: {}", listed(sharers.named));
                     findings.add_with(Lint::ObjectsShared, format!("providers.{}", provider.id), &detail);
                 }
             }
@@ -45,8 +45,11 @@ impl Policy {
             let callers: BTreeSet<String> =
                 self.sharers(provider).into_values().flat_map(|sharers| sharers.named).collect();
             if !is_known && !callers.is_empty() {
-                let detail = callers.into_iter().collect::<Vec<_>>().join(", ");
-                findings.add_with(Lint::ObjectsUnkept, format!("providers.{}", provider.id), &detail);
+                findings.add_with(
+                    Lint::ObjectsUnkept,
+                    format!("providers.{}", provider.id),
+                    &listed(callers),
+                );
             }
         }
     }

@@ -1,0 +1,111 @@
+//! `cargo xtask mutants`: changes the engine in one place at a time, and counts the changes that no test of it notices.
+
+use std::{collections::BTreeMap, fs, process::Command};
+
+use anyhow::{Context as _, Result, ensure};
+use keyswap_tests::{
+    hardening::{self, Row},
+    tools::{self, project_root},
+};
+use serde_json::Value;
+
+/// The folders of `core/src` that decide.
+const FOLDERS: [&str; 6] = ["body", "identity", "judge", "limit", "secret", "syntax"];
+/// The test programs that have to notice a change.
+const PROGRAMS: [&str; 4] = ["--lib", "--test=clients", "--test=engine", "--test=objects"];
+/// Tests that take seconds each, and are left out: what only they would notice counts as missed.
+const LONG: [&str; 3] = [
+    "exchange_chains::however_many_callers",
+    "exchange_chains::a_caller_with_many_jwts",
+    "registry::guesses_by_the_hundred",
+];
+/// The name of the file of figures.
+const FIGURES: &str = "mutants";
+
+/// The options of `cargo xtask mutants`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Part of the changes to try, each N-th one from the K-th: `0/1` is all of them, some hours.
+    #[arg(long, default_value = "0/10", value_name = "K/N")]
+    share: String,
+    /// Number of changes to try at the same time.
+    #[arg(long, default_value_t = 2)]
+    jobs: u8,
+    /// Put the run into `docs/security/hardening.md`.
+    #[arg(long)]
+    record: bool,
+}
+
+/// The changes of one folder.
+#[derive(Default)]
+struct Counts {
+    caught: u64,
+    missed: u64,
+    /// Those that do not compile.
+    unviable: u64,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let folder = project_root().join("target/mutants");
+    fs::create_dir_all(&folder)?;
+    let mut mutants = Command::new(tools::cargo_mutants()?);
+    mutants.args(["mutants", "--package", "keyswap-core", "--no-shuffle"]);
+    mutants.args(["--sharding", "round-robin", "--shard", &options.share]);
+    mutants.args(["--jobs", &options.jobs.to_string()]).arg("--output").arg(&folder);
+    // A test may wait for an answer that a change keeps away.
+    mutants.args(["--minimum-test-timeout", "60", "--cargo-arg=--locked"]);
+    mutants.args(FOLDERS.map(|name| format!("--file=core/src/{name}/**")));
+    mutants.args(PROGRAMS.map(|program| format!("--cargo-test-arg={program}")));
+    mutants.arg("--cargo-test-arg=--").args(LONG.map(|name| format!("--cargo-test-arg=--skip={name}")));
+    mutants.current_dir(project_root());
+    // A change compiles the engine anew, and little of it.
+    mutants.envs([("CARGO_INCREMENTAL", "1"), ("CARGO_PROFILE_DEV_DEBUG", "0")]);
+    let status = mutants.status().context("cannot run cargo-mutants")?;
+    // 2: something was missed; 3: something took too long.
+    ensure!(matches!(status.code(), Some(0 | 2 | 3)), "cargo-mutants failed");
+    let outcomes = fs::read_to_string(folder.join("mutants.out/outcomes.json"))?;
+    let counts = count(&serde_json::from_str(&outcomes)?)?;
+    for (name, Counts { caught, missed, unviable }) in &counts {
+        println!("{name:<12}{caught:>6} caught{missed:>6} missed{unviable:>6} do not compile");
+    }
+    println!("what was missed: target/mutants/mutants.out/missed.txt");
+    if options.record {
+        let command = format!("cargo xtask mutants --share {} --record", options.share);
+        hardening::write(FIGURES, &rows(&counts, &command)?)?;
+    }
+    Ok(())
+}
+
+/// Counts the outcomes of each folder. A change that makes a test hang is noticed.
+fn count(report: &Value) -> Result<BTreeMap<&'static str, Counts>> {
+    let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
+    for outcome in report["outcomes"].as_array().context("no outcomes")? {
+        let Some(file) = outcome["scenario"]["Mutant"]["file"].as_str() else { continue };
+        let folder = FOLDERS.into_iter().find(|name| file.starts_with(&format!("core/src/{name}/")));
+        let counts =
+            counts.entry(folder.with_context(|| format!("{file} is not of the engine"))?).or_default();
+        match outcome["summary"].as_str().unwrap_or_default() {
+            "CaughtMutant" | "Timeout" => counts.caught += 1,
+            "MissedMutant" => counts.missed += 1,
+            "Unviable" => counts.unviable += 1,
+            other => anyhow::bail!("cargo-mutants says `{other}`"),
+        }
+    }
+    Ok(counts)
+}
+
+fn rows(counts: &BTreeMap<&str, Counts>, command: &str) -> Result<Vec<Row>> {
+    let date = hardening::today()?;
+    let row = |(name, Counts { caught, missed, .. }): (&&str, &Counts)| {
+        let viable = (caught + missed).max(1);
+        let figures = [(viable, "changes"), (*caught, "noticed"), (caught * 100 / viable, "%")];
+        Row {
+            promise: format!("the tests of the engine hold each line of `{name}`"),
+            attack: "one operator, condition or result changed at a time".to_owned(),
+            figures: figures.map(|(number, unit)| (number, unit.to_owned())).to_vec(),
+            date: date.clone(),
+            command: command.to_owned(),
+        }
+    };
+    Ok(counts.iter().map(row).collect())
+}
