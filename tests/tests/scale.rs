@@ -99,7 +99,7 @@ fn small_u64(number: usize) -> u64 {
 }
 
 #[test]
-fn each_of_many_tokens_is_asked_for_once_and_then_used_without_the_registry() -> Result<()> {
+fn each_of_many_tokens_is_used_without_the_registry_once_it_is_known() -> Result<()> {
     let number = number(300, 100_000);
     let token = |number: usize| format!("ptk_of-many-{number:06}-0123456789abcdef");
     let entry = |number| {
@@ -126,6 +126,9 @@ fn each_of_many_tokens_is_asked_for_once_and_then_used_without_the_registry() ->
         expect(&envoy, &Request::get("/v1/models").bearer(&token(number)), expected)
     };
     let before = envoy.memory()?;
+    // A record of the time before the feed of changes began is asked for again. Envoy's main thread follows the feed, too.
+    let heard = "wasmcustom.keyswap.fetches.kind.changes.outcome.found";
+    until("each worker follows the feed", || Ok(envoy.stat(heard)? >= 3))?;
     in_batches(number, &standin, &["ptk_"], |number| ask(number, "200"))?;
     let after = envoy.memory()?;
     registry.kill();
@@ -183,7 +186,7 @@ fn each_of_many_people_is_let_in_and_asked_for_once() -> Result<()> {
 
 #[test]
 fn a_large_policy_with_many_providers_gives_each_its_own_credential() -> Result<()> {
-    const HOST: &str = "api.scale.example";
+    const HOST: &str = "api.openai.com";
     let (providers, tokens) = (number(50, 1000), number(200, 5000));
     let id = |number: usize| format!("provider-{number:04}");
     let rows: Map<String, Value> = (0..providers)
@@ -210,7 +213,7 @@ fn a_large_policy_with_many_providers_gives_each_its_own_credential() -> Result<
         (small_u64(tokens), "tokens"),
     ];
     for is_native in [false, true] {
-        let setup = Envoy::with(&policy).upstream_hosts([HOST]).upstream(&standin).without_access_log();
+        let setup = Envoy::with(&policy).upstream(&standin).without_access_log();
         let setup = (0..providers)
             .fold(setup, |setup, number| setup.env(&format!("KEY_{number}"), &format!("real-{number}")));
         let setup = if is_native { setup.native() } else { setup };

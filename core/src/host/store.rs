@@ -126,7 +126,7 @@ impl SlotKind {
     /// Returns the beginning of the keys. Its number is the version of the values' form: a new form takes new keys.
     const fn beginning(self) -> &'static str {
         match self {
-            Self::Record => "keyswap.1.record.",
+            Self::Record => "keyswap.2.record.",
             Self::Limit => "keyswap.1.limit.",
             Self::Cooldown => "keyswap.1.cooldown.",
             Self::Rollout => "keyswap.1.rollout.",
@@ -135,7 +135,7 @@ impl SlotKind {
             Self::Slice => "keyswap.1.slice.",
             Self::Tokens => "keyswap.1.tokens.",
             Self::Report => "keyswap.1.report.",
-            Self::Object => "keyswap.1.object.",
+            Self::Object => "keyswap.2.object.",
         }
     }
 
@@ -267,7 +267,7 @@ mod tests {
         for (kind, hex, expect) in [
             (SlotKind::Limit, "abcd", "keyswap.1.limit.0bcd"),
             (SlotKind::Cooldown, "00ff", "keyswap.1.cooldown.00ff"),
-            (SlotKind::Record, "ffff", "keyswap.1.record.1fff"),
+            (SlotKind::Record, "ffff", "keyswap.2.record.1fff"),
         ] {
             let digest = Digest::from_hex(&format!("{hex}{:060x}", 0)).unwrap();
             assert_eq!(&*kind.key(&digest), expect);

@@ -1,11 +1,16 @@
 //! A record in shared memory, so that what one worker looked up serves all of them.
 //!
-//! The value holds the whole digest: another token's value in the same slot is a miss. The version keeps a late answer
+//! A slot holds a few records, each with the whole digest: another token's record is a miss. The version keeps a late answer
 //! from replacing a newer one; a tombstone has the least version that may be used. Garbage is a miss.
+
+use std::iter;
 
 use crate::base::{Digest, Moment};
 use crate::host::{SharedValue, SlotKind, Store, StoreError, Update};
 use crate::services::fetch::Position;
+
+/// The most records of one slot. With one each, two of a few hundred tokens would push each other out.
+const MAX_ENTRIES: usize = 4;
 
 /// A record as workers share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +29,10 @@ pub(super) struct SharedRecord<'a> {
 }
 
 impl<'a> SharedRecord<'a> {
+    /// Reads the record of `digest` in the value of a slot.
     pub(super) fn decode(value: &'a [u8], digest: &Digest) -> Option<Self> {
-        let SharedValue { numbers, bytes } = SharedValue::decode(value, digest)?;
+        let SharedValue { numbers, bytes } =
+            entries(value).find_map(|entry| SharedValue::decode(entry, digest))?;
         let [version, change, history, asked_at, leased_until] = numbers;
         Some(Self {
             digest: *digest,
@@ -37,11 +44,36 @@ impl<'a> SharedRecord<'a> {
         })
     }
 
-    pub(super) fn encode(&self) -> Vec<u8> {
+    fn encode(&self) -> Vec<u8> {
         let Position { change, history } = self.as_of;
         let numbers = [self.version, change, history, self.asked_at.0, self.leased_until.0];
         SharedValue { numbers, bytes: self.record.unwrap_or_default() }.encode(&self.digest)
     }
+
+    /// Returns the value of a slot with this record as its newest one. A full slot drops its oldest.
+    fn put_into(&self, slot: Option<&[u8]>) -> Vec<u8> {
+        let others = || entries(slot.unwrap_or_default()).filter(|it| !it.starts_with(self.digest.bytes()));
+        let kept = others().skip((others().count() + 1).saturating_sub(MAX_ENTRIES));
+        let mut value = Vec::new();
+        for entry in kept.chain([&*self.encode()]) {
+            // No record is that long.
+            let Ok(length) = u32::try_from(entry.len()) else { continue };
+            value.extend_from_slice(&length.to_le_bytes());
+            value.extend_from_slice(entry);
+        }
+        value
+    }
+}
+
+/// Returns the records of a slot, the oldest first, each behind its length (32 bits, little-endian).
+fn entries(mut value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let next = move || {
+        let (length, behind) = value.split_first_chunk::<4>()?;
+        let (entry, rest) = behind.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        value = rest;
+        Some(entry)
+    };
+    iter::from_fn(next).take(MAX_ENTRIES)
 }
 
 /// Stores a record, unless the present one is newer. A record that could not be shared is looked up by each worker.
@@ -64,7 +96,7 @@ pub(super) fn fill_in(
         };
         match value.and_then(|value| SharedRecord::decode(value, &slot.digest)) {
             Some(present) if is_newer(&present) => Update::Keep,
-            _ => Update::Set(slot.encode()),
+            _ => Update::Set(slot.put_into(value)),
         }
     })
 }
@@ -88,7 +120,7 @@ pub(super) fn bury_in(
         let present = value.and_then(|value| SharedRecord::decode(value, &digest));
         match present {
             Some(present) if present.version >= version => Update::Keep,
-            _ => Update::Set(tombstone.encode()),
+            _ => Update::Set(tombstone.put_into(value)),
         }
     })
 }
@@ -102,7 +134,7 @@ pub(super) fn forget(store: &dyn Store, digest: Digest, at: Moment, now: Moment)
             Some(present) if present.asked_at <= at || present.asked_at > now => {
                 let tombstone =
                     SharedRecord { asked_at: at, leased_until: Moment::default(), record: None, ..present };
-                Update::Set(tombstone.encode())
+                Update::Set(tombstone.put_into(value))
             }
             _ => Update::Keep,
         }
@@ -124,7 +156,7 @@ pub(super) fn lease(store: &dyn Store, digest: &Digest, now: Moment, until: Mome
             return Update::Keep;
         }
         won = true;
-        Update::Set(SharedRecord { leased_until: until, ..present }.encode())
+        Update::Set(SharedRecord { leased_until: until, ..present }.put_into(value))
     });
     won && done.is_ok()
 }
@@ -155,9 +187,21 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_another_token_in_the_slot_is_a_miss() {
-        let value = slot(3).encode();
+        let value = slot(3).put_into(None);
         assert_eq!(SharedRecord::decode(&value, &Digest::of(b"t")), Some(slot(3)));
         assert_eq!(SharedRecord::decode(&value, &Digest::of(b"u")), None);
+    }
+
+    #[test]
+    fn a_slot_keeps_the_newest_few_and_each_once() {
+        let of = |number: u8| SharedRecord { digest: Digest::of(&[number]), ..slot(number.into()) };
+        let mut value = Vec::new();
+        for number in [0, 1, 2, 3, 1, 4] {
+            value = of(number).put_into(Some(&value));
+        }
+        let kept = |number: &u8| SharedRecord::decode(&value, &of(*number).digest) == Some(of(*number));
+        assert_eq!((0..5).filter(kept).collect::<Vec<u8>>(), [1, 2, 3, 4]);
+        assert_eq!(entries(&value).count(), MAX_ENTRIES);
     }
 
     #[test]
@@ -211,10 +255,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_is_a_miss_or_is_read_as_it_stands(value in prop::collection::vec(any::<u8>(), 0..130)) {
-            if let Some(slot) = SharedRecord::decode(&value, &Digest::of(b"t")) {
-                prop_assert_eq!(slot.encode(), value);
+        fn garbage_is_a_miss_or_is_read_as_it_stands(
+            value in prop::collection::vec(any::<u8>(), 0..130), is_framed: bool,
+        ) {
+            let digest = Digest::of(b"t");
+            let entry = [&digest.bytes()[..], &value].concat();
+            let framed = [&u32::try_from(entry.len()).unwrap().to_le_bytes()[..], &entry].concat();
+            let value = if is_framed { framed } else { value };
+            if let Some(slot) = SharedRecord::decode(&value, &digest) {
+                prop_assert_eq!(slot.put_into(None), &*value);
             }
+            prop_assert!(SharedRecord::decode(&slot(3).put_into(Some(&value)), &digest).is_some());
         }
     }
 }
