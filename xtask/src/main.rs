@@ -1,5 +1,5 @@
 //! Tasks that cargo has no command for: `cargo xtask up`, `test`, `agents`, `component`, `bench`, `instructions`, `scan-cost`,
-//! `fuzz`, `reference`, `mutants`, `soak`, `litellm`, `structure`, `advisories`, `docs` and `dist`.
+//! `fuzz`, `reference`, `mutants`, `soak`, `scale`, `litellm`, `structure`, `advisories`, `docs` and `dist`.
 
 mod advisories;
 mod agents;
@@ -13,6 +13,7 @@ mod instructions;
 mod litellm;
 mod mutants;
 mod reference;
+mod scale;
 mod scan_cost;
 mod soak;
 mod structure;
@@ -50,6 +51,8 @@ enum Task {
     Mutants(mutants::Options),
     /// Send mixed traffic through two Envoys for half an hour, with a fault of a service every ten seconds.
     Soak(soak::Options),
+    /// Send requests of as many tokens, people, providers and streams as the promises name.
+    Scale(scale::Options),
     /// Run a LiteLLM proxy with a database, and record what its keys reach, for the test of the import.
     Litellm,
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Reference(options) => reference::run(&options),
         Task::Mutants(options) => mutants::run(&options),
         Task::Soak(options) => soak::run(&options),
+        Task::Scale(options) => scale::run(&options),
         Task::Litellm => litellm::run(),
         Task::Structure => structure::run(),
         Task::Advisories(options) => advisories::run(&options),

@@ -3,14 +3,18 @@
 //! A slot holds a few records, each with the whole digest: another token's record is a miss. The version keeps a late answer
 //! from replacing a newer one; a tombstone has the least version that may be used. Garbage is a miss.
 
+use std::collections::VecDeque;
 use std::iter;
 
 use crate::base::{Digest, Moment};
 use crate::host::{SharedValue, SlotKind, Store, StoreError, Update};
 use crate::services::fetch::Position;
 
-/// The most records of one slot. With one each, two of a few hundred tokens would push each other out.
-const MAX_ENTRIES: usize = 4;
+/// The most records of one slot, so that a hundred thousand tokens have a place. With one each, two of a few hundred tokens would
+/// push each other out.
+const MAX_ENTRIES: usize = 16;
+/// The most bytes of a slot's older records: each use of the slot copies all of them.
+const MAX_BYTES: usize = 32 * 1024;
 
 /// A record as workers share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,10 +56,14 @@ impl<'a> SharedRecord<'a> {
 
     /// Returns the value of a slot with this record as its newest one. A full slot drops its oldest.
     fn put_into(&self, slot: Option<&[u8]>) -> Vec<u8> {
-        let others = || entries(slot.unwrap_or_default()).filter(|it| !it.starts_with(self.digest.bytes()));
-        let kept = others().skip((others().count() + 1).saturating_sub(MAX_ENTRIES));
+        let others = entries(slot.unwrap_or_default()).filter(|it| !it.starts_with(self.digest.bytes()));
+        let mut kept: VecDeque<&[u8]> = others.collect();
+        let mut length: usize = kept.iter().map(|entry| entry.len()).sum();
+        while kept.len() >= MAX_ENTRIES || length > MAX_BYTES {
+            length = length.saturating_sub(kept.pop_front().map_or(length, <[u8]>::len));
+        }
         let mut value = Vec::new();
-        for entry in kept.chain([&*self.encode()]) {
+        for entry in kept.into_iter().chain([&*self.encode()]) {
             // No record is that long.
             let Ok(length) = u32::try_from(entry.len()) else { continue };
             value.extend_from_slice(&length.to_le_bytes());
@@ -196,12 +204,22 @@ mod tests {
     fn a_slot_keeps_the_newest_few_and_each_once() {
         let of = |number: u8| SharedRecord { digest: Digest::of(&[number]), ..slot(number.into()) };
         let mut value = Vec::new();
-        for number in [0, 1, 2, 3, 1, 4] {
+        for number in (0..16).chain([1, 16]) {
             value = of(number).put_into(Some(&value));
         }
-        let kept = |number: &u8| SharedRecord::decode(&value, &of(*number).digest) == Some(of(*number));
-        assert_eq!((0..5).filter(kept).collect::<Vec<u8>>(), [1, 2, 3, 4]);
-        assert_eq!(entries(&value).count(), MAX_ENTRIES);
+        let kept = |value: &[u8]| {
+            let is_kept = |number: &u8| SharedRecord::decode(value, &of(*number).digest).is_some();
+            (0..=u8::MAX).filter(is_kept).collect::<Vec<u8>>()
+        };
+        assert_eq!(kept(&value), (1..=16).collect::<Vec<u8>>());
+        assert_eq!(SharedRecord::decode(&value, &of(9).digest), Some(of(9)));
+        let long = vec![b'x'; MAX_BYTES];
+        for (number, expect) in [(17, &[17][..]), (18, &[18]), (19, &[18, 19])] {
+            let record = if number < 18 { &long[..] } else { b"{}" };
+            value = SharedRecord { record: Some(record), ..of(number) }.put_into(Some(&value));
+            assert!(kept(&value).ends_with(expect), "{number}: {:?}", kept(&value));
+        }
+        assert_eq!(kept(&value), [18, 19], "what is too long goes with the next one");
     }
 
     #[test]
