@@ -6,7 +6,7 @@ use keyswap_core::identity::jwt::{SignatureCheck, SignatureVerifier, VerifierUna
 use keyswap_core::judge::{Decision, Request, Verdict};
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::services::{Fetch, FetchAnswer, Resolution};
-use keyswap_core::worker::{Entry, Next, Worker};
+use keyswap_core::worker::{Entry, Exchange, Next, Worker};
 use serde_json::Value;
 
 /// The token of the callers of most targets.
@@ -69,18 +69,32 @@ impl Plane {
         service: &dyn Fn(&str) -> Answer<'d>,
         show: impl FnOnce(&Decision<'_>) -> T,
     ) -> T {
+        self.begin(store, head, now, service, show).0
+    }
+
+    /// Does the same, and returns the exchange that begins where the request is forwarded.
+    fn begin<'d, T>(
+        &self,
+        store: &dyn Store,
+        head: &RequestHead<'_>,
+        now: Moment,
+        service: &dyn Fn(&str) -> Answer<'d>,
+        show: impl FnOnce(&Decision<'_>) -> T,
+    ) -> (T, Exchange) {
         let request = Request { head, now, store };
         let mut entry = Entry::New;
         loop {
-            match self.0.in_force(store).judge(entry, &request) {
+            let in_force = self.0.in_force(store);
+            match in_force.judge(entry, &request) {
                 Next::Fetch(fetch, ticket) => {
                     entry = Entry::Resumed(ticket, self.call(&fetch, now, store, service));
                 }
-                Next::Decide(decision, _) => {
+                Next::Decide(mut decision, _) => {
+                    let exchange = in_force.exchange(&mut decision);
                     for fetch in &decision.follow_up.refresh {
                         self.call(fetch, now, store, service);
                     }
-                    return show(&decision);
+                    return (show(&decision), exchange);
                 }
             }
         }
@@ -101,6 +115,35 @@ impl Plane {
             (status, body) => FetchAnswer::Response { status, body },
         };
         self.0.accept(&fetch.key, fetch.as_of, &answer, now, store).resolution
+    }
+
+    /// Sends a request of [`TOKEN`] with this body. Returns the status of the reply where it is not forwarded whole.
+    pub(crate) fn send<'d>(
+        &self,
+        store: &dyn Store,
+        body: &[u8],
+        now: Moment,
+        service: &dyn Fn(&str) -> Answer<'d>,
+    ) -> Result<(), u16> {
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [
+            Header { name: b"authorization", value: authorization.as_bytes() },
+            Header { name: b"content-type", value: b"application/json" },
+        ];
+        let head = RequestHead::new(b"POST", b"/v1/chat/completions", &headers);
+        let (head, mut exchange) = self.begin(store, &head, now, service, carried);
+        head?;
+        let mut sent = exchange.request_body(body, true, now, store);
+        loop {
+            let slice = sent.map_err(|refusal| refusal.reply.status)?;
+            if let Some(fetch) = &slice.fetch {
+                self.call(fetch, now, store, service);
+            }
+            if !slice.waits {
+                return Ok(());
+            }
+            sent = exchange.resume_request(now, store);
+        }
     }
 
     /// Makes the calls that are due.

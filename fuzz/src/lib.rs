@@ -35,6 +35,7 @@ pub fn target(name: &str) -> Option<Target> {
         "json" => bodies::json,
         "jwk_set" => jwts::jwk_set,
         "jws" => jwts::jws,
+        "lease" => services::lease,
         "limit" => services::limit,
         "list" => bodies::list,
         "log" => logs::log,

@@ -1,7 +1,7 @@
 //! The promise that each target tries to break, by its name. Each has a corpus, `fuzz/corpus/NAME.txt`.
 
 /// Names and promises, sorted.
-pub const PROMISES: [(&str, &str); 23] = [
+pub const PROMISES: [(&str, &str); 24] = [
     ("answer", "the answer of a provider is read alike in any slices, and passes as it is"),
     ("aws", "event streams of AWS are framed alike in any slices"),
     ("bundle", "a policy without a valid signature is never in force"),
@@ -17,6 +17,7 @@ pub const PROMISES: [(&str, &str); 23] = [
     ("json", "what is taken for JSON is JSON to another strict reader"),
     ("jwk_set", "only keys of known types, and 64 of them at most, are used"),
     ("jws", "a JWT has three parts, a known algorithm and no extension"),
+    ("lease", "a request under a budget passes only where the registry leased enough"),
     ("limit", "a request passes only where the registry counted it"),
     ("list", "a filtered list is JSON, and alike in any slices"),
     ("log", "a logged request that is replayed under its own policy changes nothing"),

@@ -130,6 +130,29 @@ pub(super) fn limit(data: &[u8]) {
     }
 }
 
+/// Reads the registry's answer to a call for a slice of a budget.
+pub(super) fn lease(data: &[u8]) {
+    // What the request reserves: a third of its bytes, and the output that it asks for.
+    const BODY: &[u8] = br#"{"model":"m","max_tokens":10,"messages":[]}"#;
+    const AMOUNT: u64 = 25;
+    let Some((status, body)) = answer(data) else { return };
+    let registry = with_registry(&Value::Null)["registry"].take();
+    let budgets = json!({"token": {"tokens": 1000, "per": "month"}});
+    let plane = Plane::new(&inline(&json!({"registry": registry, "budgets": budgets})));
+    let sent = plane.send(&MemoryStore::default(), BODY, at(0), &|_| (status, body));
+    let Ok(()) = sent else {
+        assert!(matches!(sent, Err(429 | 403 | 503)), "{sent:?}");
+        return;
+    };
+    let answer: Value = serde_json::from_slice(body).expect("an answer is JSON");
+    let entries = answer["leases"].as_array().expect("an answer has leases");
+    let subject = format!("token:{}", sha256(TOKEN));
+    let entry = entries.iter().find(|entry| entry["subject"] == *subject).expect("of another subject");
+    let is_unlimited = entry["id"].is_null() && entry["unit"].is_null();
+    let is_enough = entry["unit"] == "tokens" && entry["granted"].as_u64() >= Some(AMOUNT);
+    assert!(status == 200 && (is_unlimited || is_enough), "{entry}");
+}
+
 /// Reads the registry's answer on the holder of an object.
 pub(super) fn objects(data: &[u8]) {
     let Some((status, body)) = answer(data) else { return };

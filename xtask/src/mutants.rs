@@ -28,6 +28,12 @@ pub(crate) struct Options {
     /// Part of the changes to try, each N-th one from the K-th: `0/1` is all of them, some hours.
     #[arg(long, default_value = "0/10", value_name = "K/N")]
     share: String,
+    /// Folder of `core/src` to change, may be repeated [default: all that decide].
+    #[arg(long, value_name = "NAME", value_parser = FOLDERS)]
+    folder: Vec<String>,
+    /// Try only the changes that no test noticed the last time.
+    #[arg(long)]
+    again: bool,
     /// Number of changes to try at the same time.
     #[arg(long, default_value_t = 2)]
     jobs: u8,
@@ -46,15 +52,21 @@ struct Counts {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let folder = project_root().join("target/mutants");
-    fs::create_dir_all(&folder)?;
+    let output = project_root().join("target/mutants");
+    fs::create_dir_all(&output)?;
+    let is_chosen =
+        |name: &&str| options.folder.is_empty() || options.folder.iter().any(|other| other == name);
     let mut mutants = Command::new(tools::cargo_mutants()?);
     mutants.args(["mutants", "--package", "keyswap-core", "--no-shuffle"]);
     mutants.args(["--sharding", "round-robin", "--shard", &options.share]);
-    mutants.args(["--jobs", &options.jobs.to_string()]).arg("--output").arg(&folder);
+    mutants.args(["--jobs", &options.jobs.to_string()]).arg("--output").arg(&output);
+    if options.again {
+        mutants.arg("--iterate");
+    }
     // A test may wait for an answer that a change keeps away.
     mutants.args(["--minimum-test-timeout", "60", "--cargo-arg=--locked"]);
-    mutants.args(FOLDERS.map(|name| format!("--file=core/src/{name}/**")));
+    let files = FOLDERS.into_iter().filter(is_chosen);
+    mutants.args(files.map(|name| format!("--file=core/src/{name}/**")));
     mutants.args(PROGRAMS.map(|program| format!("--cargo-test-arg={program}")));
     mutants.arg("--cargo-test-arg=--").args(LONG.map(|name| format!("--cargo-test-arg=--skip={name}")));
     mutants.current_dir(project_root());
@@ -63,15 +75,27 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let status = mutants.status().context("cannot run cargo-mutants")?;
     // 2: something was missed; 3: something took too long.
     ensure!(matches!(status.code(), Some(0 | 2 | 3)), "cargo-mutants failed");
-    let outcomes = fs::read_to_string(folder.join("mutants.out/outcomes.json"))?;
-    let counts = count(&serde_json::from_str(&outcomes)?)?;
+    let outcomes = fs::read_to_string(output.join("mutants.out/outcomes.json"))?;
+    let mut counts = count(&serde_json::from_str(&outcomes)?)?;
+    if options.again {
+        // Only changes that were noticed before, or that do not compile, are left out.
+        let noticed = fs::read_to_string(output.join("mutants.out/previously_caught.txt"))?;
+        for line in noticed.lines() {
+            counts.entry(folder_of(line)?).or_default().caught += 1;
+        }
+    }
     for (name, Counts { caught, missed, unviable }) in &counts {
         println!("{name:<12}{caught:>6} caught{missed:>6} missed{unviable:>6} do not compile");
     }
     println!("what was missed: target/mutants/mutants.out/missed.txt");
     if options.record {
         let command = format!("cargo xtask mutants --share {} --record", options.share);
-        hardening::write(FIGURES, &rows(&counts, &command)?)?;
+        let mut rows = rows(&counts, &command)?;
+        let mut before = hardening::read(FIGURES)?;
+        before.retain(|row| rows.iter().all(|other| other.promise != row.promise));
+        rows.extend(before);
+        rows.sort_by(|one, other| one.promise.cmp(&other.promise));
+        hardening::write(FIGURES, &rows)?;
     }
     Ok(())
 }
@@ -81,9 +105,7 @@ fn count(report: &Value) -> Result<BTreeMap<&'static str, Counts>> {
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     for outcome in report["outcomes"].as_array().context("no outcomes")? {
         let Some(file) = outcome["scenario"]["Mutant"]["file"].as_str() else { continue };
-        let folder = FOLDERS.into_iter().find(|name| file.starts_with(&format!("core/src/{name}/")));
-        let counts =
-            counts.entry(folder.with_context(|| format!("{file} is not of the engine"))?).or_default();
+        let counts = counts.entry(folder_of(file)?).or_default();
         match outcome["summary"].as_str().unwrap_or_default() {
             "CaughtMutant" | "Timeout" => counts.caught += 1,
             "MissedMutant" => counts.missed += 1,
@@ -92,6 +114,12 @@ fn count(report: &Value) -> Result<BTreeMap<&'static str, Counts>> {
         }
     }
     Ok(counts)
+}
+
+/// Returns the folder of a file.
+fn folder_of(file: &str) -> Result<&'static str> {
+    let is_in = |name: &&str| file.starts_with(&format!("core/src/{name}/"));
+    FOLDERS.into_iter().find(is_in).with_context(|| format!("{file} is of no folder that decides"))
 }
 
 fn rows(counts: &BTreeMap<&str, Counts>, command: &str) -> Result<Vec<Row>> {

@@ -113,6 +113,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_back_can_be_taken_once_more() {
+        let gcra = Gcra::new(RateLimit::new(3, 60).unwrap());
+        let spent = (0..3).fold(None, |tat, _| Some(gcra.take(tat, NOW).0)).unwrap();
+        let (after, again) = gcra.take(Some(gcra.give_back(spent)), NOW);
+        assert_eq!((after, again.allowed, again.remaining), (spent, true, 0));
+    }
+
+    #[test]
     fn a_limit_that_does_not_divide_the_time_is_still_exact() {
         for (requests, seconds) in [(7, 60), (999_983, 1), (1_000_000, 1), (1, 86_400)] {
             let gcra = Gcra::new(RateLimit::new(requests, seconds).unwrap());

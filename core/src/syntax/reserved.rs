@@ -317,6 +317,9 @@ mod tests {
             assert_eq!(is_reserved_parameter(escaped.as_bytes()), row.places & QUERY != 0, "{escaped}");
             let entry = format!("a \"{loud}.x\"");
             assert!(row.places & SUBPROTOCOL == 0 || is_reserved_subprotocol(entry.as_bytes()), "{entry}");
+            let plain = format!("{}.x", row.name);
+            let has_other = |other: &Row| other.places & SUBPROTOCOL != 0 && row.name.ends_with(other.name);
+            assert_eq!(is_reserved_subprotocol(plain.as_bytes()), ROWS.iter().any(has_other), "{plain}");
         }
     }
 

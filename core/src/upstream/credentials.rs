@@ -119,11 +119,11 @@ impl Credentials {
 
     /// Returns the value of the first source that has one. A source whose call failed for this request is passed over. `bearer`
     /// is the Bearer token beside the one that identified the caller.
-    pub(crate) fn find(
+    pub(crate) fn find<'b>(
         &self,
         id: CredentialId,
         caller: Option<&CallerJwt<'_>>,
-        bearer: &dyn Fn() -> Option<Vec<u8>>,
+        bearer: &dyn Fn() -> Option<&'b [u8]>,
         results: &FetchResults,
         now: Moment,
     ) -> Lookup<KeyInHand> {
@@ -148,7 +148,7 @@ impl Credentials {
                 }
                 SourceState::SignIn(beginning) => {
                     let sign_in = bearer().filter(|token| token.starts_with(beginning.as_bytes()));
-                    if let Some(secret) = sign_in.and_then(|token| Secret::new(token).ok()) {
+                    if let Some(secret) = sign_in.and_then(|token| Secret::new(token.to_vec()).ok()) {
                         return Lookup::Ready(in_hand(Rc::new(Key::new(secret)), None), None);
                     }
                 }

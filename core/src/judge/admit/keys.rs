@@ -110,9 +110,7 @@ impl UpstreamKeys {
         };
         let is_jwt = matches!(caller.presented, Presented::Identity);
         let jwt = is_jwt.then_some(CallerJwt { header, token: &caller.token, principal: *principal });
-        let bearer = || {
-            credential::only_bearer(context.head).filter(|token| *token != &*caller.token).map(<[u8]>::to_vec)
-        };
+        let bearer = || credential::only_bearer(context.head).filter(|token| *token != &*caller.token);
         match self.0.find(id, jwt.as_ref(), &bearer, context.results, context.now) {
             Lookup::Ready(key, renewal) => {
                 progress.note_renewal(renewal);
