@@ -202,3 +202,11 @@ fn name_of(url: &str) -> String {
 fn screaming(name: &str) -> String {
     name.to_ascii_uppercase().replace('-', "_")
 }
+
+/// Returns whether a text is one label of a host name.
+pub(super) fn is_label(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !text.starts_with('-')
+}

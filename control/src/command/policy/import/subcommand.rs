@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{ai_gateway, api_key_auth, kong, litellm, portkey};
+use super::{ai_gateway, api_key, kong, litellm, portkey};
 use crate::command::terminal::exit::{self, Exit};
 
 /// Create a policy from another gateway's configuration
@@ -14,7 +14,7 @@ use crate::command::terminal::exit::{self, Exit};
 ))]
 pub(in crate::command) enum Command {
     Litellm(litellm::Litellm),
-    ApiKeyAuth(api_key_auth::ApiKeyAuth),
+    ApiKeyAuth(api_key::ApiKeyAuth),
     Kong(kong::Kong),
     AiGateway(ai_gateway::AiGateway),
     Portkey(portkey::Portkey),

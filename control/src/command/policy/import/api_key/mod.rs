@@ -1,10 +1,17 @@
 //! A key of another program's list, and the field that callers send it in.
 
+mod auth;
+mod lists;
+mod secrets;
+
+pub(super) use self::auth::ApiKeyAuth;
+pub(super) use self::secrets::Secrets;
+
 use keyswap_core::base::Digest;
 use keyswap_core::request::Slot;
 
-use super::draft::Draft;
-use super::token::Token;
+use crate::command::policy::import::draft::Draft;
+use crate::command::policy::import::token::Token;
 
 /// The length in bytes below which a key is reported as guessable.
 const SHORT: usize = 12;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::{anyhow, bail};
 use clap::Args;
 
-use super::api_key::{Found, token};
-use super::api_key_lists::Search;
-use super::draft::Draft;
-use super::outputs::Outputs;
+use super::lists::Search;
+use super::{Found, token};
+use crate::command::policy::import::draft::Draft;
+use crate::command::policy::import::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::text::yaml;

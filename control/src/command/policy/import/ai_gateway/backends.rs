@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::draft::Draft;
-use super::hosts::{Host, Hosts, Key};
-use super::list::list;
-use super::objects::{Object, Objects, Target};
-use super::vendors::{self, Variables};
+use crate::command::policy::import::draft::Draft;
+use crate::command::policy::import::hosts::{Host, Hosts, Key};
+use crate::command::policy::import::list::list;
+use crate::command::policy::import::objects::{Object, Objects, Target};
+use crate::command::policy::import::vendors::{self, Variables};
 
 /// The API schemas that providers of a policy speak, by the provider.
 const SCHEMAS: [(&str, &str); 4] =

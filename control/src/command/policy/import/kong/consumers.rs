@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::api_key;
-use super::draft::{Draft, is_empty};
-use super::kong_plugins::{Entity, Plugin, Plugins, entities, reference};
-use super::kong_routes::{AiRoute, Groups};
-use super::list::list;
-use super::rights::Rights;
+use super::plugins::{Entity, Plugin, Plugins, entities, reference};
+use super::routes::{AiRoute, Groups};
+use crate::command::policy::import::api_key;
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::list::list;
+use crate::command::policy::import::rights::Rights;
 
 /// The lists with keys.
 const KEYS: [&str; 2] = ["keyauth_credentials", "keyauth_enc_credentials"];

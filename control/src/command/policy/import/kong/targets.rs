@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-use super::draft::{Draft, is_empty};
-use super::hosts::{Host, Key};
-use super::kong_plugins::Plugin;
-use super::list::{list, place};
-use super::portkey_targets::is_label;
-use super::vendors::{self, Vendor};
+use super::plugins::Plugin;
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::hosts::{Host, Key, is_label};
+use crate::command::policy::import::list::{list, place};
+use crate::command::policy::import::vendors::{self, Vendor};
 
 /// The ends of an address that Kong has as that of an operation.
 const OPERATIONS: [&str; 5] = ["/chat/completions", "/completions", "/embeddings", "/responses", "/messages"];

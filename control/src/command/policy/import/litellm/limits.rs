@@ -6,8 +6,8 @@ use keyswap_core::limit::{CallerLimit, MAX_BUDGET_USD, Period};
 use keyswap_core::price::Nano;
 use serde_json::{Map, Value, json};
 
-use super::draft::is_empty;
-use super::token::Token;
+use crate::command::policy::import::draft::is_empty;
+use crate::command::policy::import::token::Token;
 
 /// The members by which LiteLLM limits what a policy does not count, in a record or in its `metadata`.
 pub(super) const UNCOUNTED: [&str; 13] = [

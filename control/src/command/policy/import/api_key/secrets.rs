@@ -4,9 +4,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
-use super::api_key::{Found, Kind, note_source};
-use super::draft::{Draft, is_empty};
-use super::list::list;
+use super::{Found, Kind, note_source};
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::list::list;
 
 /// The members of a SecurityPolicy that do not restrict who may call.
 const NOT_RESTRICTING: [&str; 6] =
@@ -17,7 +17,7 @@ type Id = (Option<String>, String);
 
 /// Secrets and the references to them. Either may come first.
 #[derive(Default)]
-pub(super) struct Secrets {
+pub(in crate::command::policy::import) struct Secrets {
     /// Set where the import reads the routes that policies are for.
     reads_targets: bool,
     objects: Vec<(Id, Value)>,
@@ -33,19 +33,19 @@ struct Reference {
 }
 
 /// Returns whether the object is one of those that [`Secrets::add`] reads.
-pub(super) fn is_secret(value: &Value) -> bool {
+pub(in crate::command::policy::import) fn is_secret(value: &Value) -> bool {
     matches!(value.get("kind").and_then(Value::as_str), Some("Secret" | "SecurityPolicy"))
         && ["metadata", "spec", "data", "stringData"].iter().any(|member| value.get(member).is_some())
 }
 
 impl Secrets {
     /// Returns an empty list for an import that reads the routes that policies are for.
-    pub(super) fn for_routes() -> Self {
+    pub(in crate::command::policy::import) fn for_routes() -> Self {
         Self { reads_targets: true, ..Self::default() }
     }
 
     /// Adds a Secret, or the references of a SecurityPolicy.
-    pub(super) fn add(&mut self, value: &Value, draft: &mut Draft) {
+    pub(in crate::command::policy::import) fn add(&mut self, value: &Value, draft: &mut Draft) {
         match value.get("kind").and_then(Value::as_str) {
             Some("Secret") => self.objects.push((id(value), value.clone())),
             _ => self.add_policy(value, draft),
@@ -99,7 +99,7 @@ impl Secrets {
     }
 
     /// Moves the keys of the Secrets that a SecurityPolicy names into the list.
-    pub(super) fn take(&self, found: &mut Vec<Found>, draft: &mut Draft) {
+    pub(in crate::command::policy::import) fn take(&self, found: &mut Vec<Found>, draft: &mut Draft) {
         for reference in &self.references {
             if self.objects.iter().all(|(id, _)| *id != reference.secret) {
                 let message =
@@ -149,7 +149,7 @@ fn entries(secret: &Value) -> Vec<(&String, Option<String>)> {
 }
 
 /// Returns kind, namespace and name of an object of Kubernetes.
-pub(super) fn object_name(value: &Value) -> Option<String> {
+pub(in crate::command::policy::import) fn object_name(value: &Value) -> Option<String> {
     let kind = value.get("kind").and_then(Value::as_str)?;
     value.pointer("/metadata/name").and_then(Value::as_str)?;
     Some(format!("{kind} {}", shown(&id(value))))

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::draft::{Draft, is_empty};
-use super::hosts::{Host, Hosts, Key};
-use super::list::{list, place};
-use super::vendors::{self, Variables, Vendor};
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::hosts::{Host, Hosts, Key, is_label};
+use crate::command::policy::import::list::{list, place};
+use crate::command::policy::import::vendors::{self, Variables, Vendor};
 
 /// The members of a target that are read, and those that say nothing to a policy. The gateway takes each in snake case and
 /// in camel case.
@@ -221,12 +221,4 @@ fn note_rest(target: &Value, path: &str, draft: &mut Draft) {
     let read: Vec<String> = READ.iter().flat_map(|name| [(*name).to_owned(), camel(name)]).collect();
     let read: Vec<&str> = read.iter().map(String::as_str).collect();
     draft.note_rest(path, target, &read);
-}
-
-/// Returns whether a text is one label of a host name.
-pub(super) fn is_label(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 63
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !text.starts_with('-')
 }

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::ai_gateway_backends::{Backends, Id};
-use super::draft::{Draft, is_empty};
-use super::list::list;
-use super::objects::{Object, Objects};
-use super::rights::{ALL, Rights};
+use super::backends::{Backends, Id};
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::list::list;
+use crate::command::policy::import::objects::{Object, Objects};
+use crate::command::policy::import::rights::{ALL, Rights};
 
 /// The header that has the model of a request.
 const MODEL: &str = "x-ai-eg-model";

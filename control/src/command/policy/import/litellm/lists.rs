@@ -1,7 +1,7 @@
 //! The lists of models of a LiteLLM proxy's keys, teams, members and users: the names that each permits.
 
-use super::list::matches;
-use super::litellm_deployment::kind_of;
+use super::deployment::kind_of;
+use crate::command::policy::import::list::matches;
 
 /// Names by which a list of models is every model of the proxy, and every other name that a provider may know.
 const ANYTHING: [&str; 2] = ["all-proxy-models", "*"];

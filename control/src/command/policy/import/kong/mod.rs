@@ -3,17 +3,21 @@
 //! A consumer's key may do what the routes permit on which it is accepted: by `key-auth`, `acl` and the models of the AI
 //! plugins. Any other plugin there may restrict the key as well, so the key is disabled.
 
+mod consumers;
+mod plugins;
+mod routes;
+mod targets;
+
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::draft::Draft;
-use super::kong_consumers::{self as consumers, Credentials};
-use super::kong_plugins::Plugins;
-use super::kong_routes as routes;
-use super::outputs::Outputs;
+use self::consumers::Credentials;
+use self::plugins::Plugins;
+use crate::command::policy::import::draft::Draft;
+use crate::command::policy::import::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::text::yaml;

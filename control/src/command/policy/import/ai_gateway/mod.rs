@@ -3,20 +3,21 @@
 //! A client's key may do what the routes permit at which a SecurityPolicy of Envoy Gateway accepts it. What else is in
 //! effect there may restrict the key as well, so the key is disabled.
 
+mod backends;
+mod routes;
+
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::ai_gateway_backends as backends;
-use super::ai_gateway_routes::{self as routes, AiRoute};
-use super::api_key::{self, Found};
-use super::api_key_secrets::Secrets;
-use super::draft::Draft;
-use super::objects::Objects;
-use super::outputs::Outputs;
-use super::rights::Rights;
+use self::routes::AiRoute;
+use crate::command::policy::import::api_key::{self, Found, Secrets};
+use crate::command::policy::import::draft::Draft;
+use crate::command::policy::import::objects::Objects;
+use crate::command::policy::import::outputs::Outputs;
+use crate::command::policy::import::rights::Rights;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::text::yaml;

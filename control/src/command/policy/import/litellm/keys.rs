@@ -8,12 +8,12 @@ use keyswap_core::base::{Digest, UnixTime};
 use keyswap_core::syntax::{is_email, is_plain_name};
 use serde_json::Value;
 
-use super::draft::{Draft, is_empty};
-use super::list::texts;
-use super::litellm_limits::{Limited, Limits, UNCOUNTED};
-use super::litellm_models::Models;
-use super::litellm_owners::{Owners, Scope, is_false, note_pages};
-use super::token::Token;
+use super::limits::{Limited, Limits, UNCOUNTED};
+use super::models::Models;
+use super::owners::{Owners, Scope, is_false, note_pages};
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::list::texts;
+use crate::command::policy::import::token::Token;
 
 /// The members of a key that the import reads.
 const READ: [&str; 18] = [

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::list::matches;
-use super::litellm_lists::{List, Overlap, have_common};
-use super::litellm_models::{Deployed, Models};
-use super::rights::{ALL, Rights};
+use super::lists::{List, Overlap, have_common};
+use super::models::{Deployed, Models};
+use crate::command::policy::import::list::matches;
+use crate::command::policy::import::rights::{ALL, Rights};
 
 /// The aliases that a key has besides the proxy's: its own, and those of its team.
 #[derive(Default)]

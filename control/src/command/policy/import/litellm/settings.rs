@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value};
 
-use super::draft::{Draft, is_empty};
-use super::list::list;
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::list::list;
 use crate::command::terminal::input;
 use crate::text::yaml;
 
@@ -68,7 +68,7 @@ fn included(config: &Value, path: &Path) -> anyhow::Result<Vec<(PathBuf, PathBuf
     if input::is_stdin(path) {
         bail!("{name} includes other files: pass its path");
     }
-    let files: Option<Vec<&str>> = super::list::texts(include);
+    let files: Option<Vec<&str>> = crate::command::policy::import::list::texts(include);
     let files = files.with_context(|| format!("{name}: `include` is no list of files"))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     Ok(files.into_iter().map(|file| (folder.join(file), path.to_owned())).collect())

@@ -2,15 +2,17 @@
 //!
 //! A config has no callers, and Portkey shows an API key only when it is made. So the result has no tokens.
 
+mod targets;
+
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::Value;
 
-use super::draft::Draft;
-use super::outputs::Outputs;
-use super::portkey_targets::Targets;
+use self::targets::Targets;
+use crate::command::policy::import::draft::Draft;
+use crate::command::policy::import::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 use crate::text::yaml;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::api_key::{Found, Kind, note_source};
-use super::api_key_secrets::{Secrets, is_secret, object_name};
-use super::draft::Draft;
-use super::list::{list, place};
+use super::secrets::{Secrets, is_secret, object_name};
+use super::{Found, Kind, note_source};
+use crate::command::policy::import::draft::Draft;
+use crate::command::policy::import::list::{list, place};
 
 /// The keys found in the documents.
 #[derive(Default)]

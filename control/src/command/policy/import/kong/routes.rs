@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::api_key::note_source;
-use super::draft::{Draft, is_empty};
-use super::hosts::Hosts;
-use super::kong_plugins::{Entity, Plugin, Plugins, entities, reference};
-use super::kong_targets as targets;
-use super::list::{list, place};
-use super::rights::{ALL, Rights};
+use super::plugins::{Entity, Plugin, Plugins, entities, reference};
+use super::targets;
+use crate::command::policy::import::api_key::note_source;
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::hosts::Hosts;
+use crate::command::policy::import::list::{list, place};
+use crate::command::policy::import::rights::{ALL, Rights};
 
 /// The members of a route that restrict its requests by more than their path.
 const RESTRICTING: [&str; 5] = ["headers", "snis", "sources", "destinations", "expression"];

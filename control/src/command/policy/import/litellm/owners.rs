@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::draft::{Draft, is_empty};
-use super::list::{list, texts};
-use super::litellm_lists::{List, NOTHING, OF_TEAM};
-use super::litellm_models::{Models, aliases};
-use super::litellm_reach::Aliases;
-use super::rights::Rights;
+use super::lists::{List, NOTHING, OF_TEAM};
+use super::models::{Models, aliases};
+use super::reach::Aliases;
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::list::{list, texts};
+use crate::command::policy::import::rights::Rights;
 
 /// Teams or users by their id.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::draft::Draft;
-use super::list::{list, place};
+use crate::command::policy::import::draft::Draft;
+use crate::command::policy::import::list::{list, place};
 
 /// Plugins that the import reads.
 const READ: [&str; 6] = ["ai-proxy", "ai-proxy-advanced", "key-auth", "key-auth-enc", "acl", "rate-limiting"];

@@ -1,17 +1,25 @@
 //! `keyswap policy import litellm`: the models and virtual keys of a LiteLLM proxy.
 
+mod deployment;
+mod keys;
+mod limits;
+mod lists;
+mod models;
+mod owners;
+mod reach;
+mod settings;
+
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::{Deserializer, Value, json};
 
-use super::draft::Draft;
-use super::litellm_keys::Keys;
-use super::litellm_models::Models;
-use super::litellm_owners::Owners;
-use super::litellm_settings as settings;
-use super::outputs::Outputs;
+use self::keys::Keys;
+use self::models::Models;
+use self::owners::Owners;
+use crate::command::policy::import::draft::Draft;
+use crate::command::policy::import::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::draft::{Draft, is_empty};
-use super::hosts::{Host, Key};
-use super::list::{list, texts};
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::hosts::{Host, Key};
+use crate::command::policy::import::list::{list, texts};
 
 /// A provider: its name in LiteLLM, its name in a policy, and the variable in which LiteLLM looks for its key by default.
 const PROVIDERS: [(&str, &str, &str); 22] = [

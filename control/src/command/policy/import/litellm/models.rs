@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::draft::{Draft, is_empty};
-use super::hosts::Hosts;
-use super::list::list;
-use super::litellm_deployment::{self as deployment, Deployment};
-use super::litellm_lists::{List, have_common};
-use super::rights::{ALL, Rights};
+use super::deployment::{self as deployment, Deployment};
+use super::lists::{List, have_common};
+use crate::command::policy::import::draft::{Draft, is_empty};
+use crate::command::policy::import::hosts::Hosts;
+use crate::command::policy::import::list::list;
+use crate::command::policy::import::rights::{ALL, Rights};
 
 /// A deployment: its names, its access groups, the team that alone may use it, the name of its provider in the policy, and
 /// that of the model there.
