@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::plane::{Plane, TOKEN, policy};
 use crate::support::with;
-use crate::support::worker::{at, nobody_is_asked};
+use crate::support::worker::{at, nobody_is_asked, registry_policy};
 
 const LIMIT: u64 = 100_000;
 const OUTPUT: u64 = 500;
@@ -94,6 +94,20 @@ fn what_a_caller_that_leaves_is_charged_is_the_choice_of_the_policy() {
             assert_eq!(taken(&plane, &store), expect, "{when_left:?} {answer:?}");
         }
     }
+}
+
+#[test]
+fn what_an_exchange_took_is_told_behind_its_answer() {
+    let registry = registry_policy(&json!({}))["registry"].take();
+    let plane = metered(&json!({"registry": registry, "metering": {}, "objects": "shared"}));
+    let store = MemoryStore::default();
+    let mut exchange = begin(&plane, &store, "/v1/chat/completions");
+    send(&mut exchange, &chat(&json!({"stream": false})), &store);
+    begin_answer(&mut exchange, b"application/json");
+    exchange.answer_body(br#"{"usage": {"prompt_tokens": 8}}"#, true, at(0), &store).unwrap();
+    exchange.end(at(0), &store);
+    let told: Vec<_> = exchange.reports(at(10), &store).iter().map(|fetch| fetch.key.kind()).collect();
+    assert_eq!(told, ["spend"]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::slice::{Granted, Lease, Reservation, Reserved, Told};
 use super::slice_slot::Slot;
-use super::{Amount, Unit, begin, begin_due, begin_return, fail, grant, reserve, settle};
+use super::{Amount, Unit, begin, begin_due, begin_return, fail, grant, lacks, reserve, settle};
 use crate::base::{Digest, Moment};
 use crate::host::{MemoryStore, SlotKind, Store};
 
@@ -268,5 +268,39 @@ proptest! {
         for (spent, late) in windows.values() {
             prop_assert!(*spent <= LIMIT + late + loose + overrun, "{spent} {late} {loose} {overrun}");
         }
+    }
+}
+
+/// Leases to an empty store for two hours, in a window that ends in one.
+fn leased(granted: u64, remaining: u64) -> MemoryStore {
+    let (store, now) = (MemoryStore::default(), Moment(START * 1_000_000_000));
+    let told = begin(&store, &subject(), [7; 16], now).unwrap().unwrap();
+    let (id, unit, limit, resets_at) = ("l1".to_owned(), Unit::Tokens, LIMIT, START + 3600);
+    let lease = Some(Lease { id, unit, limit, granted, remaining, resets_at });
+    let granted = Granted { lease, expires_in: Duration::from_hours(2) };
+    grant(&store, &subject(), &told, &granted, now).unwrap();
+    store
+}
+
+#[test]
+fn a_slice_ends_with_the_window_of_its_budget() {
+    let store = leased(100, 100);
+    for (second, is_held) in [(3599, true), (3600, false)] {
+        let (amount, now) = (Amount { cost: None, tokens: 1 }, Moment((START + second) * 1_000_000_000));
+        let reserved = reserve(&store, &subject(), &amount, now).unwrap();
+        assert_eq!(matches!(reserved, Reserved::Held(_)), is_held, "{second}: {reserved:?}");
+    }
+}
+
+#[test]
+fn a_call_helps_where_there_is_no_lease_or_too_little_of_it() {
+    let lacks = |store: &MemoryStore, tokens| {
+        let amount = Amount { cost: None, tokens };
+        lacks(store, &subject(), &amount, Moment(START * 1_000_000_000)).unwrap()
+    };
+    assert!(lacks(&MemoryStore::default(), 1), "there is no lease");
+    let store = leased(100, 150);
+    for (amount, expect) in [(100, false), (101, true), (150, true), (151, false), (100, false)] {
+        assert_eq!(lacks(&store, amount), expect, "{amount}");
     }
 }

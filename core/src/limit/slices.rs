@@ -256,27 +256,6 @@ mod tests {
     }
 
     #[test]
-    fn a_slice_ends_with_the_window_of_its_budget() {
-        let store = MemoryStore::default();
-        let long = Granted { expires_in: Duration::from_hours(2), ..lease(100, 100) };
-        asked(&store, &long, NOW);
-        assert!(matches!(reserved(&store, 1, at(3599)), Reserved::Held(_)));
-        assert_eq!(reserved(&store, 1, at(3600)), Reserved::Missing);
-    }
-
-    #[test]
-    fn a_call_helps_where_there_is_no_lease_or_too_little_of_it() {
-        let lacks = |store: &MemoryStore, amount| lacks(store, &subject(), &tokens(amount), NOW).unwrap();
-        let store = MemoryStore::default();
-        assert!(lacks(&store, 1), "there is no lease");
-        asked(&store, &lease(100, 150), NOW);
-        for (amount, expect) in [(100, false), (101, true), (150, true), (151, false)] {
-            assert_eq!(lacks(&store, amount), expect, "{amount}");
-        }
-        assert_eq!(standing(&store, &subject(), NOW).unwrap().left, 150, "nothing was reserved");
-    }
-
-    #[test]
     fn a_budget_that_is_reserved_is_not_spent() {
         let store = MemoryStore::default();
         asked(&store, &lease(100, 120), NOW);

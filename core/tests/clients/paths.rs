@@ -116,6 +116,10 @@ fn paths_that_one_api_has_are_its_own() {
                 "generativelanguage.googleapis.com/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateMusic",
             ),
             (
+                "WS /ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent",
+                "generativelanguage.googleapis.com/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContent?key=KEY",
+            ),
+            (
                 "WS /ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
                 "generativelanguage.googleapis.com/ws/google.ai.generativelanguage.v1alpha.GenerativeService.BidiGenerateContentConstrained",
             ),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{anyhow, bail};
 use clap::Args;
 
+use super::key::{Found, token};
 use super::lists::Search;
-use super::{Found, token};
 use crate::command::policy::import::draft::Draft;
 use crate::command::policy::import::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};

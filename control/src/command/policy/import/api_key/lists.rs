@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::key::{Found, Kind, note_source};
 use super::secrets::{Secrets, is_secret, object_name};
-use super::{Found, Kind, note_source};
 use crate::command::policy::import::draft::Draft;
 use crate::command::policy::import::list::{list, place};
 

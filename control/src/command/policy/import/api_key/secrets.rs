@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
-use super::{Found, Kind, note_source};
+use super::key::{Found, Kind, note_source};
 use crate::command::policy::import::draft::{Draft, is_empty};
 use crate::command::policy::import::list::list;
 

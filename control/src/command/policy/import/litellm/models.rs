@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::deployment::{self as deployment, Deployment};
+use super::deployment::{self, Deployment};
 use super::lists::{List, have_common};
 use crate::command::policy::import::draft::{Draft, is_empty};
 use crate::command::policy::import::hosts::Hosts;
