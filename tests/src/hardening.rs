@@ -2,7 +2,7 @@
 //!
 //! Each command has a file of its own in [`FOLDER`], so that commands do not write over each other.
 
-use std::{fmt::Write as _, fs};
+use std::{env, fmt::Write as _, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,9 @@ use crate::{
 
 /// The folder of the files.
 const FOLDER: &str = "tests/hardening";
+
+/// The variable with the folder in which tests leave their figures.
+pub const FIGURES: &str = "KEYSWAP_FIGURES";
 
 /// A promise, and what an attack on it showed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,6 +52,22 @@ impl Row {
 pub fn today() -> Result<String> {
     let now = keyswap_core::base::UnixTime(i64::try_from(crate::unix_now())?);
     Ok(now.to_string().chars().take(10).collect())
+}
+
+/// Returns whether the figures of tests are asked for.
+pub fn is_recorded() -> bool {
+    env::var_os(FIGURES).is_some()
+}
+
+/// Leaves the figures of a test where they are asked for.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub fn tell(name: &str, figures: &[(u64, &str)]) -> Result<()> {
+    let Some(folder) = env::var_os(FIGURES) else { return Ok(()) };
+    let file = PathBuf::from(folder).join(format!("{name}.json"));
+    fs::write(&file, serde_json::to_string(figures)?).with_context(|| file.display().to_string())
 }
 
 /// Returns the rows of a file, which is named for the task that writes it; none where there is no file yet.

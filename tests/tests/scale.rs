@@ -1,11 +1,9 @@
 //! Scale: many tokens, many people, many providers, a large policy, and many streams that end early.
 //!
-//! In CI the numbers are small. `cargo xtask scale` names a folder in `KEYSWAP_SCALE`: then they are those of the promises, and
-//! each test leaves its figures there.
+//! In CI the numbers are small. In `cargo xtask scale` they are those of the promises, and each test leaves its figures.
 
 use std::{
-    env, fs,
-    path::PathBuf,
+    fs,
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -14,14 +12,14 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
-    Envoy, Issuer, KEYSWAP, Leave, Registry, Request, SigningKey, Standin, Testbed, tools, unix_now, until,
-    with,
+    Envoy, Issuer, KEYSWAP, Leave, Registry, Request, SigningKey, Standin, Testbed,
+    hardening::{is_recorded, tell},
+    tools, unix_now, until, with,
 };
 use serde_json::{Map, Value, json};
 
 use crate::postgres::Postgres;
 
-const FOLDER: &str = "KEYSWAP_SCALE";
 const ISSUER: &str = "https://id.scale.example/realms/a";
 const REAL: &str = "sk-real-openai";
 /// The clients that send at the same time.
@@ -37,14 +35,7 @@ const SPARE_MEMORY: u64 = 24 << 20;
 
 /// Returns the number for CI, or that of the promise.
 fn number(of_ci: usize, promised: usize) -> usize {
-    if env::var_os(FOLDER).is_some() { promised } else { of_ci }
-}
-
-/// Leaves the figures of a test where they are asked for.
-fn tell(name: &str, figures: &[(u64, &str)]) -> Result<()> {
-    let Some(folder) = env::var_os(FOLDER) else { return Ok(()) };
-    fs::write(PathBuf::from(folder).join(format!("{name}.json")), json!(figures).to_string())?;
-    Ok(())
+    if is_recorded() { promised } else { of_ci }
 }
 
 /// Calls `call` with each number of a range, by several clients at the same time.

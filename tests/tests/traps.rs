@@ -8,7 +8,8 @@ use std::{fs, path::PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use keyswap_core::base::Digest;
 use keyswap_tests::{
-    Envoy, FILTER, Request, Script, Scripted, Setup, Standin, Testbed, WITH_TRAILERS, trapping, until,
+    Envoy, FILTER, Request, Script, Scripted, Setup, Standin, Testbed, WITH_TRAILERS, hardening::tell,
+    trapping, until,
 };
 use serde_json::{Value, json};
 
@@ -137,6 +138,7 @@ impl Trapping {
 
 #[test]
 fn a_filter_that_traps_forwards_nothing_and_is_loaded_anew() -> Result<()> {
+    let mut all = Vec::new();
     for (callback, nth) in CALLBACKS {
         let (bed, trap) = (Bed::start()?, Trapping::at(callback, nth)?);
         let envoy = bed.setup().filter(&trap.path()).start()?;
@@ -144,8 +146,17 @@ fn a_filter_that_traps_forwards_nothing_and_is_loaded_anew() -> Result<()> {
         let seen = bed.until_recovered(&envoy, has_failed).with_context(|| callback.to_owned())?;
         let of_requests = callback.contains("_request_") || callback.contains("_create");
         ensure!(!of_requests || seen.iter().any(|it| it != "200"), "{callback}: {seen:?}");
+        all.extend(seen);
     }
-    Ok(())
+    tell_of("filter", CALLBACKS.len(), "callbacks", &all)
+}
+
+/// Tells the faults, and what became of the requests around them.
+fn tell_of(name: &str, faults: usize, places: &str, seen: &[String]) -> Result<()> {
+    let passed = seen.iter().filter(|it| *it == "200").count();
+    let [faults, passed, all] =
+        [faults, passed, seen.len()].map(|number| u64::try_from(number).unwrap_or(u64::MAX));
+    tell(name, &[(faults, places), (passed, "requests passed"), (all - passed, "refused or cut off")])
 }
 
 #[test]
@@ -160,6 +171,7 @@ fn a_filter_that_traps_at_its_start_serves_nothing() -> Result<()> {
 
 #[test]
 fn a_module_that_panics_forwards_nothing_and_goes_on() -> Result<()> {
+    let mut all = Vec::new();
     // Only the first request waits for a record, and is woken.
     for (hook, nth) in HOOKS.into_iter().map(|hook| (hook, 2)).chain([("wake", 1)]) {
         let bed = Bed::start()?;
@@ -169,8 +181,9 @@ fn a_module_that_panics_forwards_nothing_and_goes_on() -> Result<()> {
         ensure!(!hook.starts_with("request_") || seen.iter().any(|it| it != "200"), "{hook}: {seen:?}");
         until("the fault is counted", || Ok(envoy.admin("/stats?filter=keyswap")?.contains("host_failure")))
             .map(drop)?;
+        all.extend(seen);
     }
-    Ok(())
+    tell_of("module", HOOKS.len() + 1, "hooks", &all)
 }
 
 /// Has the listener hand connections to its workers in turn.

@@ -1,5 +1,5 @@
 //! Tasks that cargo has no command for: `cargo xtask up`, `test`, `agents`, `component`, `bench`, `instructions`, `scan-cost`,
-//! `fuzz`, `reference`, `mutants`, `soak`, `scale`, `litellm`, `structure`, `advisories`, `docs` and `dist`.
+//! `fuzz`, `reference`, `mutants`, `soak`, `scale`, `traps`, `litellm`, `structure`, `advisories`, `docs` and `dist`.
 
 mod advisories;
 mod agents;
@@ -11,6 +11,7 @@ mod docs;
 mod fuzz;
 mod instructions;
 mod litellm;
+mod measured;
 mod mutants;
 mod reference;
 mod scale;
@@ -18,6 +19,7 @@ mod scan_cost;
 mod soak;
 mod structure;
 mod test;
+mod traps;
 mod up;
 
 use std::process::ExitCode;
@@ -52,7 +54,9 @@ enum Task {
     /// Send mixed traffic through two Envoys for half an hour, with a fault of a service every ten seconds.
     Soak(soak::Options),
     /// Send requests of as many tokens, people, providers and streams as the promises name.
-    Scale(scale::Options),
+    Scale(measured::Options),
+    /// Let the filter trap and the module panic, in each callback and hook in turn.
+    Traps(measured::Options),
     /// Run a LiteLLM proxy with a database, and record what its keys reach, for the test of the import.
     Litellm,
     /// Check that imports lead down the floors and close no circle, and that files have a size to be read.
@@ -80,6 +84,7 @@ fn main() -> ExitCode {
         Task::Mutants(options) => mutants::run(&options),
         Task::Soak(options) => soak::run(&options),
         Task::Scale(options) => scale::run(&options),
+        Task::Traps(options) => traps::run(&options),
         Task::Litellm => litellm::run(),
         Task::Structure => structure::run(),
         Task::Advisories(options) => advisories::run(&options),
