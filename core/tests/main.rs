@@ -29,6 +29,7 @@ mod jwt_attacks;
 mod jwt_chain;
 mod lints;
 mod metering;
+mod model_lists;
 mod origins;
 mod other_hosts;
 mod outline;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::plane::{Plane, TOKEN, policy};
 use crate::support::with;
-use crate::support::worker::{at, nobody_is_asked, registry_policy};
+use crate::support::worker::{Answer, at, nobody_is_asked, registry_policy, status};
 
 const LIMIT: u64 = 100_000;
 const OUTPUT: u64 = 500;
@@ -34,6 +34,7 @@ fn begin(plane: &Plane, store: &MemoryStore, path: &str) -> Exchange {
 /// Sends a body, and returns the one that goes on.
 fn send(exchange: &mut Exchange, body: &str, store: &MemoryStore) -> String {
     let sent = exchange.request_body(body.as_bytes(), true, at(0), store).unwrap();
+    assert!(sent.observation.is_some(), "the body has passed");
     sent.bytes.map_or_else(|| body.to_owned(), |bytes| String::from_utf8(bytes).unwrap())
 }
 
@@ -93,6 +94,35 @@ fn what_a_caller_that_leaves_is_charged_is_the_choice_of_the_policy() {
             exchange.end(at(0), &store);
             assert_eq!(taken(&plane, &store), expect, "{when_left:?} {answer:?}");
         }
+    }
+}
+
+#[test]
+fn a_body_that_cannot_be_read_is_refused_where_its_cost_must_be_known() {
+    let registry = registry_policy(&json!({}))["registry"].take();
+    let budget = |unpriced: &str| {
+        let token = json!({"usd": 1, "per": "day"});
+        json!({"registry": registry, "objects": "shared", "budgets": {"token": token, "unpriced": unpriced}})
+    };
+    let limit = |failure_mode_allow: bool| json!({"rate_limit": {"tokens": 100, "per": "1d", "failure_mode_allow": failure_mode_allow}});
+    for (changes, is_refused) in [
+        (json!({"metering": {}}), false),
+        (budget("refuse"), true),
+        (budget("allow"), false),
+        (limit(false), true),
+        (limit(true), false),
+    ] {
+        let plane = Plane::new(&with(&policy(&["openai"]), &changes));
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [
+            Header { name: b"authorization", value: authorization.as_bytes() },
+            Header { name: b"content-type", value: b"application/json" },
+            Header { name: b"content-encoding", value: b"gzip" },
+        ];
+        let head = RequestHead::new(b"POST", b"/v1/chat/completions", &headers);
+        let none = |_: &str| Answer(0, String::new());
+        let reason = plane.decide(&MemoryStore::default(), &head, at(0), &none, status);
+        assert_eq!(reason == 415, is_refused, "{reason} {changes}");
     }
 }
 

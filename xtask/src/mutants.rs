@@ -75,13 +75,25 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let status = mutants.status().context("cannot run cargo-mutants")?;
     // 2: something was missed; 3: something took too long.
     ensure!(matches!(status.code(), Some(0 | 2 | 3)), "cargo-mutants failed");
+    // cargo-mutants leaves out what was noticed the last time, and what does not compile, and lists both as one.
+    let unviable = output.join("unviable.txt");
+    let mut unviable_before = String::new();
+    if options.again && unviable.exists() {
+        unviable_before = fs::read_to_string(&unviable)?;
+    }
+    let unviable_now = fs::read_to_string(output.join("mutants.out/unviable.txt"))?;
+    fs::write(&unviable, unviable_before.clone() + &unviable_now)?;
     let outcomes = fs::read_to_string(output.join("mutants.out/outcomes.json"))?;
     let mut counts = count(&serde_json::from_str(&outcomes)?)?;
     if options.again {
-        // Only changes that were noticed before, or that do not compile, are left out.
-        let noticed = fs::read_to_string(output.join("mutants.out/previously_caught.txt"))?;
-        for line in noticed.lines() {
-            counts.entry(folder_of(line)?).or_default().caught += 1;
+        let before = fs::read_to_string(output.join("mutants.out/previously_caught.txt"))?;
+        for line in before.lines() {
+            let counts = counts.entry(folder_of(line)?).or_default();
+            if unviable_before.lines().any(|other| other == line) {
+                counts.unviable += 1;
+            } else {
+                counts.caught += 1;
+            }
         }
     }
     for (name, Counts { caught, missed, unviable }) in &counts {
