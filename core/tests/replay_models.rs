@@ -122,6 +122,20 @@ fn a_model_is_judged_by_its_name_in_the_prices() {
 }
 
 #[test]
+fn a_model_without_a_price_stays_refused_only_where_something_depends_on_it() {
+    let budgets = json!({"budgets": {"token": {"usd": 1, "per": "day"}}});
+    for (token, more, expect) in [
+        (json!({}), json!({}), "allowed"),
+        (json!({"models": ["o3"]}), json!({}), "model"),
+        (json!({}), budgets.clone(), "model"),
+    ] {
+        let (before, after) = (compile(&policy(&json!({}), &budgets)), compile(&policy(&token, &more)));
+        let outcome = before.replay(&logged(&id(), "", "model_unpriced"), &after);
+        assert_eq!(said(&outcome), expect, "{token} {more}");
+    }
+}
+
+#[test]
 fn a_model_in_the_path_is_judged_exactly_and_a_list_is_no_use_of_a_model() {
     let (before, after) = (json!({}), json!({"models": ["gemini-2.5-flash"]}));
     let (before, after) = (compile(&policy(&before, &json!({}))), compile(&policy(&after, &json!({}))));
