@@ -120,9 +120,12 @@ mod tests {
 
     /// Returns the names of counters in a source, with a word in each place of a value.
     fn counters(source: &str) -> impl Iterator<Item = String> {
-        let names =
-            source.split('"').filter(|text| text.starts_with("keyswap.") && !text.starts_with("keyswap.1."));
-        names.map(|name| {
+        // A number follows in the keys of shared memory.
+        let is_counter = |text: &&str| {
+            text.strip_prefix("keyswap.")
+                .is_some_and(|rest| !rest.starts_with(|it: char| it.is_ascii_digit()))
+        };
+        source.split('"').filter(is_counter).map(|name| {
             let parts = name.split('{').map(|part| part.split_once('}').map_or(part, |(_, behind)| behind));
             parts.collect::<Vec<_>>().join("x")
         })

@@ -240,7 +240,7 @@ impl Policy {
 
 /// Returns the message for a provider that is not known. `names` are those that would do.
 pub(super) fn why_unknown<'p>(names: impl Iterator<Item = &'p str>) -> String {
-    let names = listed(names.filter(|id| is_id(id)).map(|id| format!("`{id}`")));
+    let names = listed(names.filter(|id| is_id(id)), |id| format!("`{id}`"));
     match names.as_str() {
         "" => "no such provider, and none has a key in `credentials`".to_owned(),
         names => format!("no such provider; expected one of {names}"),

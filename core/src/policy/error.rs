@@ -26,9 +26,9 @@ impl fmt::Display for PolicyError {
 }
 
 /// Lists names, and the number of those that are left out where there are many.
-pub(super) fn listed(names: impl IntoIterator<Item = String>) -> String {
+pub(super) fn listed<N>(names: impl IntoIterator<Item = N>, show: impl FnMut(N) -> String) -> String {
     let mut names = names.into_iter();
-    let first: Vec<String> = names.by_ref().take(MAX_NAMES).collect();
+    let first: Vec<String> = names.by_ref().take(MAX_NAMES).map(show).collect();
     match names.count() {
         0 => first.join(", "),
         more => format!("{}, and {more} more", first.join(", ")),

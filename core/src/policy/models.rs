@@ -44,7 +44,7 @@ pub(super) fn read(node: &Node<'_>, groups: &ModelGroups) -> Models {
 }
 
 fn known(groups: &ModelGroups) -> String {
-    match listed(groups.0.keys().map(|name| format!("`{GROUP}{name}`"))).as_str() {
+    match listed(groups.0.keys(), |name| format!("`{GROUP}{name}`")).as_str() {
         "" => "the policy declares none".to_owned(),
         names => format!("expected {names}"),
     }

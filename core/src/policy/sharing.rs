@@ -31,7 +31,7 @@ impl Policy {
         for provider in shared {
             for (credential, sharers) in self.sharers(provider) {
                 if sharers.are_several || sharers.named.len() > 1 {
-                    let detail = format!("{credential}: {}", listed(sharers.named));
+                    let detail = format!("{credential}: {}", listed(sharers.named, |name| name));
                     findings.add_with(Lint::ObjectsShared, format!("providers.{}", provider.id), &detail);
                 }
             }
@@ -48,7 +48,7 @@ impl Policy {
                 findings.add_with(
                     Lint::ObjectsUnkept,
                     format!("providers.{}", provider.id),
-                    &listed(callers),
+                    &listed(callers, |name| name),
                 );
             }
         }
