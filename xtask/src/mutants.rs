@@ -1,13 +1,17 @@
 //! `cargo xtask mutants`: changes the engine in one place at a time, and counts the changes that no test of it notices.
 
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
     hardening::{self, Row},
     tools::{self, project_root},
 };
-use serde_json::Value;
 
 /// The folders of `core/src` that decide.
 const FOLDERS: [&str; 6] = ["body", "identity", "judge", "limit", "secret", "syntax"];
@@ -31,7 +35,7 @@ pub(crate) struct Options {
     /// Folder of `core/src` to change, may be repeated [default: all that decide].
     #[arg(long, value_name = "NAME", value_parser = FOLDERS)]
     folder: Vec<String>,
-    /// Try only the changes that no test noticed the last time.
+    /// Try only the changes that no test noticed the last time. Their outcomes take the place of those.
     #[arg(long)]
     again: bool,
     /// Number of changes to try at the same time.
@@ -42,31 +46,33 @@ pub(crate) struct Options {
     record: bool,
 }
 
-/// The changes of one folder.
-#[derive(Default)]
-struct Counts {
-    caught: u64,
-    missed: u64,
-    /// Those that do not compile.
-    unviable: u64,
-}
+/// The files that the runs since the last one without `--again` add up in, with those of a run that go into each. A change that makes
+/// a test hang is noticed.
+const LISTS: [(&str, &[&str]); 2] =
+    [("caught.txt", &["caught.txt", "timeout.txt"]), ("unviable.txt", &["unviable.txt"])];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let output = project_root().join("target/mutants");
     fs::create_dir_all(&output)?;
-    let is_chosen =
-        |name: &&str| options.folder.is_empty() || options.folder.iter().any(|other| other == name);
+    let of_run = output.join("mutants.out");
     let mut mutants = Command::new(tools::cargo_mutants()?);
     mutants.args(["mutants", "--package", "keyswap-core", "--no-shuffle"]);
-    mutants.args(["--sharding", "round-robin", "--shard", &options.share]);
-    mutants.args(["--jobs", &options.jobs.to_string()]).arg("--output").arg(&output);
+    let missed = if options.again { lines(&of_run.join("missed.txt"))? } else { Vec::new() };
     if options.again {
-        mutants.arg("--iterate");
+        ensure!(!missed.is_empty(), "no change was missed the last time");
+        mutants.args(missed.iter().map(|name| format!("--re=^{}$", escaped(name))));
+        // Fields that are left out pass by every `--re`.
+        let files: BTreeSet<_> = missed.iter().filter_map(|name| name.split(':').next()).collect();
+        mutants.args(files.into_iter().map(|file| format!("--file={file}")));
+    } else {
+        let is_chosen = |name: &&str| options.folder.is_empty() || options.folder.iter().any(|it| it == name);
+        let files = FOLDERS.into_iter().filter(is_chosen);
+        mutants.args(files.map(|name| format!("--file=core/src/{name}/**")));
+        mutants.args(["--sharding", "round-robin", "--shard", &options.share]);
     }
+    mutants.args(["--jobs", &options.jobs.to_string()]).arg("--output").arg(&output);
     // A test may wait for an answer that a change keeps away.
     mutants.args(["--minimum-test-timeout", "60", "--cargo-arg=--locked"]);
-    let files = FOLDERS.into_iter().filter(is_chosen);
-    mutants.args(files.map(|name| format!("--file=core/src/{name}/**")));
     mutants.args(PROGRAMS.map(|program| format!("--cargo-test-arg={program}")));
     mutants.arg("--cargo-test-arg=--").args(LONG.map(|name| format!("--cargo-test-arg=--skip={name}")));
     mutants.current_dir(project_root());
@@ -75,77 +81,77 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let status = mutants.status().context("cannot run cargo-mutants")?;
     // 2: something was missed; 3: something took too long.
     ensure!(matches!(status.code(), Some(0 | 2 | 3)), "cargo-mutants failed");
-    // cargo-mutants leaves out what was noticed the last time, and what does not compile, and lists both as one.
-    let unviable = output.join("unviable.txt");
-    let mut unviable_before = String::new();
-    if options.again && unviable.exists() {
-        unviable_before = fs::read_to_string(&unviable)?;
-    }
-    let unviable_now = fs::read_to_string(output.join("mutants.out/unviable.txt"))?;
-    fs::write(&unviable, unviable_before.clone() + &unviable_now)?;
-    let outcomes = fs::read_to_string(output.join("mutants.out/outcomes.json"))?;
-    let mut counts = count(&serde_json::from_str(&outcomes)?)?;
-    if options.again {
-        let before = fs::read_to_string(output.join("mutants.out/previously_caught.txt"))?;
-        for line in before.lines() {
-            let counts = counts.entry(folder_of(line)?).or_default();
-            if unviable_before.lines().any(|other| other == line) {
-                counts.unviable += 1;
-            } else {
-                counts.caught += 1;
-            }
+    let of_run = |name: &str| -> Result<Vec<String>> {
+        let mut lines = lines(&of_run.join(name))?;
+        lines.retain(|line| !options.again || missed.contains(line));
+        Ok(lines)
+    };
+    let mut lists = Vec::new();
+    for (name, parts) in LISTS {
+        let file = output.join(name);
+        let mut all = if options.again { lines(&file)? } else { Vec::new() };
+        for part in parts {
+            all.extend(of_run(part)?);
         }
+        fs::write(&file, all.join("\n"))?;
+        lists.push(by_folder(&all)?);
     }
-    for (name, Counts { caught, missed, unviable }) in &counts {
+    lists.push(by_folder(&of_run("missed.txt")?)?);
+    let count = |list: usize, name: &str| lists[list].get(name).copied().unwrap_or_default();
+    let counts: Vec<_> = FOLDERS.map(|name| (name, [0, 1, 2].map(|list| count(list, name)))).into();
+    for (name, [caught, unviable, missed]) in &counts {
         println!("{name:<12}{caught:>6} caught{missed:>6} missed{unviable:>6} do not compile");
     }
     println!("what was missed: target/mutants/mutants.out/missed.txt");
-    if options.record {
-        let command = format!("cargo xtask mutants --share {} --record", options.share);
-        let mut rows = rows(&counts, &command)?;
-        let mut before = hardening::read(FIGURES)?;
-        before.retain(|row| rows.iter().all(|other| other.promise != row.promise));
-        rows.extend(before);
-        rows.sort_by(|one, other| one.promise.cmp(&other.promise));
-        hardening::write(FIGURES, &rows)?;
-    }
-    Ok(())
+    if options.record { record(&counts, &options.share) } else { Ok(()) }
 }
 
-/// Counts the outcomes of each folder. A change that makes a test hang is noticed.
-fn count(report: &Value) -> Result<BTreeMap<&'static str, Counts>> {
-    let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
-    for outcome in report["outcomes"].as_array().context("no outcomes")? {
-        let Some(file) = outcome["scenario"]["Mutant"]["file"].as_str() else { continue };
-        let counts = counts.entry(folder_of(file)?).or_default();
-        match outcome["summary"].as_str().unwrap_or_default() {
-            "CaughtMutant" | "Timeout" => counts.caught += 1,
-            "MissedMutant" => counts.missed += 1,
-            "Unviable" => counts.unviable += 1,
-            other => anyhow::bail!("cargo-mutants says `{other}`"),
-        }
+/// Returns the lines of a file, one for each change; none where there is no file.
+fn lines(file: &Path) -> Result<Vec<String>> {
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    Ok(fs::read_to_string(file)?.lines().map(str::to_owned).collect())
+}
+
+/// Returns the regular expression of a text.
+fn escaped(text: &str) -> String {
+    let is_special = |byte: char| r"\.+*?()|[]{}^$".contains(byte);
+    text.chars().flat_map(|byte| is_special(byte).then_some('\\').into_iter().chain([byte])).collect()
+}
+
+/// Counts changes by folder.
+fn by_folder(changes: &[String]) -> Result<BTreeMap<&'static str, u64>> {
+    let mut counts = BTreeMap::new();
+    for change in changes {
+        let is_in = |name: &&str| change.starts_with(&format!("core/src/{name}/"));
+        let folder = FOLDERS.into_iter().find(is_in);
+        *counts
+            .entry(folder.with_context(|| format!("{change} is of no folder that decides"))?)
+            .or_default() += 1;
     }
     Ok(counts)
 }
 
-/// Returns the folder of a file.
-fn folder_of(file: &str) -> Result<&'static str> {
-    let is_in = |name: &&str| file.starts_with(&format!("core/src/{name}/"));
-    FOLDERS.into_iter().find(is_in).with_context(|| format!("{file} is of no folder that decides"))
-}
-
-fn rows(counts: &BTreeMap<&str, Counts>, command: &str) -> Result<Vec<Row>> {
-    let date = hardening::today()?;
-    let row = |(name, Counts { caught, missed, .. }): (&&str, &Counts)| {
-        let viable = (caught + missed).max(1);
+/// Puts the counts into the book, in the place of earlier ones of the same folders.
+fn record(counts: &[(&str, [u64; 3])], share: &str) -> Result<()> {
+    let mut rows = hardening::read(FIGURES)?;
+    for (name, [caught, _, missed]) in counts {
+        let viable = caught + missed;
+        let promise = format!("the tests of the engine hold each line of `{name}`");
+        if viable == 0 {
+            continue;
+        }
+        rows.retain(|row| row.promise != promise);
         let figures = [(viable, "changes"), (*caught, "noticed"), (caught * 100 / viable, "%")];
-        Row {
-            promise: format!("the tests of the engine hold each line of `{name}`"),
+        rows.push(Row {
+            promise,
             attack: "one operator, condition or result changed at a time".to_owned(),
             figures: figures.map(|(number, unit)| (number, unit.to_owned())).to_vec(),
-            date: date.clone(),
-            command: command.to_owned(),
-        }
-    };
-    Ok(counts.iter().map(row).collect())
+            date: hardening::today()?,
+            command: format!("cargo xtask mutants --folder {name} --share {share} --record"),
+        });
+    }
+    rows.sort_by(|one, other| one.promise.cmp(&other.promise));
+    hardening::write(FIGURES, &rows)
 }
