@@ -127,6 +127,7 @@ fn every_field_that_means_something_shows_in_the_outline() {
         ("/issuers/0/name", json!("other")),
         ("/issuers/0/issuer", json!("https://other.cloudflareaccess.com")),
         ("/issuers/0/audiences", json!(["b"])),
+        ("/issuers/1/audience_claim", json!("azp")),
         ("/issuers/0/algorithms", json!(["ES256"])),
         ("/issuers/0/clock_skew", json!("0s")),
         ("/issuers/0/claims", json!({"country": ["DE"]})),
