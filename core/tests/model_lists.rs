@@ -1,7 +1,7 @@
 //! A list of models, through the whole engine: a caller sees those that it may use.
 
 use keyswap_core::host::MemoryStore;
-use keyswap_core::judge::AnswerFields;
+use keyswap_core::judge::{AnswerFields, Decision, Verdict};
 use keyswap_core::request::{Header, RequestHead};
 use serde_json::{Value, json};
 
@@ -15,7 +15,13 @@ fn seen(models: &Value, list: &str, size: usize) -> Result<String, ()> {
     let authorization = format!("Bearer {TOKEN}");
     let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
     let head = RequestHead::new(b"GET", b"/v1/models", &headers);
-    let ((), mut exchange) = Plane::new(&policy).send(&store, &head, at(0), &nobody_is_asked, |_| ());
+    let asks_plain = |decision: &Decision<'_>| match &decision.verdict {
+        Verdict::Forward(rewrite) => rewrite.set.iter().any(|(name, _)| *name == "accept-encoding"),
+        _ => false,
+    };
+    let plane = Plane::new(&policy);
+    let (is_plain, mut exchange) = plane.send(&store, &head, at(0), &nobody_is_asked, asks_plain);
+    assert_eq!(is_plain, exchange.reads_answer(), "a list that is read must not come compressed");
     exchange.begin_answer(&AnswerFields { status: 200, fields: &[(b"content-type", b"application/json")] });
     let mut seen = Vec::new();
     for (number, slice) in list.as_bytes().chunks(size).enumerate() {
