@@ -52,6 +52,20 @@ fn has_no_usable_key(_: &str) -> Answer {
 }
 
 #[test]
+fn a_new_key_is_fetched_at_its_first_use_and_an_invented_one_once_in_a_while() {
+    let (old, new, invented) = (Signer::new(1, "k1"), Signer::new(2, "k2"), Signer::new(3, "k3"));
+    let (worker, store) = (remote("1h"), MemoryStore::default());
+    assert_eq!(worker.ask(&store, &token(&old, 0), at(0), &publishes(&old)), 200);
+    assert_eq!(worker.calls(), 1);
+    assert_eq!(worker.ask(&store, &token(&new, 1), at(1), &publishes(&new)), 200);
+    assert_eq!(worker.calls(), 1);
+    let refused =
+        (2..12).map(|second| worker.ask(&store, &token(&invented, second), at(second), &publishes(&new)));
+    assert!(refused.into_iter().all(|status| status == 401));
+    assert!(worker.calls() <= 1);
+}
+
+#[test]
 fn a_key_that_the_issuer_took_back_is_good_for_one_more_cache_duration_at_most() {
     let (old, new) = (Signer::new(1, "old"), Signer::new(2, "new"));
     for (second, calls, status) in [
