@@ -304,3 +304,17 @@ fn a_call_helps_where_there_is_no_lease_or_too_little_of_it() {
         assert_eq!(lacks(&store, amount), expect, "{amount}");
     }
 }
+
+#[test]
+fn what_has_cost_nothing_is_not_told() {
+    let (store, amount) = (leased(100, 100), |tokens| Amount { cost: None, tokens });
+    let at = |second: u64| Moment((START + second) * 1_000_000_000);
+    for (spent, is_told) in [(0, false), (1, true)] {
+        let Reserved::Held(held) = reserve(&store, &subject(), &amount(5), at(0)).unwrap() else {
+            panic!("nothing was reserved");
+        };
+        settle(&store, &held, &amount(spent), at(0)).unwrap();
+        let due = begin_due(&store, &subject(), [7; 16], GATHERING, at(10)).unwrap();
+        assert_eq!(due.is_some(), is_told, "{spent}");
+    }
+}
