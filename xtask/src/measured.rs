@@ -21,15 +21,21 @@ pub(crate) struct Options {
     record: bool,
 }
 
+/// Returns the command that runs the tests of a module of `tests/tests`, for as long as they take.
+pub(crate) fn tests_of(module: &str) -> Result<Command> {
+    let mut tests = Command::new(tools::nextest()?);
+    tests.args(["nextest", "run", "--workspace", "--locked", "--profile", "soak", "--no-capture"]);
+    tests.args(["-E", &format!("test(/^{module}::/)")]);
+    tests.envs(test::built(false)?).current_dir(project_root());
+    Ok(tests)
+}
+
 /// Runs the tests of a module of `tests/tests`, and prints the figures that they leave. The task has the module's name.
 pub(crate) fn run(module: &str, promises: &[Promise], options: &Options) -> Result<()> {
     let folder = project_root().join("target").join(module);
     fs::create_dir_all(&folder)?;
-    let mut tests = Command::new(tools::nextest()?);
-    tests.args(["nextest", "run", "--workspace", "--locked", "--profile", "soak", "--no-capture"]);
-    tests.args(["-E", &format!("test(/^{module}::/)")]);
-    tests.env(hardening::FIGURES, &folder).envs(test::built(false)?);
-    let status = tests.current_dir(project_root()).status().context("cannot run nextest")?;
+    let mut tests = tests_of(module)?;
+    let status = tests.env(hardening::FIGURES, &folder).status().context("cannot run nextest")?;
     ensure!(status.success(), "a test failed");
     let mut rows = Vec::new();
     for (name, promise, attack) in promises {

@@ -2,16 +2,16 @@
 //!
 //! The soak is a test, `soak::` of `tests/tests`: there it lasts as long as each fault takes once.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{
     hardening::{self, Row},
-    tools::{self, project_root},
+    tools::project_root,
 };
 use serde_json::Value;
 
-use crate::test;
+use crate::measured;
 
 /// The options of `cargo xtask soak`.
 #[derive(clap::Args)]
@@ -29,22 +29,9 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let report = project_root().join(&options.report);
-    let mut soak = Command::new(tools::nextest()?);
-    soak.args([
-        "nextest",
-        "run",
-        "--workspace",
-        "--locked",
-        "--profile",
-        "soak",
-        "--no-capture",
-        "-E",
-        "test(/^soak::/)",
-    ])
-    .env("KEYSWAP_SOAK_SECONDS", (options.minutes * 60).to_string())
-    .env("KEYSWAP_SOAK_REPORT", &report)
-    .envs(test::built(false)?)
-    .current_dir(project_root());
+    let mut soak = measured::tests_of("soak")?;
+    soak.env("KEYSWAP_SOAK_SECONDS", (options.minutes * 60).to_string());
+    soak.env("KEYSWAP_SOAK_REPORT", &report);
     let done = soak.status().context("cannot run nextest")?;
     let report: Value =
         fs::read_to_string(&report).map_or(Ok(Value::Null), |text| serde_json::from_str(&text))?;
