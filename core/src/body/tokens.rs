@@ -3,7 +3,7 @@
 //! Nothing here decides. A token that is cut, that is no token, or that leaves the part of the text that nothing selects
 //! is left to the follower, which takes it byte by byte.
 
-use super::grammar::{Escape, MAX_DEPTH, State, Word, is_space, unescape};
+use super::grammar::{Escape, MAX_DEPTH, State, is_space, unescape};
 use crate::base::bytes::plain_length;
 
 /// The arrays and objects that are open.
@@ -77,15 +77,13 @@ pub(super) fn behind_text(text: &[u8]) -> &[u8] {
 
 /// Returns what follows a number or a word; `None` where this is neither, or may go on behind the slice.
 fn behind_scalar(text: &[u8]) -> Option<&[u8]> {
-    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
-    let mut rest = match unsigned {
-        [b'0', behind @ ..] => behind,
-        [b'1'..=b'9', behind @ ..] => behind_digits(behind),
-        _ => {
-            return [Word::True, Word::False, Word::Null]
-                .into_iter()
-                .find_map(|word| text.strip_prefix(word.text()));
-        }
+    let mut rest = match text {
+        [b'0', behind @ ..] | [b'-', b'0', behind @ ..] => behind,
+        [b'1'..=b'9', behind @ ..] | [b'-', b'1'..=b'9', behind @ ..] => behind_digits(behind),
+        [b't', b'r', b'u', b'e', behind @ ..]
+        | [b'n', b'u', b'l', b'l', behind @ ..]
+        | [b'f', b'a', b'l', b's', b'e', behind @ ..] => return Some(behind),
+        _ => return None,
     };
     if let [b'.', b'0'..=b'9', behind @ ..] = rest {
         rest = behind_digits(behind);
