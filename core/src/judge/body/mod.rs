@@ -2,6 +2,7 @@
 
 mod amounts;
 mod list;
+mod lookups;
 mod meter;
 mod meter_rules;
 mod object_list;

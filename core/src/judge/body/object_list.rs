@@ -1,12 +1,13 @@
 //! The filter of a list of objects: the ids of what has come are looked up ahead, and then the caller's own go on.
 
+use super::lookups::Lookups;
 use crate::base::{Digest, Moment};
 use crate::body::{Event, Follower, JsonError, ListFilter, Lists, Scalar};
 use crate::host::Store;
 use crate::judge::admit::ObjectRule;
 use crate::provider::objects::Objects;
+use crate::services::Fetch;
 use crate::services::registry::{MAX_LOOKED_UP, Owned, Registry};
-use crate::services::{Fetch, MAX_RETRIES};
 
 /// The filter of one list.
 pub(crate) struct ObjectList {
@@ -18,10 +19,8 @@ pub(crate) struct ObjectList {
     queue: Vec<u8>,
     /// The ids among them.
     ids: Vec<String>,
-    /// The objects that were asked for, each with the number of its call.
-    asked: Vec<(Digest, u64)>,
+    lookups: Lookups,
     since: Option<Moment>,
-    retries: usize,
 }
 
 impl ObjectList {
@@ -38,9 +37,8 @@ impl ObjectList {
             filter: ListFilter::new(lists).at_most(limit),
             queue: Vec::new(),
             ids: Vec::new(),
-            asked: Vec::new(),
+            lookups: Lookups::default(),
             since: None,
-            retries: 0,
         }
     }
 
@@ -76,12 +74,8 @@ impl ObjectList {
         store: &dyn Store,
     ) -> Option<Box<Fetch>> {
         let digests = self.ids.iter().map(|id| rule.digest(rule.table.id_in(id.as_bytes())));
-        let may_retry = self.retries < MAX_RETRIES;
-        let is_told = |digest: &Digest| {
-            let mut calls = self.asked.iter().filter(|(asked, _)| asked == digest).map(|(_, call)| *call);
-            calls.any(|call| !(may_retry && registry.is_outdated(call)))
-        };
-        let mut lacking: Vec<Digest> = digests.filter(|digest| !is_told(digest)).collect();
+        let mut lacking: Vec<Digest> =
+            digests.filter(|digest| self.lookups.may_ask(digest, registry)).collect();
         lacking.retain(|it| registry.owns(&rule.caller, it, self.since, now, store) == Owned::Unasked);
         lacking.sort_unstable();
         lacking.dedup();
@@ -90,10 +84,7 @@ impl ObjectList {
             return None;
         }
         let (call, number) = registry.listed_call(&lacking, now)?;
-        let before = self.asked.len();
-        self.asked.retain(|(asked, _)| !lacking.contains(asked));
-        self.retries += usize::from(self.asked.len() < before);
-        self.asked.extend(lacking.into_iter().map(|digest| (digest, number)));
+        self.lookups.note(&lacking, number, now);
         self.since = self.since.or(Some(now));
         Some(Box::new(call))
     }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::lookups::Lookups;
 use super::meter::Lack;
 use super::object_list::ObjectList;
 use crate::answer::CheckError;
@@ -15,8 +16,8 @@ use crate::body::{JsonError, MadeId, MadeScanner};
 use crate::host::Store;
 use crate::judge::admit::ObjectRule;
 use crate::provider::objects::ITEM;
+use crate::services::Fetch;
 use crate::services::registry::{Claim, MAX_LOOKED_UP, Owned, Registry};
-use crate::services::{Fetch, MAX_RETRIES};
 
 /// The most ids of one answer, and the longest of them in bytes.
 const MAX_MADE: usize = 256;
@@ -32,8 +33,7 @@ pub(crate) struct ObjectWatch {
     rule: Rc<ObjectRule>,
     registry: Rc<Registry>,
     /// The objects of the body that the registry was asked for.
-    asked: Vec<Asked>,
-    retries: usize,
+    lookups: Lookups,
     /// The word of the body on keeping the answer.
     store: Option<bool>,
     answer: Answer,
@@ -53,13 +53,6 @@ pub(crate) struct ObjectWatch {
     /// The last byte of a stream so far, which goes on with the next slice: a host may not know that a slice is the last.
     tail: Option<u8>,
     is_last: bool,
-}
-
-/// An object that the registry was asked for, with the moment and the number of the call.
-struct Asked {
-    digest: Digest,
-    at: Moment,
-    call: u64,
 }
 
 enum Answer {
@@ -119,8 +112,7 @@ impl ObjectWatch {
         Self {
             rule: Rc::clone(rule),
             registry: Rc::clone(registry),
-            asked: Vec::new(),
-            retries: 0,
+            lookups: Lookups::default(),
             store: None,
             answer: Answer::Unread,
             made: Vec::new(),
@@ -152,16 +144,11 @@ impl ObjectWatch {
         let (registry, caller) = (&self.registry, &self.rule.caller);
         let (mut unasked, mut lacks_answer) = (Vec::new(), false);
         for digest in named {
-            let asked = self.asked.iter().find(|asked| asked.digest == *digest);
-            let owned = registry.owns(caller, digest, asked.map(|asked| asked.at), now, store);
-            match (owned, asked) {
+            let asked = self.lookups.moment(digest);
+            match (registry.owns(caller, digest, asked, now, store), asked) {
                 (Owned::Own, _) => {}
                 (Owned::Foreign, _) => return Err(Lack::Refused(CheckError::ObjectNotFound)),
-                (Owned::Unasked, Some(asked))
-                    if self.retries == MAX_RETRIES || !registry.is_outdated(asked.call) =>
-                {
-                    lacks_answer = true;
-                }
+                (Owned::Unasked, _) if !self.lookups.may_ask(digest, registry) => lacks_answer = true,
                 (Owned::Unasked, None) if registry.was_foreign(caller, digest, now, store) => {
                     return Err(Lack::Refused(CheckError::ObjectNotFound));
                 }
@@ -171,21 +158,18 @@ impl ObjectWatch {
         // One call at a time, but at the end all that is asked for is known to the next try.
         if unasked.is_empty() || (lacks_answer && !is_over) {
             if lacks_answer && is_over {
-                registry.leave(self.asked.iter().map(|asked| asked.call));
+                self.lookups.leave(registry);
                 return Err(Lack::Refused(CheckError::ObjectsUnavailable));
             }
             if !lacks_answer {
-                self.asked.clear();
+                self.lookups.clear();
             }
             return Ok(!lacks_answer);
         }
         unasked.truncate(MAX_LOOKED_UP);
         let call = registry.objects_call(caller, &unasked, now);
         let (call, number) = call.map_err(|error| Lack::Refused(error.into()))?;
-        let before = self.asked.len();
-        self.asked.retain(|asked| !unasked.contains(&asked.digest));
-        self.retries += usize::from(self.asked.len() < before);
-        self.asked.extend(unasked.into_iter().map(|digest| Asked { digest, at: now, call: number }));
+        self.lookups.note(&unasked, number, now);
         Err(Lack::Call(Box::new(call)))
     }
 
