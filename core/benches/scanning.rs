@@ -34,17 +34,17 @@ fn main() {
     for (name, body) in [("text", text()), ("dense JSON", dense()), ("many members", members())] {
         let least = least(|| request(body.as_bytes()));
         let milliseconds = least.as_secs_f64() * 1e3 / (body.len() as f64 / 1e6);
-        println!("request, {name:<18} {milliseconds:>8.2} ms/MB");
+        println!("request, {name}\t{milliseconds:.2}\tms/MB");
     }
     for (name, cuts, event) in
-        [("OpenAI's", false, CHUNK), ("Anthropic's", false, DELTA), ("OpenAI's, cut", true, CHUNK)]
+        [("OpenAI", false, CHUNK), ("Anthropic", false, DELTA), ("OpenAI, usage cut", true, CHUNK)]
     {
         let stream = stream(event);
         let least = least(|| answer(stream.as_bytes(), cuts));
-        println!("event, {name:<20} {:>8.2} µs", least.as_secs_f64() * 1e6 / EVENTS as f64);
+        println!("event, {name}\t{:.2}\tµs", least.as_secs_f64() * 1e6 / EVENTS as f64);
     }
-    println!("state of a request           {:>6} bytes", size_of::<RequestScanner>());
-    println!("state of an answer           {:>6} bytes", size_of::<AnswerScanner>());
+    println!("state of a request\t{}\tbytes", size_of::<RequestScanner>());
+    println!("state of an answer\t{}\tbytes", size_of::<AnswerScanner>());
 }
 
 fn least(mut work: impl FnMut()) -> Duration {

@@ -23,12 +23,13 @@ mod upstream;
 mod watch;
 mod wire;
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
 use crate::{
-    figures::{Machine, Report, Table},
+    figures::{Machine, Report, Table, processor},
+    hardening::today,
     tools::{self, ENVOY_VERSION},
 };
 
@@ -71,13 +72,11 @@ pub fn run(plan: &Plan, watch: &mut Watch<'_>) -> Result<Measured> {
 }
 
 fn machine(stage: &Stage, plan: &Plan) -> Result<Machine> {
-    let processors = fs::read_to_string("/proc/cpuinfo")?;
-    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     Ok(Machine {
         cores: stage.cores.count(),
-        processor: model.map_or("an unnamed processor", |(_, model)| model.trim()).to_owned(),
+        processor: processor(),
         envoy: ENVOY_VERSION.to_owned(),
-        date: keyswap_core::base::UnixTime(i64::try_from(crate::unix_now())?).to_string()[..10].to_owned(),
+        date: today()?,
         rounds: plan.rounds,
         slice_millis: u64::try_from(plan.slice.as_millis())?,
         quick: plan.quick,

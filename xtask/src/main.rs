@@ -43,8 +43,8 @@ enum Task {
     Bench(bench::Options),
     /// Count the instructions of the engine's decisions, and compare them with the baseline in the repository.
     Instructions(instructions::Options),
-    /// Measure what the scanning of bodies costs in Wasm.
-    ScanCost,
+    /// Measure what the scanning of bodies costs in Wasm, beside its targets.
+    ScanCost(scan_cost::Options),
     /// Look for inputs that break a parser of what others control.
     Fuzz(fuzz::Options),
     /// Compare the engine with a naive reference of the decision, over random logs.
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Task::Bench(options) => bench::run(&options),
         Task::Instructions(options) => instructions::run(&options),
-        Task::ScanCost => scan_cost::run(),
+        Task::ScanCost(options) => scan_cost::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
         Task::Reference(options) => reference::run(&options),
         Task::Mutants(options) => mutants::run(&options),

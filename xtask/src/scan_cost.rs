@@ -1,17 +1,22 @@
-//! `cargo xtask scan-cost`: the cost of scanning bodies in Wasm, in time and state.
+//! `cargo xtask scan-cost`: the cost of scanning bodies in Wasm, in time and state, beside its targets.
 //!
-//! The program is built with the filter's profile, for the filter's target, and runs in Wasmtime. Its table has no targets that
-//! fail: the times are those of this machine.
-
-use std::process::Command;
+//! The program is built with the filter's profile, for the filter's target, and runs in Wasmtime. The times are those of this
+//! machine.
 
 use anyhow::Result;
-use keyswap_tests::{build, tools};
+use keyswap_tests::{build, docs, figures::Scanning};
 
 const TARGET: &str = "wasm32-wasip1";
 
-pub(crate) fn run() -> Result<()> {
-    let wasmtime = tools::wasmtime()?;
+/// The options of `cargo xtask scan-cost`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Put the figures into the documents.
+    #[arg(long)]
+    update_docs: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
     eprintln!("building the scanners …");
     let program = build(&[
         "--package",
@@ -23,7 +28,11 @@ pub(crate) fn run() -> Result<()> {
         "--target",
         TARGET,
     ])?;
-    let table = tools::run(Command::new(wasmtime).arg("run").arg(program), "it was built a moment ago")?;
-    println!("{}", table.trim_end());
+    let scanning = Scanning::measure(&program)?;
+    print!("{}", scanning.table()?);
+    if options.update_docs {
+        scanning.write()?;
+        docs::update()?;
+    }
     Ok(())
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{pages::Page, reference, tables};
 use crate::{
-    figures::{self, Report},
+    figures::{self, Report, Scanning},
     hardening, litellm,
     tools::project_root,
 };
@@ -75,6 +75,7 @@ fn generate(words: &str) -> Result<String> {
         "reason" => tables::reason(arguments),
         "reasons" => Ok(tables::reasons()),
         "reference" => reference::fields(),
+        "scanning" => Scanning::committed()?.table(),
         "versions" => Ok(tables::versions()),
         _ => bail!("there is no part of that name"),
     }

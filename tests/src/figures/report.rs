@@ -103,6 +103,13 @@ pub struct Row {
     pub samples: BTreeMap<Metric, Vec<f64>>,
 }
 
+/// Returns the model of this machine's processor.
+pub(crate) fn processor() -> String {
+    let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    model.map_or("an unnamed processor", |(_, model)| model.trim()).to_owned()
+}
+
 impl Report {
     /// Reads the figures of the documents.
     pub fn committed() -> Result<Self> {
