@@ -28,6 +28,7 @@ struct Told {
     texts: [Option<String>; 4],
     events_with_content: u64,
     is_whole: bool,
+    has_ended: bool,
     body: Vec<u8>,
 }
 
@@ -79,9 +80,10 @@ impl Answer {
             }
         }
         scanner.finish(&mut body);
-        let Finding { usage, model, tier, speed, region, events_with_content, is_whole } = scanner.finding();
+        let Finding { usage, model, tier, speed, region, events_with_content, is_whole, has_ended, .. } =
+            scanner.finding();
         let texts = [model, tier, speed, region].map(|text| text.map(str::to_owned));
-        Told { usage, texts, events_with_content, is_whole, body }
+        Told { usage, texts, events_with_content, is_whole, has_ended, body }
     }
 
     fn expected_usage(&self) -> Result<Usage, Unmetered> {
@@ -143,6 +145,7 @@ fn the_usage_of_every_form_is_found() {
         assert_eq!(told.body, answer.body, "{}: reading changes nothing", answer.name);
         let is_whole = !matches!(told.usage, Err(Unmetered::Broken | Unmetered::Form | Unmetered::Encoded));
         assert_eq!(told.is_whole, is_whole, "{}", answer.name);
+        assert_eq!(told.has_ended, told.usage != Err(Unmetered::Broken), "{}", answer.name);
     }
 }
 

@@ -49,6 +49,7 @@ pub enum Unmetered {
 }
 
 /// The result of a scan.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Finding<'s> {
     /// The usage. Where the answer is an error that tells none, it is zero.
@@ -69,9 +70,14 @@ pub struct Finding<'s> {
     /// Set where the body was read to its end, or is an error that tells no usage. Else there may have been more usage than
     /// was told.
     pub is_whole: bool,
+    /// Set where the body came to its end, read or not.
+    pub has_ended: bool,
+    /// Set where the usages of several answers add up, of which each may have a model of its own.
+    pub is_sum: bool,
 }
 
 /// A scanner of the body of one answer.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub struct AnswerScanner {
     form: Form,
     reader: Reader,
@@ -79,7 +85,9 @@ pub struct AnswerScanner {
     /// The reason why the usage is unknown, if none is told.
     unmetered: Unmetered,
     is_error: bool,
+    is_sum: bool,
     is_whole: bool,
+    has_ended: bool,
 }
 
 impl AnswerScanner {
@@ -102,7 +110,8 @@ impl AnswerScanner {
         let [input, output] = head.token_counts.map(|count| count.and_then(parse_count));
         reader.take_counts(input, output);
         let is_error = head.status >= 300;
-        Self { form, reader, cut: can_cut.then(Cut::default), unmetered, is_error, is_whole: false }
+        let (is_sum, cut) = (form.adds_up(), can_cut.then(Cut::default));
+        Self { form, reader, cut, unmetered, is_error, is_sum, is_whole: false, has_ended: false }
     }
 
     /// Takes the next slice of the body, and says what goes on. For [`Edit::Replace`] it is put behind what `out` holds.
@@ -131,6 +140,7 @@ impl AnswerScanner {
             Err(_) => !self.form.is_stream(),
         };
         self.is_whole = !is_broken && self.form.may_end();
+        self.has_ended = !is_broken || matches!(self.form, Form::Unread);
         if is_broken {
             self.unmetered = Unmetered::Broken;
         }
@@ -149,6 +159,8 @@ impl AnswerScanner {
             region: noted.region.text(),
             events_with_content: noted.texts_with_content,
             is_whole: self.is_whole || (self.is_error && told.is_none()),
+            has_ended: self.has_ended,
+            is_sum: self.is_sum,
         }
     }
 }

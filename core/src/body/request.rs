@@ -121,6 +121,8 @@ pub enum BodyError {
     NoProvider,
     /// The body names more objects than are looked up.
     ManyObjects,
+    /// The body names more models than are priced.
+    ManyModels,
     /// The form in parts is not whole, or can be read in more than one way.
     Form(FormError),
     /// The frames of the WebSocket cannot be read.
@@ -137,6 +139,7 @@ impl fmt::Display for BodyError {
             ),
             Self::NoText => f.write_str("a model or a provider in the body is no text of at most 256 bytes"),
             Self::ManyObjects => f.write_str("the body names more than 500 objects"),
+            Self::ManyModels => f.write_str("the body names more than 64 models"),
             Self::NoProvider => f.write_str("a request in the body names no provider"),
             Self::Form(_) => f.write_str("the form is not whole, or readers may understand it in two ways"),
             Self::Frames(FrameError::Compressed) => f.write_str("a message of the WebSocket is compressed"),

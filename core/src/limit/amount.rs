@@ -37,6 +37,11 @@ impl Amount {
     /// The amount of no request.
     pub(crate) const NOTHING: Self = Self { cost: Some(Nano(0)), tokens: 0 };
 
+    /// Returns the larger of two amounts, in each unit.
+    pub(crate) fn or_more(self, other: Self) -> Self {
+        Self { cost: self.cost.max(other.cost), tokens: self.tokens.max(other.tokens) }
+    }
+
     /// Returns the sum of two amounts. A cost that is not known adds nothing.
     pub(crate) fn plus(self, other: &Self) -> Self {
         let cost = self.cost.unwrap_or_default().saturating_add(other.cost.unwrap_or_default());

@@ -22,8 +22,10 @@ pub(crate) struct BodyRule {
     pub(crate) needs_model: bool,
     /// The metering of the request, if its usage is metered.
     pub(crate) metering: Option<Metered>,
-    /// The model in the target.
-    pub(crate) target_model: Option<String>,
+    /// The models in the target.
+    pub(crate) target_models: Vec<String>,
+    /// Set where one of those computes, whatever the body says.
+    pub(crate) is_named: bool,
     /// Set where the answer is a list of models.
     pub(crate) is_list: bool,
     /// The rule on objects, where they are judged.
@@ -90,7 +92,8 @@ impl BodyRule {
         Ok(Some(Self {
             needs_model: models.is_some() && computes && !target.is_named && is_asked,
             metering,
-            target_model: target.models.first().cloned(),
+            target_models: target.models.clone(),
+            is_named: target.is_named,
             is_list: class == Class::Models
                 && models.as_ref().is_some_and(ModelRule::restricts)
                 && !target.is_in_path

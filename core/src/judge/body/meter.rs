@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::amounts::{Charged, WouldReserve};
 use super::meter_rules::{MeterRules, subjects};
+use super::pricing::{Pricing, Unstated};
 use super::tokens::TokenMeter;
 use crate::answer::CheckError;
 use crate::base::{Moment, UnixTime};
@@ -14,7 +15,7 @@ use crate::host::Store;
 use crate::identity::CallerRecord;
 use crate::limit::{Amount, Reservation, Reserved, TokensTaken};
 use crate::policy::{Policy, WhenLeft};
-use crate::price::{Counts, Factor, Found, Nano, Price, Tier};
+use crate::price::{Counts, Factor, Price, Tier};
 use crate::services::Fetch;
 use crate::services::registry::{BudgetSubject, Metered, Registry};
 
@@ -32,19 +33,17 @@ const MAX_WAITS: u8 = 8;
 pub(crate) struct Meter {
     rules: Rc<MeterRules>,
     record: Arc<CallerRecord>,
-    provider: String,
-    /// The model as the request names it.
-    model: Option<String>,
+    pricing: Pricing,
     subjects: Vec<BudgetSubject>,
     held: Vec<Reservation>,
     /// The rate limit in tokens.
     tokens: TokenMeter,
-    /// The amount that was reserved: the cost if nothing else becomes known.
+    /// The amount that was reserved.
     reserved: Amount,
+    /// The most that an answer can have cost which tells no usage, where a limit has to count it.
+    untold: Amount,
     /// The estimated input tokens.
     input: u64,
-    /// The service tier that the request asks for.
-    tier: Option<Tier>,
     /// The calls that the request has waited for.
     waits: u8,
     /// The slices that the request waits for.
@@ -57,7 +56,7 @@ pub(crate) struct Meter {
 
 impl std::fmt::Debug for Meter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Meter").field("provider", &self.provider).finish_non_exhaustive()
+        f.debug_struct("Meter").field("provider", &self.pricing.provider()).finish_non_exhaustive()
     }
 }
 
@@ -79,6 +78,14 @@ pub(crate) enum Lack {
     Refused(CheckError<'static>),
 }
 
+/// The charge for an answer.
+struct Charge {
+    usage: Result<Counts, Unmetered>,
+    amount: Amount,
+    /// The model's name in the table of prices; `None` for one that is not there.
+    model: Option<String>,
+}
+
 /// The outcome of reserving in every budget of a caller.
 struct Tried {
     held: Vec<Reservation>,
@@ -88,24 +95,22 @@ struct Tried {
 }
 
 impl Meter {
-    pub(crate) fn new(
+    pub(super) fn new(
         rules: &Rc<MeterRules>,
         policy: &Policy,
         record: &Arc<CallerRecord>,
-        provider: &str,
-        model: Option<String>,
+        pricing: Pricing,
     ) -> Self {
         Self {
             rules: Rc::clone(rules),
             record: Arc::clone(record),
-            provider: provider.to_owned(),
-            model,
+            pricing,
             subjects: subjects(policy, record).into_iter().map(|(_, subject)| subject).collect(),
             held: Vec::new(),
             tokens: TokenMeter::new(policy, record),
             reserved: Amount::default(),
+            untold: Amount::default(),
             input: 0,
-            tier: None,
             waits: 0,
             awaited: None,
             cuts_usage: false,
@@ -114,22 +119,28 @@ impl Meter {
         }
     }
 
-    /// Notes what the body of the request has said: its model, where the target named none, and its bytes.
-    pub(crate) fn note_request(&mut self, model: Option<&str>, asked: &Asked, bytes: u64, asks_usage: bool) {
-        if self.model.is_none() {
-            self.model = model.map(str::to_owned);
-        }
+    /// Notes what the body of the request has said: its models, and its bytes.
+    pub(crate) fn note_request<'m>(
+        &mut self,
+        models: impl IntoIterator<Item = &'m str>,
+        asked: &Asked,
+        bytes: u64,
+        asks_usage: bool,
+    ) {
+        self.pricing.note(models, asked.tier);
         self.input = bytes.div_ceil(BYTES_PER_TOKEN).min(MAX_INPUT);
-        self.tier = asked.tier;
         self.cuts_usage = asks_usage && asked.stream && !asked.says_usage;
     }
 
     /// Reserves what the request can cost, in the rate limit and in every budget of its caller, once.
     pub(crate) fn reserve(&mut self, asked: &Asked, now: Moment, store: &dyn Store) -> Result<(), Lack> {
-        let amount = self.most(asked);
+        let amount = self.pricing.most(self.input, asked, Unstated::Usual);
         let reserved = self.tokens.reserve(&self.rules, amount.tokens, now, store);
         if reserved.map_err(Lack::Refused)? {
             self.reserved = amount;
+        }
+        if self.tokens.limit().is_some() || self.has_budgets() {
+            self.untold = self.pricing.most(self.input, asked, Unstated::Most);
         }
         self.reserve_budgets(amount, now, store).inspect_err(|_| self.tokens.settle(0, now, store))
     }
@@ -137,9 +148,8 @@ impl Meter {
     /// Returns what a request reserves that says this. Reserves nothing.
     pub(crate) fn would_reserve(&mut self, model: Option<&str>, asked: &Asked, bytes: u64) -> WouldReserve {
         self.note_request(model, asked, bytes, false);
-        let Amount { cost, tokens } = self.most(asked);
-        let model = self.price().map(|found| found.name.to_owned());
-        WouldReserve { limit: self.tokens.limit(), tokens, cost, model }
+        let Amount { cost, tokens } = self.pricing.most(self.input, asked, Unstated::Usual);
+        WouldReserve { limit: self.tokens.limit(), tokens, cost, model: self.pricing.name() }
     }
 
     /// Returns what is left of the rate limit in tokens, once after it was taken from.
@@ -153,7 +163,8 @@ impl Meter {
         let rules = Rc::clone(&self.rules);
         let registry = rules.registry.as_ref().filter(|_| rules.budgets && self.waits == 0)?;
         self.input = declared.div_ceil(BYTES_PER_TOKEN).min(MAX_INPUT);
-        let amount = self.most(&Asked { count: 1, ..Asked::default() });
+        let asked = Asked { count: 1, ..Asked::default() };
+        let amount = self.pricing.most(self.input, &asked, Unstated::Usual);
         let lacks = |subject: &&BudgetSubject| registry.lacks(subject, &amount, now, store);
         let lacking: Vec<BudgetSubject> = self.subjects.iter().filter(lacks).cloned().collect();
         if lacking.is_empty() {
@@ -244,25 +255,6 @@ impl Meter {
         self.rules.budgets && !self.subjects.is_empty()
     }
 
-    /// Returns the most that the request is taken to cost.
-    fn most(&self, asked: &Asked) -> Amount {
-        let most = self.price().and_then(|found| found.price.max_output());
-        let output = asked.output.unwrap_or(self.rules.default_output);
-        let output = most.map_or(output, |most| output.min(most)).saturating_mul(asked.count.max(1));
-        let cost = self.dearer(|price, tier| price.worst(self.input, output, tier));
-        Amount { cost, tokens: self.input.saturating_add(output) }
-    }
-
-    /// Returns the dearer of the plain cost and that of the tier that the request asks for: a provider may serve either.
-    fn dearer(&self, cost: impl Fn(&Price, Option<Tier>) -> Nano) -> Option<Nano> {
-        let price = &self.price()?.price;
-        Some(cost(price, None).max(cost(price, self.tier)))
-    }
-
-    fn price(&self) -> Option<Found<'_>> {
-        self.rules.prices.find(&self.provider, self.model.as_deref()?)
-    }
-
     /// Takes the head of the answer. Returns whether bytes may be cut out of its body.
     pub(crate) fn answered(&mut self, head: &body::AnswerHead<'_>, is_of_upstream: bool) -> bool {
         if !is_of_upstream {
@@ -281,7 +273,7 @@ impl Meter {
 
     /// Returns the name of the provider.
     pub(crate) fn provider(&self) -> &str {
-        &self.provider
+        self.pricing.provider()
     }
 
     /// Returns whether the body of the answer is read.
@@ -311,32 +303,31 @@ impl Meter {
         if std::mem::replace(&mut self.is_charged, true) {
             return None;
         }
-        let (usage, actual) = self.actual();
-        self.tokens.settle(actual.tokens, now, store);
+        let is_of_host = matches!(self.answer, Answer::OfHost);
+        let charge = (!is_of_host).then(|| self.actual());
+        let amount = charge.as_ref().map_or(Amount::NOTHING, |charge| charge.amount);
+        self.tokens.settle(amount.tokens, now, store);
         let rules = Rc::clone(&self.rules);
         if let Some(registry) = &rules.registry {
             self.stop_waiting(registry);
             for reservation in std::mem::take(&mut self.held) {
-                registry.settle(reservation, actual, now, store);
+                registry.settle(reservation, amount, now, store);
             }
         }
-        if let Answer::OfHost = self.answer {
-            return None;
-        }
-        let model = self.price().map(|found| found.name.to_owned());
+        let Charge { usage, model, .. } = charge?;
         if let Some(registry) = &rules.registry {
             registry.spent(
                 &Metered {
                     caller: &self.record,
-                    provider: &self.provider,
+                    provider: self.pricing.provider(),
                     model: model.as_deref(),
                     counts: usage.ok(),
-                    cost: actual.cost,
+                    cost: amount.cost,
                 },
                 now,
             );
         }
-        Some(Charged { model, usage, cost: actual.cost })
+        Some(Charged { model, usage, cost: amount.cost })
     }
 
     /// Returns the calls that tell what requests took.
@@ -344,32 +335,44 @@ impl Meter {
         self.rules.registry.as_ref().map_or_else(Vec::new, |registry| registry.reports(now, store))
     }
 
-    /// Returns the usage, and the amount to charge. Where the usage is not known, the amount is the estimate.
-    fn actual(&self) -> (Result<Counts, Unmetered>, Amount) {
-        let scanner = match &self.answer {
-            Answer::OfHost => return (Ok(Counts::default()), Amount::NOTHING),
+    /// Returns the usage, the amount to charge, and the model that it is charged for. Where the usage is not known, the amount is an
+    /// estimate.
+    fn actual(&self) -> Charge {
+        let Answer::Scanned(scanner) = &self.answer else {
             // The caller left before an answer came: the upstream may have begun all the same.
-            Answer::Awaited => return (Err(Unmetered::Broken), self.left(Amount::NOTHING, self.estimate(0))),
-            Answer::Scanned(scanner) => scanner,
+            let (estimate, model) = self.estimate(0, None);
+            let amount = self.left(Amount::NOTHING, estimate);
+            return Charge { usage: Err(Unmetered::Broken), amount, model };
         };
         let finding = scanner.finding();
         let factors = [finding.speed, finding.region].map(|word| word.and_then(Factor::named));
-        let cost = |counts: &Counts| match finding.tier.map(Tier::named) {
-            Some(tier) => self.price().map(|found| found.price.cost_by(counts, tier, factors)),
-            None => self.dearer(|price, tier| price.cost_by(counts, tier, factors)),
+        let tier = finding.tier.map(Tier::named);
+        let amount = |counts: &Counts| {
+            let cost = |price: &Price, asked| price.cost_by(counts, tier.unwrap_or(asked), factors);
+            let (cost, model) = self.pricing.charge(finding.model, finding.is_sum, cost).unzip();
+            (Amount { cost, tokens: counts.tokens() }, model)
         };
-        let amount = |counts: &Counts| Amount { cost: cost(counts), tokens: counts.tokens() };
         match finding.usage {
-            Ok(usage) if finding.is_whole => (Ok(usage), amount(&usage)),
             Ok(usage) => {
                 let output = usage.output.max(finding.events_with_content);
                 let estimated = Counts { output, ..usage };
-                let is_seen = self.rules.when_left == WhenLeft::Seen;
+                let is_seen = finding.is_whole || self.rules.when_left == WhenLeft::Seen;
                 let counts = if is_seen { usage } else { estimated };
-                (Ok(counts), self.left(amount(&usage), amount(&estimated)))
+                let ((seen, model), (estimated, _)) = (amount(&usage), amount(&estimated));
+                let amount = if finding.is_whole { seen } else { self.left(seen, estimated) };
+                Charge { usage: Ok(counts), amount, model }
             }
-            Err(why) if finding.is_whole => (Err(why), self.reserved_or_estimate()),
-            Err(why) => (Err(why), self.left(Amount::NOTHING, self.estimate(finding.events_with_content))),
+            Err(why) => {
+                let (mut amount, model) = self.estimate(finding.events_with_content, finding.model);
+                // Of what cannot be read no event tells how much came.
+                if finding.has_ended || matches!(why, Unmetered::Form | Unmetered::Encoded) {
+                    amount = amount.or_more(self.untold);
+                }
+                if !finding.has_ended {
+                    amount = self.left(Amount::NOTHING, amount);
+                }
+                Charge { usage: Err(why), amount, model }
+            }
         }
     }
 
@@ -377,22 +380,16 @@ impl Meter {
     fn left(&self, seen: Amount, estimated: Amount) -> Amount {
         match self.rules.when_left {
             WhenLeft::Estimate => estimated,
-            WhenLeft::Reserve => Amount {
-                cost: estimated.cost.max(self.reserved.cost),
-                tokens: estimated.tokens.max(self.reserved.tokens),
-            },
+            WhenLeft::Reserve => estimated.or_more(self.reserved),
             WhenLeft::Seen => seen,
         }
     }
 
-    /// Returns what was reserved, for an answer whose usage cannot be read.
-    fn reserved_or_estimate(&self) -> Amount {
-        if self.reserved == Amount::default() { self.estimate(0) } else { self.reserved }
-    }
-
-    fn estimate(&self, output: u64) -> Amount {
+    /// Returns an estimate, and the model that it is made for.
+    fn estimate(&self, output: u64, answering: Option<&str>) -> (Amount, Option<String>) {
         let counts = Counts { input: self.input, output, ..Counts::default() };
-        let cost = self.dearer(|price, tier| price.cost(&counts, tier));
-        Amount { cost, tokens: counts.tokens() }
+        let (cost, model) =
+            self.pricing.charge(answering, false, |price, tier| price.cost(&counts, tier)).unzip();
+        (Amount { cost, tokens: counts.tokens() }, model)
     }
 }

@@ -8,6 +8,7 @@ mod meter_rules;
 mod object_list;
 mod objects;
 mod plan;
+mod pricing;
 mod request;
 mod tokens;
 

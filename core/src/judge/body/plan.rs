@@ -8,6 +8,7 @@ use super::list::ListJudge;
 use super::meter::Meter;
 use super::meter_rules::MeterRules;
 use super::objects::ObjectWatch;
+use super::pricing::Pricing;
 use super::request::RequestJudge;
 use crate::answer::CheckError;
 use crate::host::Capabilities;
@@ -52,7 +53,12 @@ impl BodyPlan {
         }
         let meter = rule.metering.is_some().then(|| {
             let (record, provider) = (scoped.record_arc(), scoped.provider());
-            Meter::new(rules, policy, record, provider, rule.target_model.clone())
+            Meter::new(
+                rules,
+                policy,
+                record,
+                Pricing::new(rules, provider, &rule.target_models, rule.is_named),
+            )
         });
         let asks_usage = rule.asks_usage() && scanner.is_some();
         let judge = scanner.map(|body| RequestJudge::new(rule.clone(), body, rule.is_strict(head)));

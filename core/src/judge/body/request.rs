@@ -6,6 +6,8 @@ use crate::body::{Asked, BodyError, Named, RequestBody, Splice, Splices};
 use crate::judge::admit::{BodyForm, BodyRule};
 use crate::request::RequestHead;
 
+/// The most models of a body whose usage is metered.
+const MAX_MODELS: usize = 64;
 /// The most objects that one body names: a long conversation names each of its items.
 const MAX_OBJECTS: usize = 500;
 
@@ -24,8 +26,8 @@ pub(crate) struct RequestJudge {
     rule: BodyRule,
     body: RequestBody,
     bytes: u64,
-    /// The first model that the body names.
-    model: Option<String>,
+    /// The models that the body names, where its usage is metered.
+    models: Vec<String>,
     names_any: bool,
     /// Set where the body asks to keep the conversation under the id of the answer.
     keeps: bool,
@@ -48,7 +50,7 @@ impl RequestJudge {
             rule,
             body,
             bytes: 0,
-            model: None,
+            models: Vec::new(),
             names_any: false,
             keeps: false,
             objects: Vec::new(),
@@ -120,9 +122,9 @@ impl RequestJudge {
         Asked { store: self.keeps.then_some(true).or(asked.store), ..asked }
     }
 
-    /// Returns the first model that the body names.
-    pub(crate) fn model(&self) -> Option<&str> {
-        self.model.as_deref()
+    /// Returns the models that the body names, where its usage is metered.
+    pub(crate) fn models(&self) -> impl Iterator<Item = &str> {
+        self.models.iter().map(String::as_str)
     }
 
     /// Returns the objects that the body names so far and that were not checked.
@@ -145,7 +147,8 @@ impl RequestJudge {
     }
 
     fn judge(&mut self, slice: &[u8], is_last: bool) -> Result<Slice, CheckError<'static>> {
-        let Self { rule, body, model, names_any, keeps, objects, in_file, file_error, .. } = self;
+        let Self { rule, body, models: named_models, names_any, keeps, objects, in_file, file_error, .. } =
+            self;
         let mut fault = None;
         let models = rule.models.as_ref();
         let fed = body.feed(slice, &mut |named| {
@@ -162,7 +165,12 @@ impl RequestJudge {
                     Ok(())
                 }
                 Named::Model(name) => {
-                    model.get_or_insert_with(|| name.to_owned());
+                    let is_known = rule.metering.is_none() || named_models.iter().any(|known| known == name);
+                    if !is_known && named_models.len() < MAX_MODELS {
+                        named_models.push(name.to_owned());
+                    } else if !is_known {
+                        fault = fault.or(Some(CheckError::BodyInvalid(BodyError::ManyModels)));
+                    }
                     models.map_or(Ok(()), |models| models.check_model(name))
                 }
                 Named::Provider(name) => models.map_or(Ok(()), |models| models.check_provider(name)),

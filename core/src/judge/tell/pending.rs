@@ -169,11 +169,9 @@ impl Pending {
         {
             let asked =
                 self.judge.as_ref().map_or(Asked { count: 1, ..Asked::default() }, RequestJudge::asked);
-            let (model, bytes) = match &self.judge {
-                Some(judge) => (judge.model(), judge.bytes()),
-                None => (None, self.declared),
-            };
-            meter.note_request(model, &asked, bytes, self.asks_usage);
+            let bytes = self.judge.as_ref().map_or(self.declared, RequestJudge::bytes);
+            let models = self.judge.iter().flat_map(RequestJudge::models);
+            meter.note_request(models, &asked, bytes, self.asks_usage);
             match meter.reserve(&asked, now, store) {
                 Ok(()) => {}
                 Err(Lack::Call(fetch)) => return Ok(self.wait(fetch)),
