@@ -39,8 +39,8 @@ fn scan_with(mut request: RequestScanner, slices: &[&[u8]]) -> Result<(String, S
 fn every_model_that_may_compute_is_told_and_what_the_answer_may_cost() {
     for (body, names, asked) in [
         (r#"{"model":"gpt-5","max_tokens":7}"#, "gpt-5", "7x1"),
-        (r#"{"max_completion_tokens":9,"max_tokens":7,"n":3,"model":"a"}"#, "a", "7x3"),
-        (r#"{"model":"a","stream":true,"max_output_tokens":1e3}"#, "a", "stream -x1"),
+        (r#"{"max_completion_tokens":9,"max_tokens":7,"n":3,"model":"a"}"#, "a", "9x3"),
+        (r#"{"model":"a","stream":true,"max_output_tokens":1e3}"#, "a", "stream 1000x1"),
         (r#"{"model":null,"models":["a","b"]}"#, "a b", "-x1"),
         (r#"{"model":"a","fallbacks":["b",{"model":"c"}]}"#, "a b c", "-x1"),
         (r#"{"model":"a","tools":[{"type":"image_generation","model":"b"},{"type":"x"}]}"#, "a b", "-x1"),
@@ -83,7 +83,18 @@ fn the_usage_of_a_stream_is_asked_for_where_the_request_says_nothing_of_it() {
         ),
         (r#"{"stream":true,"stream_options":{"include_usage":false}}"#, String::new()),
         (r#"{"stream":true,"stream_options":{"include_usage":true}}"#, String::new()),
-        (r#"{"stream":true,"stream_options":null}"#, String::new()),
+        (r#"{"stream":true,"stream_options" : null , "a":{"stream_options":3}}"#, String::new()),
+        (r#"{"stream_options":null,"user":"stream_options","stream":true}"#, String::new()),
+        (
+            r#"{"stream_options" :  null ,"user":"\"stream_options\":null","stream":true}"#,
+            format!(
+                r#"{{"stream_options" :  {{{option}}} ,"user":"\"stream_options\":null","stream":true}}"#
+            ),
+        ),
+        (
+            r#"{"stream":true,"stream_options":null}"#,
+            format!(r#"{{"stream":true,"stream_options":{{{option}}}}}"#),
+        ),
         // No member goes into an array.
         (r#"{"stream":true,"stream_options":[]}"#, String::new()),
         (r#"{"stream":true,"stream_options":[{"a":1}]}"#, String::new()),

@@ -11,6 +11,7 @@ mod body_request;
 mod broker;
 mod bundle_claims;
 mod bundles;
+mod charges;
 mod client_certificates;
 mod credential_files;
 mod exchange;

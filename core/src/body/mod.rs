@@ -15,6 +15,7 @@ mod item;
 mod lines;
 mod list;
 mod made;
+mod members;
 mod multipart;
 mod named;
 mod passing;

@@ -8,103 +8,11 @@ use super::follower::Follower;
 use super::frames::FrameError;
 use super::grammar::{Event, JsonError, Scalar};
 use super::ids::IdScanner;
+use super::members::{MATCHES, Role, role};
 use super::multipart::FormError;
 use super::named::Named;
-use super::paths::{Matches, Shape};
-use crate::price::Tier;
+use crate::price::{Tier, scaled};
 use crate::provider::objects::Sought;
-
-/// The meaning of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// The text itself, an object or an array.
-    Top,
-    /// An element of an array that is the text.
-    Element,
-    /// A model that computes, or that may compute.
-    Model,
-    /// A model by its name, or an object that has one.
-    ModelOrObject,
-    /// A provider that gets a part of the request.
-    Provider,
-    Stream,
-    StreamOptions,
-    IncludeUsage,
-    /// The most tokens of one answer.
-    Output,
-    /// The number of answers.
-    Count,
-    /// A word on keeping the answer.
-    Store,
-    Tier,
-}
-
-/// Writes the members, and their meanings in the same order.
-macro_rules! members {
-    ($($role:ident $path:tt),* $(,)?) => {
-        static PATHS: &[&[&str]] = &[$(&$path),*];
-        static ROLES: &[Role] = &[$(Role::$role),*];
-    };
-}
-
-// The members that are looked at, in every API: a name that one API has means nothing to the others.
-members! {
-    Top [],
-    Element ["*"],
-    Model ["model"],
-    Model ["model_id"],
-    Model ["modelId"],
-    Model ["engine"],
-    Model ["version"],
-    Model ["preset"],
-    Model ["models", "*"],
-    ModelOrObject ["fallbacks", "*"],
-    Model ["fallbacks", "*", "model"],
-    Model ["providerOptions", "gateway", "models", "*"],
-    Model ["tools", "*", "model"],
-    Model ["requests", "*", "model"],
-    Model ["requests", "*", "params", "model"],
-    Model ["batch", "model"],
-    Model ["data_source", "model"],
-    Model ["generateContentRequest", "model"],
-    Model ["generate_content_request", "model"],
-    Model ["setup", "model"],
-    Model ["session", "model"],
-    Model ["session", "input_audio_transcription", "model"],
-    Model ["session", "audio", "input", "transcription", "model"],
-    Model ["response", "model"],
-    Model ["agent", "think", "provider", "model"],
-    Model ["agent", "listen", "provider", "model"],
-    Model ["agent", "speak", "provider", "model"],
-    Model ["*", "query", "model"],
-    Provider ["*", "provider"],
-    Provider ["request", "provider"],
-    Model ["request", "query", "model"],
-    Stream ["stream"],
-    StreamOptions ["stream_options"],
-    IncludeUsage ["stream_options", "include_usage"],
-    Output ["max_tokens"],
-    Output ["max_completion_tokens"],
-    Output ["max_output_tokens"],
-    Output ["max_tokens_to_sample"],
-    Output ["response", "max_output_tokens"],
-    Output ["generationConfig", "maxOutputTokens"],
-    Output ["generation_config", "max_output_tokens"],
-    Output ["inferenceConfig", "maxTokens"],
-    Output ["options", "num_predict"],
-    Store ["store"],
-    Tier ["service_tier"],
-    Tier ["serviceTier"],
-    Tier ["serviceTier", "type"],
-    Count ["n"],
-    Count ["best_of"],
-    Count ["num_generations"],
-    Count ["generationConfig", "candidateCount"],
-    Count ["generation_config", "candidate_count"],
-}
-
-/// The tables of those members.
-static MATCHES: Matches = Matches::new(Shape { paths: PATHS, places: 0, fields: &[], in_pieces: false });
 
 /// The error of a body that upstream may read in another way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +66,7 @@ pub struct Asked {
     pub stream: bool,
     /// Set where the request says itself if the stream tells its usage.
     pub says_usage: bool,
-    /// The most tokens of one answer, the least of what the request says.
+    /// The most tokens of one answer, the greatest of what the request says: which member counts depends on the API.
     pub output: Option<u64>,
     /// The number of answers; one where the request says nothing.
     pub count: u64,
@@ -200,6 +108,10 @@ struct State {
     overrules: bool,
     /// Set where `stream_options` stands in the body.
     has_options: bool,
+    /// Set where those are `null`.
+    has_no_options: bool,
+    /// Set where a limit of the output is no number that is taken for one.
+    is_unlimited: bool,
     elements: u64,
     providers: u64,
     is_over: bool,
@@ -214,7 +126,10 @@ const OPTIONS: &str = r#","stream_options":{"include_usage":true}"#;
 const OPTION: &str = r#","include_usage":true"#;
 const FIRST_OPTION: &str = r#""include_usage":true"#;
 const INCLUDE_USAGE: &[u8] = br#""include_usage""#;
+const STREAM_OPTIONS: &[u8] = br#""stream_options""#;
+const WHOLE_OPTIONS: &str = r#"{"include_usage":true}"#;
 const NO: &[u8] = b"false";
+const NULL: &[u8] = b"null";
 const YES: &str = "true";
 
 impl RequestScanner {
@@ -226,6 +141,8 @@ impl RequestScanner {
             asks_usage,
             overrules: false,
             has_options: false,
+            has_no_options: false,
+            is_unlimited: false,
             elements: 0,
             providers: 0,
             is_over: false,
@@ -299,20 +216,21 @@ impl State {
                 self.fail_if(is_judged, BodyError::Alike);
             }
             Event::Piece(..) => {}
-            Event::End(at) => self.end(at),
+            Event::End(at) => self.end(at, slice),
         }
     }
 
     fn scalar(&mut self, role: Role, scalar: Scalar<'_>, tell: &mut dyn FnMut(Named<'_>)) {
+        // Some APIs take a number as a text, and one with a part of zero.
         let number = || match scalar {
-            Scalar::Number(text) => text.parse::<u64>().ok(),
+            Scalar::Number(text) | Scalar::Text(text) => scaled(text, 0).map(|(number, _)| number),
             _ => None,
         };
         match (role, scalar) {
             (Role::Element, _) => self.elements = self.elements.saturating_add(1),
             (Role::Model | Role::ModelOrObject, Scalar::Text(model)) => tell(Named::Model(model)),
             // An older API leaves `null` to its default, as if the member were not there.
-            (Role::Model | Role::ModelOrObject | Role::Provider, Scalar::Null) => {}
+            (Role::Model | Role::ModelOrObject | Role::Provider | Role::Output, Scalar::Null) => {}
             (Role::Provider, Scalar::Text(provider)) => {
                 self.providers = self.providers.saturating_add(1);
                 tell(Named::Provider(provider));
@@ -321,10 +239,11 @@ impl State {
             (Role::Stream, _) => self.asked.stream = scalar == Scalar::Flag(true),
             (Role::Tier, Scalar::Text(name)) => self.asked.tier = Tier::named(name),
             (Role::Store, Scalar::Flag(store)) => self.asked.store = Some(store),
-            (Role::StreamOptions, Scalar::Null) => self.has_options = true,
+            (Role::StreamOptions, Scalar::Null) => (self.has_options, self.has_no_options) = (true, true),
             (Role::IncludeUsage, Scalar::Flag(_)) => self.asked.says_usage = true,
             (Role::Output, _) => {
-                self.asked.output = [self.asked.output, number()].into_iter().flatten().min();
+                self.is_unlimited |= number().is_none();
+                self.asked.output = self.asked.output.max(number()).filter(|_| !self.is_unlimited);
             }
             (Role::Count, _) => self.asked.count = number().unwrap_or(1).max(self.asked.count),
             _ => {}
@@ -351,7 +270,9 @@ impl State {
             }
             Role::StreamOptions if self.overrules => {
                 let object = slice.get(..at).unwrap_or_default();
-                if let Some(at) = refusal_of_usage(object) {
+                let open = object.iter().rposition(|byte| *byte == b'{').unwrap_or(object.len());
+                let at = word_of(object.get(open..).unwrap_or_default(), INCLUDE_USAGE, NO);
+                if let Some(at) = at.and_then(|at| at.checked_add(open)) {
                     self.splice(at, NO.len(), YES);
                     self.asked.says_usage = false;
                 }
@@ -360,11 +281,18 @@ impl State {
         }
     }
 
-    fn end(&mut self, at: usize) {
+    fn end(&mut self, at: usize, slice: &[u8]) {
         self.is_over = true;
         self.fail_if(self.providers > 0 && self.elements > self.providers, BodyError::NoProvider);
-        if self.asks_usage && self.asked.stream && !self.has_options {
+        if !self.asks_usage || !self.asked.stream {
+            return;
+        }
+        if !self.has_options {
             self.splice(at, 0, OPTIONS);
+        } else if self.has_no_options
+            && let Some(at) = word_of(slice.get(..at).unwrap_or_default(), STREAM_OPTIONS, NULL)
+        {
+            self.splice(at, NULL.len(), WHOLE_OPTIONS);
         }
     }
 
@@ -382,21 +310,15 @@ impl State {
     }
 }
 
-/// Returns the place of the word that refuses usage, in a slice that ends in front of the brace which closes the options.
+/// Returns the place of a word that is the value of a member, in a part of a slice.
 ///
-/// The member must stand whole in the slice, and once: else the word that is found may be that of another member.
-fn refusal_of_usage(slice: &[u8]) -> Option<usize> {
-    let open = slice.iter().rposition(|byte| *byte == b'{')?;
-    let object = slice.get(open..)?;
-    let mut places = object.windows(INCLUDE_USAGE.len()).enumerate();
-    let mut next = || places.find(|(_, window)| *window == INCLUDE_USAGE).map(|(at, _)| at);
+/// The member must stand whole in it, and once: else the word that is found may be that of another member.
+fn word_of(part: &[u8], member: &[u8], word: &[u8]) -> Option<usize> {
+    let mut places = part.windows(member.len()).enumerate();
+    let mut next = || places.find(|(_, window)| *window == member).map(|(at, _)| at);
     let (at, None) = (next()?, next()) else { return None };
-    let behind = object.get(at.checked_add(INCLUDE_USAGE.len())?..)?;
+    let behind = part.get(at.checked_add(member.len())?..)?;
     let value = behind.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-    let at = slice.len().checked_sub(value.len())?;
-    value.starts_with(NO).then_some(at)
-}
-
-fn role(path: usize) -> Role {
-    ROLES.get(path).copied().unwrap_or(Role::Element)
+    let at = part.len().checked_sub(value.len())?;
+    value.starts_with(word).then_some(at)
 }

@@ -44,6 +44,11 @@ pub(crate) struct Endpoint<'e> {
 }
 
 impl<'e> Endpoint<'e> {
+    /// Returns whether the endpoint only counts the tokens of a request: it computes no answer, and is free.
+    pub(crate) fn counts_tokens(&self) -> bool {
+        COUNTING.iter().any(|end| self.row.ends_with(end))
+    }
+
     /// Returns the model in the path, still encoded.
     pub(crate) fn model(&self) -> Option<&'e [u8]> {
         model_in(self.row, self.path)
@@ -61,6 +66,9 @@ const COMMON: [&str; 8] = [
     "/models/{model}:predict",
     "/models/{model:}",
 ];
+
+/// The ends of the paths of endpoints that count tokens.
+const COUNTING: [&str; 4] = ["/count_tokens", "/input_tokens", ":countTokens", ":computeTokens"];
 
 /// Endpoints that compute with a model which a stored object names, unless the body names another.
 const STORED_MODEL: [&str; 8] = [

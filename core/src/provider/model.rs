@@ -130,6 +130,8 @@ pub(crate) struct TargetModels {
     pub(crate) is_stored: bool,
     /// Set where the endpoint takes `stream_options`.
     pub(crate) is_chat: bool,
+    /// Set where the endpoint only counts tokens.
+    pub(crate) counts_tokens: bool,
 }
 
 /// Endpoints that take the model in the query. A WebSocket is opened without a body, so each may take it there.
@@ -155,6 +157,7 @@ impl TargetModels {
             is_in_path: in_path.is_some(),
             models: in_path.into_iter().chain(in_query).chain(in_headers).collect(),
             is_stored: stores_model(path),
+            counts_tokens: endpoint.counts_tokens(),
             is_chat: path.to_ascii_lowercase().ends_with(b"/completions"),
         }
     }

@@ -81,7 +81,8 @@ impl BodyRule {
             Class::Models | Class::Files | Class::Admin => false,
         };
         let is_asked = traits.is_upgrade || traits.method == b"POST";
-        let metering = traits.metering.filter(|_| class == Class::Inference && is_asked);
+        let is_metered = class == Class::Inference && is_asked && !target.counts_tokens;
+        let metering = traits.metering.filter(|_| is_metered);
         let metering = metering.map(|(policy, is_strict)| Metered {
             asks_usage: policy.asks_usage && target.is_chat && upstream.tells_usage_if_asked,
             is_strict,

@@ -1,0 +1,193 @@
+//! The charge for a metered request, whatever a caller writes to have it cheaper.
+
+use keyswap_core::host::MemoryStore;
+use keyswap_core::judge::AnswerFields;
+use keyswap_core::request::{Header, RequestHead};
+use serde_json::{Value, json};
+
+use crate::support::plane::{Plane, TOKEN, policy};
+use crate::support::with;
+use crate::support::worker::{at, nobody_is_asked};
+
+/// A request, with what comes of it.
+struct Sent {
+    path: &'static str,
+    header: (&'static str, &'static str),
+    body: String,
+}
+
+impl Sent {
+    /// Returns the nano-dollars that the request is charged, with the name of the model. Without an answer that is what it has
+    /// reserved. Input is free.
+    fn charged(&self, answer: Option<(&str, &str)>) -> (u64, String) {
+        self.charged_by("reserve", answer, true)
+    }
+
+    fn charged_by(&self, when_left: &str, answer: Option<(&str, &str)>, is_last: bool) -> (u64, String) {
+        let changes = json!({
+            "rate_limit": {"tokens": 10_000_000, "per": "1d"},
+            "metering": {"when_left": when_left},
+            "credentials": {"openai": [{"env": "A"}], "anthropic": [{"env": "B"}], "gemini": [{"env": "C"}]},
+            "prices": {
+                "dear": {"input": 0, "output": 1000, "max_output": 100_000},
+                "cheap": {"input": 0, "output": 1, "max_output": 1000},
+            },
+        });
+        let plane = Plane::new(&with(&policy(&["openai", "anthropic", "gemini"]), &changes));
+        let (store, authorization) = (MemoryStore::default(), format!("Bearer {TOKEN}"));
+        let headers = [
+            Header { name: b"authorization", value: authorization.as_bytes() },
+            Header { name: b"content-type", value: b"application/json" },
+            Header { name: self.header.0.as_bytes(), value: self.header.1.as_bytes() },
+        ];
+        let head = RequestHead::new(b"POST", self.path.as_bytes(), &headers);
+        let mut exchange = plane.send(&store, &head, at(0), &nobody_is_asked, |_| ()).1;
+        exchange.request_body(self.body.as_bytes(), true, at(0), &store).unwrap();
+        if let Some((content_type, answer)) = answer {
+            let fields: &[(&[u8], &[u8])] = &[(b"content-type", content_type.as_bytes())];
+            exchange.begin_answer(&AnswerFields { status: 200, fields });
+            exchange.answer_body(answer.as_bytes(), is_last, at(0), &store).unwrap();
+        }
+        let ended = exchange.end(at(0), &store);
+        let value =
+            |name: &str| ended.values.iter().find(|(own, _)| *own == name).map(|(_, value)| value.clone());
+        let cost = value("keyswap_cost_nano_usd").map_or(0, |cost| cost.parse().unwrap());
+        (cost, value("keyswap_model").unwrap_or_default())
+    }
+}
+
+fn answer(more: &Value) -> String {
+    with(&json!({"usage": {"prompt_tokens": 1, "completion_tokens": 10}}), more).to_string()
+}
+
+const JSON: &str = "application/json";
+/// The cost of a token of output, in nano-dollars.
+const DEAR: u64 = 1_000_000;
+const CHEAP: u64 = 1000;
+
+#[test]
+fn the_dearest_model_that_a_request_names_is_reserved_and_charged_unless_the_answer_names_another() {
+    let of = |path, header, body: Value| {
+        let body = with(&json!({"max_tokens": 50, "messages": []}), &body);
+        Sent { path, header, body: body.to_string() }
+    };
+    let (chat, none) = ("/v1/chat/completions", ("x-none", ""));
+    for sent in [
+        of(chat, none, json!({"model": "dear"})),
+        of(chat, ("x-model-id", "cheap"), json!({"model": "dear"})),
+        of(chat, ("ai-model-id", "cheap,cheap"), json!({"model": "dear"})),
+        of("/v1/chat/completions?model=cheap", none, json!({"model": "dear"})),
+        of("/v1/chat/completions?deployment=cheap", none, json!({"model": "dear"})),
+        of(chat, none, json!({"preset": "cheap", "model": "dear"})),
+        of(chat, none, json!({"model": "cheap", "engine": "dear"})),
+        of(chat, none, json!({"models": ["cheap", "dear"], "model": "cheap"})),
+        of(chat, none, json!({"model": "cheap", "fallbacks": [{"model": "dear"}]})),
+        of(
+            "/v1/responses",
+            none,
+            json!({"tools": [{"type": "image_generation", "model": "cheap"}], "model": "dear"}),
+        ),
+        of(chat, none, json!({"model": "dear", "engine": "unknown"})),
+    ] {
+        let shown = (sent.path, sent.header, &sent.body);
+        assert_eq!(sent.charged(None).0, 50 * DEAR, "{shown:?}");
+        let silent = answer(&json!({}));
+        assert_eq!(sent.charged(Some((JSON, &silent))), (10 * DEAR, "dear".to_owned()), "{shown:?}");
+        let named = answer(&json!({"model": "cheap"}));
+        assert_eq!(sent.charged(Some((JSON, &named))), (10 * CHEAP, "cheap".to_owned()), "{shown:?}");
+        let unknown = answer(&json!({"model": "dear-but-unknown"}));
+        assert_eq!(sent.charged(Some((JSON, &unknown))), (10 * DEAR, "dear".to_owned()), "{shown:?}");
+    }
+    let cheap = of(chat, none, json!({"model": "cheap"}));
+    assert_eq!(cheap.charged(None).0, 50 * CHEAP);
+    let upgraded = answer(&json!({"model": "dear"}));
+    assert_eq!(cheap.charged(Some((JSON, &upgraded))), (10 * DEAR, "dear".to_owned()));
+}
+
+#[test]
+fn a_model_in_the_path_computes_whatever_else_names_one() {
+    let body = json!({"model": "dear", "generationConfig": {"maxOutputTokens": 50}}).to_string();
+    let path = "/v1beta/models/cheap:generateContent?model=dear";
+    let sent = Sent { path, header: ("x-model-id", "dear"), body };
+    assert_eq!(sent.charged(Some((JSON, &answer(&json!({}))))).0, 10 * DEAR, "the query names one, too");
+    let sent = Sent { path: "/v1beta/models/cheap:generateContent", header: ("x-none", ""), ..sent };
+    assert_eq!(sent.charged(Some((JSON, &answer(&json!({}))))), (10 * CHEAP, "cheap".to_owned()));
+}
+
+fn chat(more: &Value) -> Sent {
+    let body = with(&json!({"model": "dear", "messages": []}), more).to_string();
+    Sent { path: "/v1/chat/completions", header: ("x-none", ""), body }
+}
+
+#[test]
+fn the_greatest_output_that_any_member_allows_is_reserved() {
+    const USUAL: u64 = 4096;
+    for (body, tokens) in [
+        (json!({}), USUAL),
+        (json!({"max_tokens": null}), USUAL),
+        (json!({"max_tokens": 50}), 50),
+        (json!({"max_tokens": 0}), 0),
+        (json!({"max_tokens": 1, "max_completion_tokens": 60_000}), 60_000),
+        (json!({"max_completion_tokens": 60_000, "max_tokens": 1}), 60_000),
+        (json!({"inferenceConfig": {"maxTokens": 60_000}, "max_tokens": 1}), 60_000),
+        (json!({"max_tokens": 1_000_000_000}), 100_000),
+        (json!({"max_tokens": "60000"}), 60_000),
+        (json!({"max_tokens": 6e4}), 60_000),
+        (json!({"max_tokens": 50, "n": 3}), 150),
+        (json!({"max_tokens": 50, "n": 3.0}), 150),
+        (json!({"max_tokens": 50, "n": "3"}), 150),
+        (json!({"max_tokens": 50, "n": 2, "best_of": 3}), 150),
+        // What no reader takes for a number is no limit.
+        (json!({"max_tokens": -1}), USUAL),
+        (json!({"max_tokens": true}), USUAL),
+        (json!({"max_tokens": [1]}), USUAL),
+        (json!({"max_tokens": "1", "max_output_tokens": "many"}), USUAL),
+        (json!({"max_output_tokens": false, "max_tokens": 1}), USUAL),
+    ] {
+        assert_eq!(chat(&body).charged(None).0, tokens * DEAR, "{body}");
+    }
+}
+
+#[test]
+fn an_answer_that_tells_no_usage_costs_the_most_that_it_can_have_cost() {
+    const MOST: u64 = 100_000 * DEAR;
+    let text = "data: {\"choices\": [{\"delta\": {\"content\": \"x\"}}]}\n\n";
+    for when_left in ["estimate", "reserve", "seen"] {
+        for answer in [
+            (JSON, r#"{"status": "queued", "usage": null}"#),
+            (JSON, "{}"),
+            ("text/event-stream", text),
+            ("audio/mpeg", "ID3"),
+            ("application/x-protobuf", "\u{8}"),
+            ("text/javascript", r#"f({"usage": {"prompt_tokens": 1}})"#),
+        ] {
+            assert_eq!(chat(&json!({})).charged_by(when_left, Some(answer), true).0, MOST, "{answer:?}");
+            let limited = chat(&json!({"max_tokens": 50})).charged_by(when_left, Some(answer), true);
+            assert_eq!(limited.0, 50 * DEAR, "{answer:?}");
+        }
+    }
+    // More events than the request allowed tokens.
+    let many = text.repeat(60);
+    let limited = chat(&json!({"max_tokens": 50})).charged(Some(("text/event-stream", &many)));
+    assert_eq!(limited.0, 60 * DEAR);
+}
+
+#[test]
+fn of_an_answer_that_cannot_be_read_all_is_taken_to_have_come_where_its_caller_left() {
+    for (when_left, tokens) in [("estimate", 50), ("reserve", 50), ("seen", 0)] {
+        let charged =
+            chat(&json!({"max_tokens": 50})).charged_by(when_left, Some(("audio/mpeg", "ID3")), false);
+        assert_eq!(charged.0, tokens * DEAR, "{when_left}");
+    }
+}
+
+#[test]
+fn counting_tokens_is_free() {
+    for path in ["/v1/messages/count_tokens", "/v1/responses/input_tokens", "/v1beta/models/dear:countTokens"]
+    {
+        let sent = Sent { path, ..chat(&json!({})) };
+        for answer in [None, Some((JSON, r#"{"input_tokens": 14, "totalTokens": 14}"#))] {
+            assert_eq!(sent.charged(answer), (0, String::new()), "{path}");
+        }
+    }
+}
