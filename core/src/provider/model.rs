@@ -130,11 +130,13 @@ pub(crate) struct TargetModels {
     pub(crate) is_stored: bool,
     /// Set where the endpoint takes `stream_options`.
     pub(crate) is_chat: bool,
+    /// Set where the endpoint takes sound as it is.
+    pub(crate) takes_bytes: bool,
     /// Set where the endpoint only counts tokens.
     pub(crate) counts_tokens: bool,
 }
 
-/// Endpoints that take the model in the query. A WebSocket is opened without a body, so each may take it there.
+/// Endpoints that take the model in the query, and sound in the body. A WebSocket is opened without a body, so each may take it there.
 const QUERY_ENDPOINTS: [&[u8]; 3] = [b"/listen", b"/speak", b"/read"];
 
 impl TargetModels {
@@ -149,7 +151,8 @@ impl TargetModels {
         let in_path = endpoint.model().map(decoded);
         let in_query: Vec<String> = query.into_iter().flat_map(in_query).collect();
         let in_headers: Vec<String> = headers.iter().flat_map(in_header).collect();
-        let takes_query = is_upgrade || QUERY_ENDPOINTS.iter().any(|it| path.eq_ignore_ascii_case(it));
+        let takes_bytes = QUERY_ENDPOINTS.iter().any(|it| path.eq_ignore_ascii_case(it));
+        let takes_query = is_upgrade || takes_bytes;
         Self {
             is_named: in_path.is_some()
                 || (takes_query && !in_query.is_empty())
@@ -157,6 +160,7 @@ impl TargetModels {
             is_in_path: in_path.is_some(),
             models: in_path.into_iter().chain(in_query).chain(in_headers).collect(),
             is_stored: stores_model(path),
+            takes_bytes,
             counts_tokens: endpoint.counts_tokens(),
             is_chat: path.to_ascii_lowercase().ends_with(b"/completions"),
         }

@@ -137,11 +137,53 @@ fn a_form_names_objects_and_a_file_is_not_read() {
         ("", r#"{"file_id":"file-other"}"#.to_owned(), "object_not_found"),
         ("text/plain", r#"{"file_id":"file-other"}"#.to_owned(), "object_not_found"),
         ("text/plain", "file_id = file-other".to_owned(), "body_invalid"),
+        ("application/octet-stream", r#"{"file_id":"file-other"}"#.to_owned(), "object_not_found"),
         ("application/json", "file_id = file-other".to_owned(), "body_invalid"),
     ] {
         let request = ("POST", "/openai/v1/containers/cntr_1/files");
         let got = plane.send(A, request, (content_type, &[body.as_bytes()]), &json_answer("{}"));
         assert_eq!(got.reason(), reason, "{content_type} {body}");
+    }
+}
+
+#[test]
+fn a_body_that_is_said_to_be_no_text_is_judged_where_it_begins_as_json() {
+    let registry = Registry::default();
+    let plane = Plane::new(&registry, &json!({}));
+    let (responses, gemini) =
+        ("/openai/v1/responses", "/google-ai-studio/v1beta/models/gemini-2.5-pro:generateContent");
+    let foreign = r#"{"previous_response_id":"resp_other"}"#.as_bytes();
+    let file = br#"{"contents":[{"parts":[{"fileData":{"fileUri":"files/other"}}]}]}"#;
+    let wide: Vec<u8> = foreign.iter().flat_map(|byte| [0, *byte]).collect();
+    for content_type in [
+        "application/octet-stream",
+        "application/octet-stream; charset=utf-8",
+        "application/octet-stream+json",
+        "audio/wav",
+        "Image/PNG",
+        "video/x+json",
+    ] {
+        for (path, body, reason) in [
+            (responses, &[foreign][..], "object_not_found"),
+            (responses, &[b" \r\n", foreign], "object_not_found"),
+            (responses, &[b"\n", b"\t", foreign], "object_not_found"),
+            (responses, &[b"\xef\xbb\xbf", foreign], "object_not_found"),
+            (responses, &[b"\xef\xbb\xbf{}"], "body_invalid"),
+            (responses, &[&wide], "body_invalid"),
+            (responses, &[b"[", foreign, b"]"], "object_not_found"),
+            (gemini, &[file], "object_not_found"),
+        ] {
+            let got = plane.send(A, ("POST", path), (content_type, body), &json_answer("{}"));
+            assert_eq!(got.reason(), reason, "{content_type} {path} {body:?}");
+        }
+        if content_type.ends_with("+json") {
+            continue;
+        }
+        for body in [&[&b"RIFF{"[..]][..], &[b"\0\0\0 ftyp", b"{"], &[b"\xff\xd8{}"], &[b" ", b"\n"], &[b""]]
+        {
+            let got = plane.send(A, ("POST", gemini), (content_type, body), &json_answer("{}"));
+            assert_eq!(got.reason(), "forward", "{content_type} {body:?}");
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct BodyRule {
     pub(crate) objects: Option<Rc<ObjectRule>>,
     is_upgrade: bool,
     has_body: bool,
+    /// Set where the endpoint takes a file as it is.
+    takes_bytes: bool,
 }
 
 /// The metering of one request.
@@ -52,8 +54,8 @@ pub(crate) enum BodyForm {
     Messages,
 }
 
-/// Media types of bodies that no endpoint reads as anything else, and that name no model.
-const BINARY: [&str; 4] = ["audio/", "video/", "image/", "application/octet-stream"];
+/// Types of media that are no text.
+const BINARY: [&str; 3] = ["audio", "video", "image"];
 
 impl BodyRule {
     /// Judges the models in the target, and returns the rule on the body; `None` where there is none.
@@ -99,12 +101,14 @@ impl BodyRule {
                 && models.as_ref().is_some_and(ModelRule::restricts)
                 && !target.is_in_path
                 && traits.method == b"GET",
+            takes_bytes: target.takes_bytes,
             is_upgrade: traits.is_upgrade,
             has_body: traits.is_upgrade
                 || (matches!(traits.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE")
                     && (class != Class::Files || objects.is_some())),
             objects: objects.map(Rc::new),
-            models,
+            // A file is no request: what it says of models counts once a batch is made of it.
+            models: models.filter(|_| class != Class::Files),
         }))
     }
 
@@ -144,6 +148,16 @@ impl BodyRule {
         }
     }
 
+    /// Returns whether the head says that the body is no text, of a request that need not name a model. A server may read it as JSON all
+    /// the same.
+    pub(crate) fn may_be_binary(&self, head: &RequestHead<'_>) -> bool {
+        let media_type = media_type(head);
+        let (kind, _) = media_type.split_once('/').unwrap_or_default();
+        !self.needs_model
+            && !media_type.ends_with("+json")
+            && (BINARY.contains(&kind) || media_type == "application/octet-stream")
+    }
+
     fn read(&self, head: &RequestHead<'_>) -> Result<Option<RequestBody>, CheckError<'static>> {
         let objects = self.objects.as_ref().map(|objects| objects.sought());
         let made = |form| match RequestBody::telling(form, self.asks_usage(), objects) {
@@ -173,7 +187,7 @@ impl BodyRule {
         if begins("multipart/") {
             return made(RequestForm::Parts(value));
         }
-        if !self.needs_model && BINARY.into_iter().any(begins) {
+        if self.takes_bytes && self.may_be_binary(head) {
             return Ok(None);
         }
         made(RequestForm::Json)
@@ -187,8 +201,12 @@ fn has_file(head: &RequestHead<'_>) -> bool {
     if head.values("x-goog-upload-command").any(command) {
         return true;
     }
-    let value = head.values("content-type").next().and_then(|value| str::from_utf8(value).ok());
-    let media_type =
-        value.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media_type = media_type(head);
     !matches!(media_type.as_str(), "" | "multipart/form-data") && !media_type.ends_with("json")
+}
+
+/// Returns the type of the body in lower case, without parameters.
+fn media_type(head: &RequestHead<'_>) -> String {
+    let value = head.values("content-type").next().and_then(|value| str::from_utf8(value).ok());
+    value.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }

@@ -186,9 +186,10 @@ impl Meter {
             None if lacking.is_empty() => None,
             None => Some(self.call(registry, lacking, amount, now, store)),
         };
-        // What cannot be counted passes where the policy says so.
-        let passes = |lack: &Lack| matches!(lack, Lack::Refused(CheckError::BudgetUnavailable));
-        if let Some(lack) = lack.filter(|lack| !(rules.failure_mode_allow && passes(lack))) {
+        // What cannot be counted passes where the policy says so: but not a request that cannot wait for a registry that is there.
+        let is_away = |lack: &Lack| matches!(lack, Lack::Refused(CheckError::BudgetUnavailable));
+        let passes = rules.failure_mode_allow && self.waits < MAX_WAITS;
+        if let Some(lack) = lack.filter(|lack| !(passes && is_away(lack))) {
             for reservation in held {
                 registry.settle(reservation, Amount::default(), now, store);
             }

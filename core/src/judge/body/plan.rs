@@ -61,7 +61,7 @@ impl BodyPlan {
             )
         });
         let asks_usage = rule.asks_usage() && scanner.is_some();
-        let judge = scanner.map(|body| RequestJudge::new(rule.clone(), body, rule.is_strict(head)));
+        let judge = scanner.map(|body| RequestJudge::new(rule, body, head));
         let list = rule.models.as_ref().filter(|_| rule.is_list).map(|models| ListJudge::new(models.clone()));
         let reads_answer = rule.objects.is_some() && rule.reads_answer();
         if (list.is_some() || reads_answer) && !host.edits_answers {

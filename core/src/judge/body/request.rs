@@ -20,6 +20,9 @@ pub(crate) enum Slice {
     Other(Vec<u8>),
 }
 
+/// The bytes that may stand in front of a JSON text, whatever its encoding: white space, zeros and marks of the order of bytes.
+const BEFORE_JSON: &[u8] = b" \t\r\n\0\xef\xbb\xbf\xfe\xff";
+
 /// The judge of one body.
 #[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct RequestJudge {
@@ -37,6 +40,8 @@ pub(crate) struct RequestJudge {
     /// The objects that a file in the body names, and the first error of noting them.
     in_file: Vec<Digest>,
     file_error: Option<CheckError<'static>>,
+    /// Set while the body may still be binary: the head says that it is.
+    may_be_binary: bool,
     /// Set where an unreadable body is not refused: then it goes on unread.
     is_lenient: bool,
     is_unread: bool,
@@ -45,9 +50,11 @@ pub(crate) struct RequestJudge {
 }
 
 impl RequestJudge {
-    pub(crate) fn new(rule: BodyRule, body: RequestBody, is_strict: bool) -> Self {
+    pub(crate) fn new(rule: &BodyRule, body: RequestBody, head: &RequestHead<'_>) -> Self {
         Self {
-            rule,
+            may_be_binary: rule.may_be_binary(head),
+            is_lenient: !rule.is_strict(head),
+            rule: rule.clone(),
             body,
             bytes: 0,
             models: Vec::new(),
@@ -57,7 +64,6 @@ impl RequestJudge {
             checked: 0,
             in_file: Vec::new(),
             file_error: None,
-            is_lenient: !is_strict,
             is_unread: false,
             error: None,
         }
@@ -66,7 +72,7 @@ impl RequestJudge {
     /// Makes a judge of the same body, from its beginning; `None` where the body is not read.
     pub(crate) fn again(&self, head: &RequestHead<'_>) -> Option<Self> {
         let body = self.rule.scanner(head).ok().flatten()?;
-        Some(Self::new(self.rule.clone(), body, !self.is_lenient))
+        Some(Self::new(&self.rule, body, head))
     }
 
     /// Judges the next slice. `is_last` says that nothing follows it.
@@ -75,7 +81,14 @@ impl RequestJudge {
     /// The reason to refuse the request: nothing of this slice may go on, and nothing after it.
     pub(crate) fn take(&mut self, slice: &[u8], is_last: bool) -> Result<Slice, CheckError<'static>> {
         self.bytes = self.bytes.saturating_add(u64::try_from(slice.len()).unwrap_or(u64::MAX));
-        if self.is_unread {
+        if self.may_be_binary {
+            match slice.iter().find(|byte| !BEFORE_JSON.contains(byte)) {
+                Some(b'{' | b'[') => self.may_be_binary = false,
+                Some(_) => (self.may_be_binary, self.is_unread) = (false, true),
+                None => self.is_unread = is_last,
+            }
+        }
+        if self.is_unread || self.may_be_binary {
             return Ok(Slice::Same);
         }
         let judged = self.error.map_or_else(|| self.judge(slice, is_last), Err);
