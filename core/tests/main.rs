@@ -49,6 +49,7 @@ mod rollout;
 mod sessions;
 mod signals;
 mod signed_records;
+mod spent_budgets;
 mod status;
 mod support;
 mod token_limits;
