@@ -15,6 +15,7 @@ fn scan_with(mut request: RequestScanner, slices: &[&[u8]]) -> Result<(String, S
             names.push(match named {
                 Named::Model(model) => model.to_owned(),
                 Named::Provider(provider) => format!("at {provider}"),
+                Named::Endpoint(path) => format!("to {path}"),
                 Named::Object(id) => format!("object {}", String::from_utf8_lossy(id)),
                 Named::InFile(_) | Named::UnreadFile | Named::Keeps => panic!("no objects are told"),
             });
@@ -52,6 +53,22 @@ fn every_model_that_may_compute_is_told_and_what_the_answer_may_cost() {
         (
             r#"[{"provider":"openai","query":{"model":"a"}},{"provider":"groq","query":{}}]"#,
             "at openai a at groq",
+            "-x1",
+        ),
+        (r#"[{"provider":"openai","endpoint":"a/b","query":{}}]"#, "at openai to a/b", "-x1"),
+        (
+            r#"{"agent":{"think":[{"provider":{"model":"a"}}],"speak":[{"provider":{"model":"b"}}]}}"#,
+            "a b",
+            "-x1",
+        ),
+        (r#"{"type":"UpdateThink","think":{"provider":{"model":"a"}}}"#, "a", "-x1"),
+        (r#"{"type":"UpdateThink","think":[{"provider":{"model":"a"}}]}"#, "a", "-x1"),
+        (r#"{"type":"UpdateSpeak","speak":{"provider":{"model":"a"}}}"#, "a", "-x1"),
+        (r#"{"speak":[{"provider":{"model":"a"}},{"provider":{"model":"b"}}]}"#, "a b", "-x1"),
+        (r#"{"think":true,"model":"a"}"#, "a", "-x1"),
+        (
+            r#"{"model":"groq/compound","compound_custom":{"models":{"reasoning_model":"a","answering_model":"b"}}}"#,
+            "groq/compound a b",
             "-x1",
         ),
         (r#"{"version":"0123","input":{"model":"x"}}"#, "0123", "-x1"),

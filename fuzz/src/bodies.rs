@@ -70,7 +70,7 @@ pub(super) fn request(data: &[u8]) {
         for slice in slices {
             let fed = scanner.feed(slice, &mut |named| {
                 names.push(match named {
-                    Named::Model(name) | Named::Provider(name) => name.to_owned(),
+                    Named::Model(name) | Named::Provider(name) | Named::Endpoint(name) => name.to_owned(),
                     Named::Object(id) | Named::InFile(id) => String::from_utf8_lossy(id).into_owned(),
                     Named::UnreadFile | Named::Keeps => String::new(),
                 });

@@ -1,6 +1,6 @@
 //! The members of requests that are looked at, as data.
 
-use super::paths::{Matches, Shape};
+use super::paths::{MAX_PATHS, Matches, Shape};
 
 /// The meaning of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) enum Role {
     ModelOrObject,
     /// A provider that gets a part of the request.
     Provider,
+    /// The endpoint for that part.
+    Endpoint,
     Stream,
     StreamOptions,
     IncludeUsage,
@@ -62,11 +64,21 @@ members! {
     Model ["session", "audio", "input", "transcription", "model"],
     Model ["response", "model"],
     Model ["agent", "think", "provider", "model"],
+    Model ["agent", "think", "*", "provider", "model"],
     Model ["agent", "listen", "provider", "model"],
     Model ["agent", "speak", "provider", "model"],
+    Model ["agent", "speak", "*", "provider", "model"],
+    Model ["think", "provider", "model"],
+    Model ["think", "*", "provider", "model"],
+    Model ["speak", "provider", "model"],
+    Model ["speak", "*", "provider", "model"],
+    Model ["compound_custom", "models", "reasoning_model"],
+    Model ["compound_custom", "models", "answering_model"],
     Model ["*", "query", "model"],
     Provider ["*", "provider"],
     Provider ["request", "provider"],
+    Endpoint ["*", "endpoint"],
+    Endpoint ["request", "endpoint"],
     Model ["request", "query", "model"],
     Stream ["stream"],
     StreamOptions ["stream_options"],
@@ -90,6 +102,8 @@ members! {
     Count ["generationConfig", "candidateCount"],
     Count ["generation_config", "candidate_count"],
 }
+
+const _: () = assert!(PATHS.len() <= MAX_PATHS);
 
 /// The tables of those members.
 pub(super) static MATCHES: Matches =

@@ -7,6 +7,8 @@ pub enum Named<'n> {
     Model(&'n str),
     /// A provider.
     Provider(&'n str),
+    /// The endpoint of a provider, beside its name.
+    Endpoint(&'n str),
     /// An object by its id.
     Object(&'n [u8]),
     /// An object by its id, in a line of a file. It counts if the file is that of a batch.

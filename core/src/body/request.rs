@@ -27,6 +27,8 @@ pub enum BodyError {
     NoText,
     /// A part of the request has no provider.
     NoProvider,
+    /// A part of the request has no endpoint.
+    NoEndpoint,
     /// The body names more objects than are looked up.
     ManyObjects,
     /// The body names more models than are priced.
@@ -47,6 +49,7 @@ impl fmt::Display for BodyError {
             ),
             Self::NoText => f.write_str("a model or a provider in the body is no text of at most 256 bytes"),
             Self::ManyObjects => f.write_str("the body names more than 500 objects"),
+            Self::NoEndpoint => f.write_str("a request in the body names no endpoint of its provider"),
             Self::ManyModels => f.write_str("the body names more than 64 models"),
             Self::NoProvider => f.write_str("a request in the body names no provider"),
             Self::Form(_) => f.write_str("the form is not whole, or readers may understand it in two ways"),
@@ -212,7 +215,8 @@ impl State {
             Event::Closes { path, at, is_empty } => self.close(role(path), at, is_empty, slice),
             Event::Again(path) => self.fail_if(!matches!(role(path), Role::Element), BodyError::Twice),
             Event::Alike(path) => {
-                let is_judged = matches!(role(path), Role::Model | Role::ModelOrObject | Role::Provider);
+                let is_judged =
+                    matches!(role(path), Role::Model | Role::ModelOrObject | Role::Provider | Role::Endpoint);
                 self.fail_if(is_judged, BodyError::Alike);
             }
             Event::Piece(..) => {}
@@ -230,12 +234,18 @@ impl State {
             (Role::Element, _) => self.elements = self.elements.saturating_add(1),
             (Role::Model | Role::ModelOrObject, Scalar::Text(model)) => tell(Named::Model(model)),
             // An older API leaves `null` to its default, as if the member were not there.
-            (Role::Model | Role::ModelOrObject | Role::Provider | Role::Output, Scalar::Null) => {}
+            (
+                Role::Model | Role::ModelOrObject | Role::Provider | Role::Endpoint | Role::Output,
+                Scalar::Null,
+            ) => {}
             (Role::Provider, Scalar::Text(provider)) => {
                 self.providers = self.providers.saturating_add(1);
                 tell(Named::Provider(provider));
             }
-            (Role::Model | Role::ModelOrObject | Role::Provider, _) => self.fail_if(true, BodyError::NoText),
+            (Role::Endpoint, Scalar::Text(path)) => tell(Named::Endpoint(path)),
+            (Role::Model | Role::ModelOrObject | Role::Provider | Role::Endpoint, _) => {
+                self.fail_if(true, BodyError::NoText);
+            }
             (Role::Stream, _) => self.asked.stream = scalar == Scalar::Flag(true),
             (Role::Tier, Scalar::Text(name)) => self.asked.tier = Tier::named(name),
             (Role::Store, Scalar::Flag(store)) => self.asked.store = Some(store),
@@ -253,7 +263,7 @@ impl State {
     fn open(&mut self, role: Role) {
         match role {
             Role::Element => self.elements = self.elements.saturating_add(1),
-            Role::Model | Role::Provider => self.fail_if(true, BodyError::NoText),
+            Role::Model | Role::Provider | Role::Endpoint => self.fail_if(true, BodyError::NoText),
             Role::StreamOptions => self.has_options = true,
             _ => {}
         }

@@ -108,6 +108,13 @@ impl Endpoints {
         Some(Endpoint { class, row, path })
     }
 
+    /// Returns the class of the endpoint at a path which may have anything in front: the first end of it that is an endpoint.
+    pub(crate) fn class_inside(&self, methods: Methods, path: &[u8]) -> Option<Class> {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let mut ends = slashes.filter_map(|at| path.get(at..));
+        ends.find_map(|end| self.find(methods, without_version(end))).map(|found| found.class)
+    }
+
     /// Returns the class of an endpoint, whose path has no version in front; `None` where no row has it.
     #[cfg(test)]
     pub(super) fn class(&self, methods: Methods, path: &[u8]) -> Option<Class> {

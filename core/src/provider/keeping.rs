@@ -4,7 +4,7 @@ use super::class::{Endpoints, Rows};
 use super::objects::{KEEPING as CLASSES, Objects};
 use super::{endpoints, kept};
 
-static KNOWN: [(&[Rows], &Objects); 11] = [
+static KNOWN: [(&[Rows], &Objects); 12] = [
     (&endpoints::OPENAI, &kept::OPENAI),
     (&endpoints::AZURE, &kept::AZURE),
     (&endpoints::ANTHROPIC, &kept::ANTHROPIC),
@@ -14,6 +14,7 @@ static KNOWN: [(&[Rows], &Objects); 11] = [
     (&endpoints::GROK, &kept::GROK),
     (&endpoints::MISTRAL, &kept::MISTRAL),
     (&endpoints::COMPAT, &kept::OF_GATEWAYS),
+    (&endpoints::UNIVERSAL, &kept::OF_GATEWAYS),
     (&endpoints::REST, &kept::OF_GATEWAYS),
     (&endpoints::VERCEL, &kept::OF_GATEWAYS),
 ];

@@ -26,7 +26,7 @@ pub use self::facts::{is_of_gateway, own_host};
 pub(crate) use self::keeping::{keeps_any, objects_of};
 pub(crate) use self::metadata::{CLAIMS, Claim, MAX_MEMBERS};
 pub(crate) use self::paths::{PathMapping, QueryKey, RealtimePath, decode_slashes};
-pub(crate) use self::pattern::{METHOD_NAMES, Methods, read_row};
+pub(crate) use self::pattern::{METHOD_NAMES, Methods, POST, read_row};
 pub use self::route::RoutedBy;
 pub(crate) use self::route::{Route, Segments};
 pub use self::table::Dialect;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::answer::CheckError;
 use crate::identity::{CallerRecord, Class, GROUP, ModelGroups, Models};
 use crate::provider::model::{provider_of, spellings};
-use crate::provider::{EndpointKind, Provider, model};
+use crate::provider::{EndpointKind, Endpoints, POST, Provider, model};
+use crate::syntax::RequestPath;
 
 /// The most entries that a refusal names.
 const MAX_TOLD: usize = 20;
@@ -17,11 +18,14 @@ pub(crate) struct ModelNames {
     groups: Arc<ModelGroups>,
     /// The names of providers that the policy adds, each with the provider's id.
     providers: Vec<(String, String)>,
+    /// The endpoints of each provider, by its id.
+    endpoints: Vec<(String, Endpoints)>,
 }
 
 impl ModelNames {
     pub(crate) fn new(groups: &Arc<ModelGroups>, providers: &[Provider]) -> Self {
-        Self { groups: Arc::clone(groups), providers: model::added_names(providers) }
+        let endpoints = providers.iter().map(|it| (it.id.clone(), it.endpoints.clone())).collect();
+        Self { groups: Arc::clone(groups), providers: model::added_names(providers), endpoints }
     }
 
     /// Returns models in words, for a caller that asked for another.
@@ -143,6 +147,25 @@ impl ModelRule {
             return Ok(());
         }
         self.check_scope(model::id_of(name, &self.names.providers))
+    }
+
+    /// Returns whether the body holds whole requests.
+    pub(crate) fn is_universal(&self) -> bool {
+        self.is_universal
+    }
+
+    /// Checks the endpoint of a request that the body holds, at a provider that is in scope. Only inference is open there: no
+    /// other class is judged in such a body.
+    pub(crate) fn check_part(&self, provider: &str, endpoint: &str) -> Result<(), CheckError<'static>> {
+        let id = model::id_of(provider, &self.names.providers);
+        let own = self.names.endpoints.iter().find(|(own, _)| Some(own.as_str()) == id);
+        let path = format!("/{}", endpoint.trim_start_matches('/'));
+        let path = RequestPath::parse(path.as_bytes()).map_err(|_| CheckError::Endpoint)?;
+        match own.and_then(|(_, endpoints)| endpoints.class_inside(POST, path.path)) {
+            Some(Class::Inference) => Ok(()),
+            None => Err(CheckError::Endpoint),
+            Some(class) => Err(CheckError::ClassOutOfScope(class)),
+        }
     }
 
     /// Checks that inference is open to the caller at a provider; `None` is one that is not known.

@@ -7,6 +7,7 @@ mod meter;
 mod meter_rules;
 mod object_list;
 mod objects;
+mod part;
 mod plan;
 mod pricing;
 mod request;

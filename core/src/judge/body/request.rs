@@ -1,9 +1,10 @@
 //! The body of a request that must say something: judged at the byte that makes it useful upstream.
 
+use super::part::Part;
 use crate::answer::CheckError;
 use crate::base::Digest;
 use crate::body::{Asked, BodyError, Named, RequestBody, Splice, Splices};
-use crate::judge::admit::{BodyForm, BodyRule};
+use crate::judge::admit::{BodyForm, BodyRule, ModelRule};
 use crate::request::RequestHead;
 
 /// The most models of a body whose usage is metered.
@@ -32,6 +33,7 @@ pub(crate) struct RequestJudge {
     /// The models that the body names, where its usage is metered.
     models: Vec<String>,
     names_any: bool,
+    part: Part,
     /// Set where the body asks to keep the conversation under the id of the answer.
     keeps: bool,
     /// The objects that the body names, and the number of those that were checked, which come first.
@@ -59,6 +61,7 @@ impl RequestJudge {
             bytes: 0,
             models: Vec::new(),
             names_any: false,
+            part: Part::Whole,
             keeps: false,
             objects: Vec::new(),
             checked: 0,
@@ -121,7 +124,7 @@ impl RequestJudge {
 
     /// Returns the words for a refusal.
     pub(crate) fn words(&self) -> Option<String> {
-        self.rule.models.as_ref().map(crate::judge::admit::ModelRule::words)
+        self.rule.models.as_ref().map(ModelRule::words)
     }
 
     /// Returns whether everything that the body can say is known.
@@ -160,12 +163,26 @@ impl RequestJudge {
     }
 
     fn judge(&mut self, slice: &[u8], is_last: bool) -> Result<Slice, CheckError<'static>> {
-        let Self { rule, body, models: named_models, names_any, keeps, objects, in_file, file_error, .. } =
-            self;
+        let Self {
+            rule,
+            body,
+            part,
+            models: named_models,
+            names_any,
+            keeps,
+            objects,
+            in_file,
+            file_error,
+            ..
+        } = self;
         let mut fault = None;
         let models = rule.models.as_ref();
         let fed = body.feed(slice, &mut |named| {
-            *names_any |= matches!(named, Named::Model(_) | Named::Provider(_));
+            // Where the body holds whole requests, a model beside them computes nothing.
+            *names_any |= match named {
+                Named::Model(_) => !models.is_some_and(ModelRule::is_universal),
+                named => matches!(named, Named::Provider(_)),
+            };
             let checked = match named {
                 Named::Object(id) => note(objects, rule, id),
                 Named::InFile(id) => {
@@ -186,7 +203,13 @@ impl RequestJudge {
                     }
                     models.map_or(Ok(()), |models| models.check_model(name))
                 }
-                Named::Provider(name) => models.map_or(Ok(()), |models| models.check_provider(name)),
+                Named::Provider(name) => models.map_or(Ok(()), |models| {
+                    models.check_provider(name)?;
+                    part.take(models, Part::Provider(name.to_owned()))
+                }),
+                Named::Endpoint(path) => {
+                    models.map_or(Ok(()), |models| part.take(models, Part::Endpoint(path.to_owned())))
+                }
             };
             fault = fault.or(checked.err());
         });
@@ -205,6 +228,9 @@ impl RequestJudge {
         }
         // A request without a body, or with an empty object, names nothing and computes nothing.
         let is_complete = self.body.is_over() && self.body.asked().has_members;
+        if is_complete {
+            self.part.check_whole()?;
+        }
         if is_complete && self.rule.needs_model && !self.names_any {
             return Err(CheckError::ModelMissing);
         }
