@@ -13,7 +13,7 @@ fn messages(sender: Sender, slices: &[&[u8]]) -> Result<Vec<Vec<u8>>, FrameError
     let (mut frames, mut message, mut messages) = (Frames::new(sender), Vec::new(), Vec::new());
     for slice in slices {
         let fed = frames.feed(slice, &mut |part| match part {
-            MessagePart::Data(data) => message.extend_from_slice(data),
+            MessagePart::Data(data) | MessagePart::Binary(data) => message.extend_from_slice(data),
             MessagePart::End => messages.push(std::mem::take(&mut message)),
         });
         if let Err(error) = fed {

@@ -46,6 +46,7 @@ mod replay;
 mod replay_models;
 mod revocation;
 mod rollout;
+mod session_limits;
 mod sessions;
 mod signals;
 mod signed_records;

@@ -174,7 +174,7 @@ pub(super) fn frames(data: &[u8]) {
         let (mut frames, mut told) = (Frames::new(sender), Vec::new());
         let fed = slices.iter().try_for_each(|slice| {
             frames.feed(slice, &mut |part| match part {
-                MessagePart::Data(bytes) => told.extend_from_slice(bytes),
+                MessagePart::Data(bytes) | MessagePart::Binary(bytes) => told.extend_from_slice(bytes),
                 MessagePart::End => told.push(0),
             })
         });

@@ -130,7 +130,7 @@ fn feed_events(
 
 fn feed_messages(frames: &mut Frames, reader: &mut dyn Texts, slice: &[u8]) -> Result<(), Unreadable> {
     let fed = frames.feed(slice, &mut |part| match part {
-        MessagePart::Data(data) => reader.feed(data),
+        MessagePart::Data(data) | MessagePart::Binary(data) => reader.feed(data),
         MessagePart::End => {
             let _ = reader.end_text();
         }

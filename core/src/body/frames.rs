@@ -1,6 +1,6 @@
 //! The framing of WebSocket messages (RFC 6455 section 5), fed slice by slice.
 //!
-//! Text and binary messages are told alike: some APIs send JSON as binary. Control frames are passed over, also between
+//! Binary messages are told as text ones are: some APIs send JSON as binary. Control frames are passed over, also between
 //! the fragments of a message. Compressed messages (RFC 7692) are not read.
 
 /// The side that sends the frames: a client masks them, a server does not.
@@ -15,8 +15,10 @@ pub enum Sender {
 /// A part of the messages of one side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MessagePart<'s> {
-    /// Bytes of the message under way, without the mask.
+    /// Bytes of the text message under way, without the mask.
     Data(&'s [u8]),
+    /// Bytes of the binary message under way, without the mask.
+    Binary(&'s [u8]),
     /// The message under way is complete.
     End,
 }
@@ -44,6 +46,8 @@ pub struct Frames {
     frame: Option<Frame>,
     /// Set where a message has begun, and further fragments have to follow.
     is_fragmented: bool,
+    /// Set where the message under way is binary.
+    is_binary: bool,
     failed: Option<FrameError>,
 }
 
@@ -61,7 +65,15 @@ impl Frames {
     /// Makes the framing of what one side sends.
     pub fn new(sender: Sender) -> Self {
         let head = [0; MAX_HEAD_BYTES];
-        Self { sender, head, head_length: 0, frame: None, is_fragmented: false, failed: None }
+        Self {
+            sender,
+            head,
+            head_length: 0,
+            frame: None,
+            is_fragmented: false,
+            is_binary: false,
+            failed: None,
+        }
     }
 
     /// Takes the next slice, and tells its parts in order.
@@ -143,6 +155,9 @@ impl Frames {
             8..=10 if is_last && left <= 125 => false,
             _ => return Err(FrameError::Malformed),
         };
+        if opcode != 0 && is_data {
+            self.is_binary = opcode == 2;
+        }
         if is_data {
             self.is_fragmented = !is_last;
         }
@@ -150,13 +165,17 @@ impl Frames {
         Ok(())
     }
 
+    fn part<'p>(&self, payload: &'p [u8]) -> MessagePart<'p> {
+        if self.is_binary { MessagePart::Binary(payload) } else { MessagePart::Data(payload) }
+    }
+
     /// Takes the next bytes of a frame's payload, and ends the frame behind the last.
     fn take_payload(&mut self, mut frame: Frame, payload: &[u8], tell: &mut dyn FnMut(MessagePart<'_>)) {
         if frame.is_data {
             match self.sender {
                 Sender::Server if payload.is_empty() => {}
-                Sender::Server => tell(MessagePart::Data(payload)),
-                Sender::Client => unmask(payload, &mut frame.mask, tell),
+                Sender::Server => tell(self.part(payload)),
+                Sender::Client => unmask(payload, &mut frame.mask, &mut |plain| tell(self.part(plain))),
             }
         }
         frame.left = frame.left.saturating_sub(u64::try_from(payload.len()).unwrap_or(u64::MAX));
@@ -168,13 +187,13 @@ impl Frames {
 }
 
 /// Tells a payload without its mask, and turns the mask to the byte that follows.
-fn unmask(payload: &[u8], mask: &mut [u8; 4], tell: &mut dyn FnMut(MessagePart<'_>)) {
+fn unmask(payload: &[u8], mask: &mut [u8; 4], tell: &mut dyn FnMut(&[u8])) {
     for masked in payload.chunks(UNMASKED_BYTES) {
         let mut plain = [0; UNMASKED_BYTES];
         for (place, byte) in plain.iter_mut().zip(masked) {
             *place = byte ^ mask[0];
             mask.rotate_left(1);
         }
-        tell(MessagePart::Data(plain.get(..masked.len()).unwrap_or_default()));
+        tell(plain.get(..masked.len()).unwrap_or_default());
     }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod aws;
 mod base64;
+mod begin;
 mod cut;
 mod events;
 mod fields;
@@ -30,6 +31,7 @@ mod usage;
 
 pub use self::answer::{AnswerHead, AnswerScanner, Finding, Purposes, TOKEN_COUNT_HEADERS, Unmetered};
 pub use self::aws::{AwsError, AwsEvents, AwsPart};
+pub(crate) use self::begin::begin_of_json;
 pub use self::cut::Edit;
 pub use self::events::{Events, MAX_EVENT_NAME_BYTES, Part};
 pub use self::follower::Follower;

@@ -1,5 +1,6 @@
 //! The body of a request in the form that its head says: one JSON text, a form in parts, or WebSocket messages.
 
+use super::begin::begin_of_json;
 use super::frames::{Frames, MessagePart, Sender};
 use super::lines::Lines;
 use super::multipart::{FormEvent, Multipart};
@@ -23,6 +24,9 @@ pub enum RequestForm<'c> {
 const FIELDS: &[&str] = &["model", "model_id", "stream"];
 const MODEL_FIELDS: usize = 2;
 const STREAM_FIELD: usize = 2;
+
+/// The bytes at the beginning of a binary message that tell text from sound.
+const LOOKED_AT: usize = 16;
 
 /// A scanner of the body of one request.
 pub struct RequestBody(Kind);
@@ -48,8 +52,8 @@ struct Messages {
     frames: Frames,
     message: Message,
     asked: Asked,
-    /// The JSON messages that have ended.
-    ended: u64,
+    /// Set once a message has ended that was not blank.
+    has_ended: bool,
 }
 
 /// The message under way.
@@ -97,7 +101,7 @@ impl RequestBody {
                     frames,
                     message: Message::Blank,
                     asked,
-                    ended: 0,
+                    has_ended: false,
                 }))
             }
         }))
@@ -121,12 +125,12 @@ impl RequestBody {
         }
     }
 
-    /// Returns whether everything is known: the byte that closes the body has come, or the first JSON message has ended.
+    /// Returns whether everything is known: the byte that closes the body has come, or the first message has ended.
     pub fn is_over(&self) -> bool {
         match &self.0 {
             Kind::Json(scanner) => scanner.is_over(),
             Kind::Parts(parts) => parts.is_over,
-            Kind::Messages(messages) => messages.ended > 0,
+            Kind::Messages(messages) => messages.has_ended,
         }
     }
 
@@ -201,19 +205,23 @@ impl Parts {
 
 impl Messages {
     fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<(), BodyError> {
-        let Self { frames, message, asked, ended, objects } = self;
+        let Self { frames, message, asked, has_ended, objects } = self;
         let mut error = None;
         let fed = frames.feed(slice, &mut |part| {
             let taken = match part {
                 _ if error.is_some() => Ok(()),
-                MessagePart::Data(data) => message.take(data, *objects, tell),
+                MessagePart::Data(data) => message.take(data, false, *objects, tell),
+                MessagePart::Binary(data) => message.take(data, true, *objects, tell),
                 MessagePart::End => match std::mem::replace(message, Message::Blank) {
                     Message::Json(mut scanner) => {
-                        *ended = ended.saturating_add(1);
-                        *asked = scanner.asked();
+                        (*has_ended, *asked) = (true, scanner.asked());
                         scanner.finish()
                     }
-                    Message::Blank | Message::Other => Ok(()),
+                    Message::Other => {
+                        *has_ended = true;
+                        Ok(())
+                    }
+                    Message::Blank => Ok(()),
                 },
             };
             error = error.or(taken.err());
@@ -227,16 +235,17 @@ impl Message {
     fn take(
         &mut self,
         data: &[u8],
+        is_binary: bool,
         objects: Option<Sought>,
         tell: &mut dyn FnMut(Named<'_>),
     ) -> Result<(), BodyError> {
         if let Self::Blank = self {
-            match data.trim_ascii_start().first() {
-                None => return Ok(()),
-                Some(b'{') => {
+            match begin_of_json(data) {
+                [] => return Ok(()),
+                [b'{', ..] if !is_binary || is_text(data) => {
                     *self = Self::Json(Box::new(RequestScanner::new(false).telling(objects)));
                 }
-                Some(_) => *self = Self::Other,
+                _ => *self = Self::Other,
             }
         }
         match self {
@@ -244,4 +253,16 @@ impl Message {
             Self::Blank | Self::Other => Ok(()),
         }
     }
+}
+
+/// Returns whether a binary message begins as a JSON object does, in any encoding. Sound may begin with the same byte, but has bytes
+/// near it that no text has.
+fn is_text(data: &[u8]) -> bool {
+    let narrow: Vec<u8> = data.iter().take(LOOKED_AT).copied().filter(|byte| *byte != 0).collect();
+    let text = String::from_utf8_lossy(begin_of_json(&narrow));
+    let is_odd = |letter: &char| {
+        *letter == char::REPLACEMENT_CHARACTER || (letter.is_control() && !letter.is_whitespace())
+    };
+    let second = text.strip_prefix('{').map(|rest| rest.trim_start().chars().next());
+    matches!(second, Some(None | Some('"' | '}'))) && text.chars().filter(is_odd).count() < 2
 }

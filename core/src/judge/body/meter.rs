@@ -5,37 +5,31 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::amounts::{Charged, WouldReserve};
-use super::meter_rules::{MeterRules, subjects};
+use super::budgets::BudgetMeter;
+use super::meter_rules::MeterRules;
 use super::pricing::{Pricing, Unstated};
 use super::tokens::TokenMeter;
 use crate::answer::CheckError;
-use crate::base::{Moment, UnixTime};
-use crate::body::{self, AnswerScanner, Asked, Edit, Purposes, Unmetered};
+use crate::base::Moment;
+use crate::body::{self, AnswerScanner, Asked, Edit, Finding, Purposes, Unmetered};
 use crate::host::Store;
 use crate::identity::CallerRecord;
-use crate::limit::{Amount, Reservation, Reserved, TokensTaken};
+use crate::limit::{Amount, TokensTaken};
 use crate::policy::{Policy, WhenLeft};
 use crate::price::{Counts, Factor, Price, Tier};
 use crate::services::Fetch;
-use crate::services::registry::{BudgetSubject, Metered, Registry};
+use crate::services::registry::Metered;
 
 /// The bytes of a request that are estimated to be one token: English has four, code three.
 const BYTES_PER_TOKEN: u64 = 3;
 /// The most input tokens of an estimate: no model takes more.
 const MAX_INPUT: u64 = 1_000_000;
-/// The most calls for slices that one request waits for.
-///
-/// The first call may have begun before it was known how much the request needs, and in a burst the requests of other workers
-/// may take what the next ones bring. A budget that cannot cover the request, or a registry that fails, ends the wait before.
-const MAX_WAITS: u8 = 8;
-
 /// The state of a request whose usage is metered.
 pub(crate) struct Meter {
     rules: Rc<MeterRules>,
     record: Arc<CallerRecord>,
     pricing: Pricing,
-    subjects: Vec<BudgetSubject>,
-    held: Vec<Reservation>,
+    budgets: BudgetMeter,
     /// The rate limit in tokens.
     tokens: TokenMeter,
     /// The amount that was reserved.
@@ -44,10 +38,8 @@ pub(crate) struct Meter {
     untold: Amount,
     /// The estimated input tokens.
     input: u64,
-    /// The calls that the request has waited for.
-    waits: u8,
-    /// The slices that the request waits for.
-    awaited: Option<(Vec<BudgetSubject>, Amount)>,
+    /// The tokens that the answers of a session have told, as far as the reservation covers the next one besides.
+    covered: Counts,
     /// Set where the usage chunk of the answer is cut out: the caller did not ask for it.
     cuts_usage: bool,
     answer: Answer,
@@ -86,14 +78,6 @@ struct Charge {
     model: Option<String>,
 }
 
-/// The outcome of reserving in every budget of a caller.
-struct Tried {
-    held: Vec<Reservation>,
-    lacking: Vec<BudgetSubject>,
-    /// The first error.
-    refused: Option<CheckError<'static>>,
-}
-
 impl Meter {
     pub(super) fn new(
         rules: &Rc<MeterRules>,
@@ -105,14 +89,12 @@ impl Meter {
             rules: Rc::clone(rules),
             record: Arc::clone(record),
             pricing,
-            subjects: subjects(policy, record).into_iter().map(|(_, subject)| subject).collect(),
-            held: Vec::new(),
+            budgets: BudgetMeter::new(rules, policy, record),
             tokens: TokenMeter::new(policy, record),
             reserved: Amount::default(),
             untold: Amount::default(),
             input: 0,
-            waits: 0,
-            awaited: None,
+            covered: Counts::default(),
             cuts_usage: false,
             answer: Answer::Awaited,
             is_charged: false,
@@ -136,13 +118,37 @@ impl Meter {
     pub(crate) fn reserve(&mut self, asked: &Asked, now: Moment, store: &dyn Store) -> Result<(), Lack> {
         let amount = self.pricing.most(self.input, asked, Unstated::Usual);
         let reserved = self.tokens.reserve(&self.rules, amount.tokens, now, store);
-        if reserved.map_err(Lack::Refused)? {
+        let is_limited = reserved.map_err(Lack::Refused)? || self.has_budgets();
+        self.budgets.reserve(amount, now, store).inspect_err(|_| self.tokens.settle(0, now, store))?;
+        if is_limited {
             self.reserved = amount;
-        }
-        if self.tokens.limit().is_some() || self.has_budgets() {
             self.untold = self.pricing.most(self.input, asked, Unstated::Most);
         }
-        self.reserve_budgets(amount, now, store).inspect_err(|_| self.tokens.settle(0, now, store))
+        Ok(())
+    }
+
+    /// Reserves for the next answer of a session what those before it have used up. Returns a call that does not have to be waited
+    /// for.
+    pub(crate) fn reserve_more(
+        &mut self,
+        asked: &Asked,
+        now: Moment,
+        store: &dyn Store,
+    ) -> Result<Option<Box<Fetch>>, CheckError<'static>> {
+        let Answer::Scanned(scanner) = &self.answer else { return Ok(None) };
+        let finding = scanner.finding();
+        let told = finding.usage.unwrap_or_default();
+        if told == self.covered || self.reserved == Amount::default() {
+            return Ok(None);
+        }
+        let most = self.pricing.most(self.input, asked, Unstated::Usual);
+        let more = self.amount(&told, &finding).0.plus(&most).minus(&self.reserved);
+        let fetch = self.budgets.reserve_more(more, now, store)?;
+        if fetch.is_none() {
+            self.tokens.reserve(&self.rules, more.tokens, now, store)?;
+            (self.covered, self.reserved) = (told, self.reserved.plus(&more));
+        }
+        Ok(fetch)
     }
 
     /// Returns what a request reserves that says this. Reserves nothing.
@@ -160,100 +166,15 @@ impl Meter {
     /// Has slices of the budgets leased before a part of the body goes on, since hosts cannot hold a body in the middle.
     /// Returns the call that the first slice waits for.
     pub(crate) fn prepare(&mut self, declared: u64, now: Moment, store: &dyn Store) -> Option<Box<Fetch>> {
-        let rules = Rc::clone(&self.rules);
-        let registry = rules.registry.as_ref().filter(|_| rules.budgets && self.waits == 0)?;
         self.input = declared.div_ceil(BYTES_PER_TOKEN).min(MAX_INPUT);
         let asked = Asked { count: 1, ..Asked::default() };
         let amount = self.pricing.most(self.input, &asked, Unstated::Usual);
-        let lacks = |subject: &&BudgetSubject| registry.lacks(subject, &amount, now, store);
-        let lacking: Vec<BudgetSubject> = self.subjects.iter().filter(lacks).cloned().collect();
-        if lacking.is_empty() {
-            return None;
-        }
-        match self.call(registry, lacking, amount, now, store) {
-            Lack::Call(fetch) => Some(fetch),
-            Lack::Refused(_) => None,
-        }
-    }
-
-    fn reserve_budgets(&mut self, amount: Amount, now: Moment, store: &dyn Store) -> Result<(), Lack> {
-        let rules = Rc::clone(&self.rules);
-        let Some(registry) = rules.registry.as_ref().filter(|_| rules.budgets) else { return Ok(()) };
-        self.stop_waiting(registry);
-        let Tried { held, lacking, refused } = self.try_all(registry, &amount, now, store);
-        let lack = match refused {
-            Some(error) => Some(Lack::Refused(error)),
-            None if lacking.is_empty() => None,
-            None => Some(self.call(registry, lacking, amount, now, store)),
-        };
-        // What cannot be counted passes where the policy says so: but not a request that cannot wait for a registry that is there.
-        let is_away = |lack: &Lack| matches!(lack, Lack::Refused(CheckError::BudgetUnavailable));
-        let passes = rules.failure_mode_allow && self.waits < MAX_WAITS;
-        if let Some(lack) = lack.filter(|lack| !(passes && is_away(lack))) {
-            for reservation in held {
-                registry.settle(reservation, Amount::default(), now, store);
-            }
-            return Err(lack);
-        }
-        (self.held, self.reserved) = (held, amount);
-        Ok(())
-    }
-
-    /// Tries each budget.
-    fn try_all(&self, registry: &Registry, amount: &Amount, now: Moment, store: &dyn Store) -> Tried {
-        let mut tried = Tried { held: Vec::new(), lacking: Vec::new(), refused: None };
-        for subject in &self.subjects {
-            let refused = match registry.reserve(subject, amount, now, store) {
-                Ok(Reserved::Held(reservation)) => {
-                    tried.held.push(reservation);
-                    continue;
-                }
-                Ok(Reserved::Unlimited) => continue,
-                Ok(Reserved::Unpriced) if self.rules.allows_unpriced => continue,
-                Ok(Reserved::Short | Reserved::Missing) => {
-                    tried.lacking.push(subject.clone());
-                    continue;
-                }
-                Ok(Reserved::Unpriced) => CheckError::Unpriced,
-                Ok(Reserved::Spent(standing)) => {
-                    CheckError::BudgetSpent(UnixTime(i64::try_from(standing.resets_at).unwrap_or(i64::MAX)))
-                }
-                Ok(Reserved::Busy) => CheckError::BudgetReserved,
-                Err(_) => CheckError::BudgetUnavailable,
-            };
-            tried.refused.get_or_insert(refused);
-        }
-        tried
-    }
-
-    /// Returns the call for what is lacking. The request waits for it.
-    fn call(
-        &mut self,
-        registry: &Registry,
-        lacking: Vec<BudgetSubject>,
-        amount: Amount,
-        now: Moment,
-        store: &dyn Store,
-    ) -> Lack {
-        let wanted: Vec<&BudgetSubject> = lacking.iter().collect();
-        let call = (self.waits < MAX_WAITS)
-            .then(|| registry.lease(&wanted, &amount, self.waits > 1, now, store))
-            .flatten();
-        let Some(call) = call else { return Lack::Refused(CheckError::BudgetUnavailable) };
-        self.waits = self.waits.saturating_add(1);
-        self.awaited = Some((lacking, amount));
-        Lack::Call(Box::new(call))
-    }
-
-    fn stop_waiting(&mut self, registry: &Registry) {
-        if let Some((lacking, amount)) = self.awaited.take() {
-            registry.forgo(&lacking, &amount);
-        }
+        self.budgets.prepare(amount, now, store)
     }
 
     /// Returns whether a budget can have the request refused.
     pub(crate) fn has_budgets(&self) -> bool {
-        self.rules.budgets && !self.subjects.is_empty()
+        self.budgets.has_any()
     }
 
     /// Takes the head of the answer. Returns whether bytes may be cut out of its body.
@@ -308,15 +229,9 @@ impl Meter {
         let charge = (!is_of_host).then(|| self.actual());
         let amount = charge.as_ref().map_or(Amount::NOTHING, |charge| charge.amount);
         self.tokens.settle(amount.tokens, now, store);
-        let rules = Rc::clone(&self.rules);
-        if let Some(registry) = &rules.registry {
-            self.stop_waiting(registry);
-            for reservation in std::mem::take(&mut self.held) {
-                registry.settle(reservation, amount, now, store);
-            }
-        }
+        self.budgets.settle(amount, now, store);
         let Charge { usage, model, .. } = charge?;
-        if let Some(registry) = &rules.registry {
+        if let Some(registry) = &self.rules.registry {
             registry.spent(
                 &Metered {
                     caller: &self.record,
@@ -346,20 +261,14 @@ impl Meter {
             return Charge { usage: Err(Unmetered::Broken), amount, model };
         };
         let finding = scanner.finding();
-        let factors = [finding.speed, finding.region].map(|word| word.and_then(Factor::named));
-        let tier = finding.tier.map(Tier::named);
-        let amount = |counts: &Counts| {
-            let cost = |price: &Price, asked| price.cost_by(counts, tier.unwrap_or(asked), factors);
-            let (cost, model) = self.pricing.charge(finding.model, finding.is_sum, cost).unzip();
-            (Amount { cost, tokens: counts.tokens() }, model)
-        };
         match finding.usage {
             Ok(usage) => {
                 let output = usage.output.max(finding.events_with_content);
                 let estimated = Counts { output, ..usage };
                 let is_seen = finding.is_whole || self.rules.when_left == WhenLeft::Seen;
                 let counts = if is_seen { usage } else { estimated };
-                let ((seen, model), (estimated, _)) = (amount(&usage), amount(&estimated));
+                let (seen, model) = self.amount(&usage, &finding);
+                let (estimated, _) = self.amount(&estimated, &finding);
                 let amount = if finding.is_whole { seen } else { self.left(seen, estimated) };
                 Charge { usage: Ok(counts), amount, model }
             }
@@ -375,6 +284,15 @@ impl Meter {
                 Charge { usage: Err(why), amount, model }
             }
         }
+    }
+
+    /// Returns what a usage costs, with the model that it is charged for.
+    fn amount(&self, counts: &Counts, finding: &Finding<'_>) -> (Amount, Option<String>) {
+        let factors = [finding.speed, finding.region].map(|word| word.and_then(Factor::named));
+        let tier = finding.tier.map(Tier::named);
+        let cost = |price: &Price, asked| price.cost_by(counts, tier.unwrap_or(asked), factors);
+        let (cost, model) = self.pricing.charge(finding.model, finding.is_sum, cost).unzip();
+        (Amount { cost, tokens: counts.tokens() }, model)
     }
 
     /// Returns the charge for an answer that its caller left, of what the answer has told and of an estimate.

@@ -1,6 +1,7 @@
 //! Bodies under the rules of a policy: each is judged and metered as it passes, and none is held.
 
 mod amounts;
+mod budgets;
 mod list;
 mod lookups;
 mod meter;

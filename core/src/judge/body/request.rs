@@ -3,7 +3,7 @@
 use super::part::Part;
 use crate::answer::CheckError;
 use crate::base::Digest;
-use crate::body::{Asked, BodyError, Named, RequestBody, Splice, Splices};
+use crate::body::{Asked, BodyError, Named, RequestBody, Splice, Splices, begin_of_json};
 use crate::judge::admit::{BodyForm, BodyRule, ModelRule};
 use crate::request::RequestHead;
 
@@ -20,9 +20,6 @@ pub(crate) enum Slice {
     /// These bytes in its place.
     Other(Vec<u8>),
 }
-
-/// The bytes that may stand in front of a JSON text, whatever its encoding: white space, zeros and marks of the order of bytes.
-const BEFORE_JSON: &[u8] = b" \t\r\n\0\xef\xbb\xbf\xfe\xff";
 
 /// The judge of one body.
 #[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
@@ -85,10 +82,10 @@ impl RequestJudge {
     pub(crate) fn take(&mut self, slice: &[u8], is_last: bool) -> Result<Slice, CheckError<'static>> {
         self.bytes = self.bytes.saturating_add(u64::try_from(slice.len()).unwrap_or(u64::MAX));
         if self.may_be_binary {
-            match slice.iter().find(|byte| !BEFORE_JSON.contains(byte)) {
-                Some(b'{' | b'[') => self.may_be_binary = false,
-                Some(_) => (self.may_be_binary, self.is_unread) = (false, true),
-                None => self.is_unread = is_last,
+            match begin_of_json(slice) {
+                [] => self.is_unread = is_last,
+                [b'{' | b'[', ..] => self.may_be_binary = false,
+                _ => (self.may_be_binary, self.is_unread) = (false, true),
             }
         }
         if self.is_unread || self.may_be_binary {

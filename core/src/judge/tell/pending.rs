@@ -163,8 +163,9 @@ impl Pending {
                 Err(Lack::Refused(error)) => return Err(error),
             }
         }
+        let is_session = self.judge.as_ref().is_some_and(RequestJudge::is_upgrade);
         if is_known
-            && !self.is_reserved
+            && (is_session || !self.is_reserved)
             && let Some(meter) = meter
         {
             let asked =
@@ -172,6 +173,11 @@ impl Pending {
             let bytes = self.judge.as_ref().map_or(self.declared, RequestJudge::bytes);
             let models = self.judge.iter().flat_map(RequestJudge::models);
             meter.note_request(models, &asked, bytes, self.asks_usage);
+            if self.is_reserved {
+                passed.fetch = meter.reserve_more(&asked, now, store)?;
+                passed.is_done = self.is_last;
+                return Ok(passed);
+            }
             match meter.reserve(&asked, now, store) {
                 Ok(()) => {}
                 Err(Lack::Call(fetch)) => return Ok(self.wait(fetch)),
