@@ -1,10 +1,9 @@
 //! The measurements of the bench: samples by round, from which all shown figures are computed.
 //!
-//! `tests/bench/results.json` and `tests/bench/scanning.json` hold the figures of the documents.
+//! `tests/bench/results.json` holds the figures of the documents.
 
 mod markdown;
 mod report;
-mod scanning;
 mod statistics;
 mod targets;
 
@@ -12,6 +11,5 @@ pub(crate) use markdown::heading;
 pub use markdown::{document, judgement, summary};
 pub(crate) use report::processor;
 pub use report::{FILE, Machine, Metric, Report, Row, Table};
-pub use scanning::{Scan, Scanning};
 pub use statistics::{Spread, spread};
 pub use targets::{Target, targets};

@@ -63,6 +63,7 @@ mod ratelimit;
 mod registry;
 pub mod releases;
 pub mod rendered;
+pub mod scanning;
 mod scripted;
 mod server;
 mod shelf;

@@ -4,7 +4,7 @@
 //! machine.
 
 use anyhow::Result;
-use keyswap_tests::{build, docs, figures::Scanning};
+use keyswap_tests::{build, docs, scanning::Scanning};
 
 const TARGET: &str = "wasm32-wasip1";
 

@@ -6,8 +6,9 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{pages::Page, reference, tables};
 use crate::{
-    figures::{self, Report, Scanning},
+    figures::{self, Report},
     hardening, litellm,
+    scanning::Scanning,
     tools::project_root,
 };
 

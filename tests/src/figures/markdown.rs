@@ -255,6 +255,6 @@ pub(crate) fn heading(names: &[&str]) -> String {
     format!("| {} |\n|{}\n", names.join(" | "), "---|".repeat(names.len()))
 }
 
-pub(super) fn line(text: &mut String, cells: &[String]) {
+fn line(text: &mut String, cells: &[String]) {
     let _ = writeln!(text, "| {} |", cells.join(" | "));
 }

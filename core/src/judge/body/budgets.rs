@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::meter::Lack;
+use super::lack::Lack;
 use super::meter_rules::{MeterRules, subjects};
 use crate::answer::CheckError;
 use crate::base::{Digest, Moment, UnixTime};

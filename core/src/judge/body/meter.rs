@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::amounts::{Charged, WouldReserve};
 use super::budgets::BudgetMeter;
+use super::lack::Lack;
 use super::meter_rules::MeterRules;
 use super::pricing::{Pricing, Unstated};
 use super::tokens::TokenMeter;
@@ -60,14 +61,6 @@ enum Answer {
     OfHost,
     /// The upstream's, with its scanner.
     Scanned(Box<AnswerScanner>),
-}
-
-/// The lack of a budget for a request.
-pub(crate) enum Lack {
-    /// A call must be made first.
-    Call(Box<Fetch>),
-    /// The request is refused.
-    Refused(CheckError<'static>),
 }
 
 /// The charge for an answer.

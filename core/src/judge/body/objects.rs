@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use super::lack::Lack;
 use super::lookups::Lookups;
-use super::meter::Lack;
 use super::object_list::ObjectList;
 use crate::answer::CheckError;
 use crate::base::{Digest, Moment};

@@ -1,16 +1,11 @@
 //! The body of a request that must say something: judged at the byte that makes it useful upstream.
 
-use super::part::Part;
+use super::names::Names;
 use crate::answer::CheckError;
 use crate::base::Digest;
-use crate::body::{Asked, BodyError, Named, RequestBody, Splice, Splices, begin_of_json};
+use crate::body::{Asked, RequestBody, Splice, Splices, begin_of_json};
 use crate::judge::admit::{BodyForm, BodyRule, ModelRule};
 use crate::request::RequestHead;
-
-/// The most models of a body whose usage is metered.
-const MAX_MODELS: usize = 64;
-/// The most objects that one body names: a long conversation names each of its items.
-const MAX_OBJECTS: usize = 500;
 
 /// A slice of a body that may go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,18 +22,9 @@ pub(crate) struct RequestJudge {
     rule: BodyRule,
     body: RequestBody,
     bytes: u64,
-    /// The models that the body names, where its usage is metered.
-    models: Vec<String>,
-    names_any: bool,
-    part: Part,
-    /// Set where the body asks to keep the conversation under the id of the answer.
-    keeps: bool,
-    /// The objects that the body names, and the number of those that were checked, which come first.
-    objects: Vec<Digest>,
+    names: Names,
+    /// The number of objects that were checked, which come first.
     checked: usize,
-    /// The objects that a file in the body names, and the first error of noting them.
-    in_file: Vec<Digest>,
-    file_error: Option<CheckError<'static>>,
     /// Set while the body may still be binary: the head says that it is.
     may_be_binary: bool,
     /// Set where an unreadable body is not refused: then it goes on unread.
@@ -56,14 +42,8 @@ impl RequestJudge {
             rule: rule.clone(),
             body,
             bytes: 0,
-            models: Vec::new(),
-            names_any: false,
-            part: Part::Whole,
-            keeps: false,
-            objects: Vec::new(),
+            names: Names::new(),
             checked: 0,
-            in_file: Vec::new(),
-            file_error: None,
             is_unread: false,
             error: None,
         }
@@ -132,26 +112,26 @@ impl RequestJudge {
     /// Returns what the request asks for.
     pub(crate) fn asked(&self) -> Asked {
         let asked = self.body.asked();
-        Asked { store: self.keeps.then_some(true).or(asked.store), ..asked }
+        Asked { store: self.names.keeps.then_some(true).or(asked.store), ..asked }
     }
 
     /// Returns the models that the body names, where its usage is metered.
     pub(crate) fn models(&self) -> impl Iterator<Item = &str> {
-        self.models.iter().map(String::as_str)
+        self.names.models.iter().map(String::as_str)
     }
 
     /// Returns the objects that the body names so far and that were not checked.
     pub(crate) fn objects(&self) -> &[Digest] {
-        self.objects.get(self.checked..).unwrap_or_default()
+        self.names.objects.get(self.checked..).unwrap_or_default()
     }
 
     /// Notes that those objects were checked.
     pub(crate) fn objects_checked(&mut self) {
         // A message that follows is a request of its own.
         if self.is_over() {
-            self.objects.clear();
+            self.names.objects.clear();
         }
-        self.checked = self.objects.len();
+        self.checked = self.names.objects.len();
     }
 
     /// Returns the bytes that have come.
@@ -160,94 +140,30 @@ impl RequestJudge {
     }
 
     fn judge(&mut self, slice: &[u8], is_last: bool) -> Result<Slice, CheckError<'static>> {
-        let Self {
-            rule,
-            body,
-            part,
-            models: named_models,
-            names_any,
-            keeps,
-            objects,
-            in_file,
-            file_error,
-            ..
-        } = self;
+        let Self { rule, body, names, .. } = self;
         let mut fault = None;
-        let models = rule.models.as_ref();
-        let fed = body.feed(slice, &mut |named| {
-            // Where the body holds whole requests, a model beside them computes nothing.
-            *names_any |= match named {
-                Named::Model(_) => !models.is_some_and(ModelRule::is_universal),
-                named => matches!(named, Named::Provider(_)),
-            };
-            let checked = match named {
-                Named::Object(id) => note(objects, rule, id),
-                Named::InFile(id) => {
-                    *file_error = file_error.or(note(in_file, rule, id).err());
-                    Ok(())
-                }
-                Named::UnreadFile => Err(CheckError::ObjectsUnkept),
-                Named::Keeps => {
-                    *keeps = true;
-                    Ok(())
-                }
-                Named::Model(name) => {
-                    let is_known = rule.metering.is_none() || named_models.iter().any(|known| known == name);
-                    if !is_known && named_models.len() < MAX_MODELS {
-                        named_models.push(name.to_owned());
-                    } else if !is_known {
-                        fault = fault.or(Some(CheckError::BodyInvalid(BodyError::ManyModels)));
-                    }
-                    models.map_or(Ok(()), |models| models.check_model(name))
-                }
-                Named::Provider(name) => models.map_or(Ok(()), |models| {
-                    models.check_provider(name)?;
-                    part.take(models, Part::Provider(name.to_owned()))
-                }),
-                Named::Endpoint(path) => {
-                    models.map_or(Ok(()), |models| part.take(models, Part::Endpoint(path.to_owned())))
-                }
-            };
-            fault = fault.or(checked.err());
-        });
+        let fed = body.feed(slice, &mut |named| fault = fault.or(names.take(named, rule).err()));
         let splices = fed.map_err(CheckError::BodyInvalid)?;
         if let Some(fault) = fault {
             return Err(fault);
         }
         if self.body.asked().is_batch {
-            self.file_error.take().map_or(Ok(()), Err)?;
-            for digest in std::mem::take(&mut self.in_file) {
-                hold(&mut self.objects, digest)?;
-            }
+            self.names.take_file()?;
         }
         if is_last && self.bytes > 0 && !self.body.is_over() {
             self.body.finish().map_err(CheckError::BodyInvalid)?;
         }
         // A request without a body, or with an empty object, names nothing and computes nothing.
         let is_complete = self.body.is_over() && self.body.asked().has_members;
-        if is_complete {
-            self.part.check_whole()?;
+        // The messages of a WebSocket follow each other.
+        if is_complete && !self.is_upgrade() {
+            self.names.part.check_whole()?;
         }
-        if is_complete && self.rule.needs_model && !self.names_any {
+        if is_complete && self.rule.needs_model && !self.names.any {
             return Err(CheckError::ModelMissing);
         }
         Ok(with(slice, &splices))
     }
-}
-
-/// Notes an object that a body names.
-fn note(objects: &mut Vec<Digest>, rule: &BodyRule, id: &[u8]) -> Result<(), CheckError<'static>> {
-    rule.objects.as_ref().map_or(Ok(()), |rule| hold(objects, rule.digest(id)))
-}
-
-fn hold(objects: &mut Vec<Digest>, digest: Digest) -> Result<(), CheckError<'static>> {
-    if !objects.contains(&digest) {
-        if objects.len() >= MAX_OBJECTS {
-            return Err(CheckError::BodyInvalid(BodyError::ManyObjects));
-        }
-        objects.push(digest);
-    }
-    Ok(())
 }
 
 /// Returns a slice with what is added to it.

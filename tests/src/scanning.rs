@@ -1,13 +1,12 @@
 //! The cost of scanning bodies in Wasm, which `cargo xtask scan-cost` measures.
 
-use std::{fs, process::Command};
+use std::{fmt::Write as _, fs, process::Command};
 
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-use super::markdown::{heading, line};
-use super::report::processor;
 use crate::{
+    figures::{heading, processor},
     hardening::today,
     tools::{self, project_root},
 };
@@ -86,9 +85,7 @@ impl Scanning {
             let target = TARGETS.iter().find(|(of, _)| of == unit);
             let (_, most) = target.with_context(|| format!("`{unit}` has no target"))?;
             let verdict = if figure <= most { "holds" } else { "**missed**" };
-            let cells =
-                [name.clone(), format!("{figure} {unit}"), format!("{most} {unit}"), verdict.to_owned()];
-            line(&mut text, &cells);
+            let _ = writeln!(text, "| {name} | {figure} {unit} | {most} {unit} | {verdict} |");
         }
         Ok(text)
     }
