@@ -178,7 +178,8 @@ fn check_credentials(
     let is_own =
         |plain: &str| all.iter().flat_map(|it| &it.credentials).flatten().any(|(own, _)| *own == plain);
     let is_meant = |name: &str| list.iter().any(|(own, _)| *own == name);
-    for (name, value) in fields {
+    // No host has a header whose name looks like that of a parameter here.
+    for (name, value) in fields.iter().filter(|(name, _)| !name.starts_with('?')) {
         let plain = plain(name);
         let is_removed = REMOVED.contains(&&*plain)
             || is_own(&plain)
