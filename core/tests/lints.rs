@@ -340,6 +340,19 @@ fn rows() -> Vec<Row> {
             &[("/registry", registry.clone()), ("/budgets", json!({}))],
         ),
         row(
+            "class-unmetered tokens[0].providers",
+            &[
+                ("/registry", registry.clone()),
+                ("/budgets", json!({})),
+                ("/tokens", json!([token(&json!({"providers": ["openai:batches"]}))])),
+            ],
+            &[
+                ("/registry", registry.clone()),
+                ("/budgets", json!({})),
+                ("/tokens", json!([token(&json!({"providers": ["openai:files"]}))])),
+            ],
+        ),
+        row(
             "status-for-nobody status.allow",
             &[("/status", json!({"allow": ["tokens"]}))],
             &[

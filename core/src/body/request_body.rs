@@ -255,14 +255,15 @@ impl Message {
     }
 }
 
-/// Returns whether a binary message begins as a JSON object does, in any encoding. Sound may begin with the same byte, but has bytes
-/// near it that no text has.
+/// Returns whether a binary message begins as a JSON object does, in any encoding. Sound may begin with the same byte, but soon has
+/// bytes that no text has.
 fn is_text(data: &[u8]) -> bool {
     let narrow: Vec<u8> = data.iter().take(LOOKED_AT).copied().filter(|byte| *byte != 0).collect();
-    let text = String::from_utf8_lossy(begin_of_json(&narrow));
-    let is_odd = |letter: &char| {
-        *letter == char::REPLACEMENT_CHARACTER || (letter.is_control() && !letter.is_whitespace())
-    };
-    let second = text.strip_prefix('{').map(|rest| rest.trim_start().chars().next());
-    matches!(second, Some(None | Some('"' | '}'))) && text.chars().filter(is_odd).count() < 2
+    let begin = begin_of_json(&narrow);
+    let is_odd = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+    let is_cut = |error: std::str::Utf8Error| error.error_len().is_none();
+    let behind = begin.get(1..).unwrap_or_default().trim_ascii_start();
+    matches!(behind, [] | [b'"' | b'}', ..])
+        && str::from_utf8(begin).map_or_else(is_cut, |_| true)
+        && begin.iter().filter(|byte| is_odd(byte)).count() < 2
 }

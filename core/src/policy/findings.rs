@@ -13,7 +13,7 @@ use super::registry::Protocol;
 use super::status::StatusPolicy;
 use crate::base::UnixTime;
 use crate::identity::jwt::{Issuer, IssuerRule, Principals, has_rules};
-use crate::identity::{CallerRecord, Scope, TokenStatus};
+use crate::identity::{CallerRecord, Class, Scope, TokenStatus};
 use crate::provider::facts::of_slot;
 use crate::provider::{EndpointKind, Endpoints, Provider, table};
 use crate::request::Slot;
@@ -47,6 +47,9 @@ impl Configuration {
         findings.0
     }
 }
+
+/// The classes of endpoints that compute, and whose usage is not metered.
+const UNMETERED: [Class; 4] = [Class::Batches, Class::FineTuning, Class::Stateful, Class::Mint];
 
 impl Policy {
     /// Returns the findings. `now` decides which tokens have expired.
@@ -94,7 +97,7 @@ impl Policy {
         }
     }
 
-    /// Finds endpoints of the gateway whose requests choose the provider in the body.
+    /// Finds endpoints of the gateway whose requests choose the provider in the body, and classes that no budget counts.
     fn lint_scope(&self, scope: &Scope, path: &str, findings: &mut Findings) {
         let sends_keys =
             self.gateway.as_ref().is_some_and(|gateway| gateway.mode == GatewayMode::ProviderKey);
@@ -104,6 +107,12 @@ impl Policy {
         let wide: BTreeSet<&str> = self.providers.iter().filter(is_wide).map(|it| it.id.as_str()).collect();
         for name in scope.providers().filter(|name| sends_keys && wide.contains(name)) {
             findings.add_with(Lint::ScopeWide, path, &format!("`{name}`"));
+        }
+        for name in scope.providers().filter(|_| self.budgets.is_some()) {
+            let open = scope.classes(name);
+            for class in UNMETERED.into_iter().filter(|class| open.has(*class)) {
+                findings.add_with(Lint::ClassUnmetered, path, &format!("`{name}:{}`", class.name()));
+            }
         }
     }
 

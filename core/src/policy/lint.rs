@@ -52,6 +52,8 @@ pub enum Lint {
     UnpricedAllowed,
     /// A budget lets requests pass that cannot be counted.
     BudgetFailsOpen,
+    /// A scope under budgets opens endpoints whose usage is not metered.
+    ClassUnmetered,
 }
 
 /// A valid but risky setting.
@@ -78,7 +80,7 @@ impl Finding {
 
 impl Lint {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::TokenWithoutExpiry,
         Self::TokenExpired,
         Self::TokenWithoutOwner,
@@ -101,6 +103,7 @@ impl Lint {
         Self::BindingUnmatched,
         Self::UnpricedAllowed,
         Self::BudgetFailsOpen,
+        Self::ClassUnmetered,
     ];
 
     /// Returns the stable code.
@@ -128,6 +131,7 @@ impl Lint {
             Self::BindingUnmatched => "binding-unmatched",
             Self::UnpricedAllowed => "unpriced-allowed",
             Self::BudgetFailsOpen => "budget-fails-open",
+            Self::ClassUnmetered => "class-unmetered",
         }
     }
 
@@ -171,6 +175,9 @@ impl Lint {
             }
             Self::BindingUnmatched => "no caller that may use the provider has this binding",
             Self::UnpricedAllowed => "requests for models without a price pass every budget of money",
+            Self::ClassUnmetered => {
+                "a scope opens endpoints that compute, and whose usage no budget and no limit in tokens counts"
+            }
             Self::BudgetFailsOpen => {
                 "while the registry cannot be asked, requests pass without being counted"
             }
@@ -216,6 +223,7 @@ impl Lint {
             }
             Self::UnpricedAllowed => "add the models to `prices`, and remove `unpriced`",
             Self::BudgetFailsOpen => "remove `failure_mode_allow`",
+            Self::ClassUnmetered => "close the classes in the scope, or limit them at the provider",
         }
     }
 }

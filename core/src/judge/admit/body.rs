@@ -92,8 +92,13 @@ impl BodyRule {
         if models.is_none() && metering.is_none() && objects.is_none() {
             return Ok(None);
         }
+        let needs_model = models.is_some() && computes && !target.is_named && is_asked;
+        // There the query names the model, whatever the body says.
+        if needs_model && target.takes_bytes {
+            return Err(CheckError::ModelMissing);
+        }
         Ok(Some(Self {
-            needs_model: models.is_some() && computes && !target.is_named && is_asked,
+            needs_model,
             metering,
             target_models: target.models.clone(),
             is_named: target.is_named,
