@@ -35,7 +35,8 @@ impl Protected {
 
     /// Returns whether the policy protects a name, of which it is known whether it is reserved.
     pub(crate) fn covers(&self, name: &[u8], is_reserved: bool) -> bool {
-        let is_open = || self.open.iter().any(|open| is_spelling_of(name, open));
+        // A client sets the header that is listed, and no other spelling of it.
+        let is_open = || self.open.iter().any(|open| name.eq_ignore_ascii_case(open.as_bytes()));
         (is_reserved && !is_open()) || self.own.iter().any(|own| is_spelling_of(name, own))
     }
 }
@@ -96,6 +97,23 @@ mod tests {
             assert!(!is_reserved(name.as_bytes()), "{name}");
         }
         assert!(!is_reserved("x".repeat(200).as_bytes()));
+    }
+
+    #[test]
+    fn a_client_sets_the_header_that_the_policy_lists_and_no_other_spelling_of_it() {
+        let document = r#"{"version": "keyswap/v1", "credentials": {"cf": [{"env": "KEY"}]},
+            "gateway": {"cloudflare": {"account": "0123456789abcdef0123456789abcdef", "gateway": "g", "credential": "cf",
+                                       "mode": "byok", "client_headers": ["cache-ttl"]}}}"#;
+        let protected = Protected::of(&Policy::from_json(document.as_bytes()).unwrap());
+        for (name, goes) in [
+            ("cf-aig-cache-ttl", true),
+            ("CF-AIG-Cache-TTL", true),
+            ("cf_aig_cache_ttl", false),
+            ("cf-aig-cache.ttl", false),
+            ("cf-aig-skip-cache", false),
+        ] {
+            assert_eq!(protected.has(name.as_bytes()), !goes, "{name}");
+        }
     }
 
     #[test]
