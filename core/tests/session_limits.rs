@@ -131,6 +131,19 @@ fn what_a_session_took_is_charged_once_however_often_it_reserved() {
 }
 
 #[test]
+fn the_bytes_of_a_session_are_no_measure_of_its_tokens() {
+    for changes in [limits(), budgets()] {
+        let mut session = Session::open(&changes);
+        for _ in 0..10 {
+            session.say(1, NEXT, 0).unwrap();
+            let sound = json!({"type": "input_audio_buffer.append", "audio": "A".repeat(20_000)}).to_string();
+            session.say(1, sound.as_bytes(), 0).unwrap();
+            session.hear(100);
+        }
+    }
+}
+
+#[test]
 fn a_session_whose_slice_is_used_up_goes_on_for_as_long_as_a_call_takes() {
     let mut session = Session::open(&budgets());
     session.say(1, NEXT, 0).unwrap();

@@ -45,6 +45,13 @@ pub(crate) struct Metered {
     pub(crate) is_strict: bool,
 }
 
+/// A body that has not come yet.
+pub(crate) struct UnreadBody {
+    pub(crate) scanner: RequestBody,
+    /// Set where the head says that it is no text, of a request that need not name a model.
+    pub(crate) may_be_binary: bool,
+}
+
 /// The form of the bodies of a request and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyForm {
@@ -146,31 +153,21 @@ impl BodyRule {
     ///
     /// # Errors
     /// A body in a form in which no model can be found, although upstream may find one.
-    pub(crate) fn scanner(&self, head: &RequestHead<'_>) -> Result<Option<RequestBody>, CheckError<'static>> {
+    pub(crate) fn scanner(&self, head: &RequestHead<'_>) -> Result<Option<UnreadBody>, CheckError<'static>> {
         match self.read(head) {
             Err(_) if !self.is_strict(head) => Ok(None),
             read => read,
         }
     }
 
-    /// Returns whether the head says that the body is no text, of a request that need not name a model. A server may read it as JSON all
-    /// the same.
-    pub(crate) fn may_be_binary(&self, head: &RequestHead<'_>) -> bool {
-        let media_type = media_type(head);
-        let (kind, _) = media_type.split_once('/').unwrap_or_default();
-        !self.needs_model
-            && !media_type.ends_with("+json")
-            && (BINARY.contains(&kind) || media_type == "application/octet-stream")
-    }
-
-    fn read(&self, head: &RequestHead<'_>) -> Result<Option<RequestBody>, CheckError<'static>> {
+    fn read(&self, head: &RequestHead<'_>) -> Result<Option<UnreadBody>, CheckError<'static>> {
         let objects = self.objects.as_ref().map(|objects| objects.sought());
         let made = |form| match RequestBody::telling(form, self.asks_usage(), objects) {
             // Where a budget must count, a caller cannot choose that it does not.
             Ok(body) if self.metering.is_some_and(|metering| metering.is_strict) => {
-                Ok(Some(body.overruling()))
+                Ok(Some(UnreadBody { scanner: body.overruling(), may_be_binary: false }))
             }
-            Ok(body) => Ok(Some(body)),
+            Ok(scanner) => Ok(Some(UnreadBody { scanner, may_be_binary: false })),
             Err(error @ BodyError::Form(_)) => Err(CheckError::BodyInvalid(error)),
             Err(_) => Err(CheckError::BodyUnreadable),
         };
@@ -192,10 +189,12 @@ impl BodyRule {
         if begins("multipart/") {
             return made(RequestForm::Parts(value));
         }
-        if self.takes_bytes && self.may_be_binary(head) {
+        let may_be_binary = !self.needs_model && is_binary(without_parameters(value));
+        if self.takes_bytes && may_be_binary {
             return Ok(None);
         }
-        made(RequestForm::Json)
+        let unread = made(RequestForm::Json)?;
+        Ok(unread.map(|unread| UnreadBody { may_be_binary, ..unread }))
     }
 }
 
@@ -207,11 +206,29 @@ fn has_file(head: &RequestHead<'_>) -> bool {
         return true;
     }
     let media_type = media_type(head);
-    !matches!(media_type.as_str(), "" | "multipart/form-data") && !media_type.ends_with("json")
+    let is_form = media_type.is_empty() || media_type.eq_ignore_ascii_case("multipart/form-data");
+    !is_form && !is_json(media_type)
 }
 
-/// Returns the type of the body in lower case, without parameters.
-fn media_type(head: &RequestHead<'_>) -> String {
+/// Returns the type of the body, without parameters.
+fn media_type<'h>(head: &RequestHead<'h>) -> &'h str {
     let value = head.values("content-type").next().and_then(|value| str::from_utf8(value).ok());
-    value.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    without_parameters(value.unwrap_or_default())
+}
+
+fn without_parameters(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+/// Returns whether a type is that of sound, pictures or unknown bytes. A server may read such a body as JSON all the same.
+fn is_binary(media_type: &str) -> bool {
+    let (kind, _) = media_type.split_once('/').unwrap_or_default();
+    let is_kind = BINARY.iter().any(|binary| kind.eq_ignore_ascii_case(binary));
+    (is_kind || media_type.eq_ignore_ascii_case("application/octet-stream")) && !is_json(media_type)
+}
+
+fn is_json(media_type: &str) -> bool {
+    const JSON: &str = "json";
+    let end = media_type.len().checked_sub(JSON.len()).and_then(|at| media_type.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(JSON))
 }

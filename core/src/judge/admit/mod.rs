@@ -8,7 +8,7 @@ mod models;
 mod objects;
 mod target;
 
-pub(crate) use self::body::{BodyForm, BodyRule};
+pub(crate) use self::body::{BodyForm, BodyRule, UnreadBody};
 pub(crate) use self::grant::{Grant, Scoped};
 pub(crate) use self::keys::UpstreamKeys;
 pub(crate) use self::limit::count;

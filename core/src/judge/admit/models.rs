@@ -18,13 +18,15 @@ pub(crate) struct ModelNames {
     groups: Arc<ModelGroups>,
     /// The names of providers that the policy adds, each with the provider's id.
     providers: Vec<(String, String)>,
-    /// The endpoints of each provider, by its id.
+    /// The endpoints of each provider by its id, where the policy opens the universal endpoint.
     endpoints: Vec<(String, Endpoints)>,
 }
 
 impl ModelNames {
     pub(crate) fn new(groups: &Arc<ModelGroups>, providers: &[Provider]) -> Self {
-        let endpoints = providers.iter().map(|it| (it.id.clone(), it.endpoints.clone())).collect();
+        let is_universal = |it: &Provider| it.builtin.endpoint == EndpointKind::Root;
+        let with_endpoints = if providers.iter().any(is_universal) { providers } else { &[] };
+        let endpoints = with_endpoints.iter().map(|it| (it.id.clone(), it.endpoints.clone())).collect();
         Self { groups: Arc::clone(groups), providers: model::added_names(providers), endpoints }
     }
 

@@ -122,19 +122,23 @@ impl Meter {
 
     /// Reserves for the next answer of a session what those before it have used up. Returns a call that does not have to be waited
     /// for.
-    pub(crate) fn reserve_more(
+    ///
+    /// The input is told with each answer, and charged then: the bytes of sound are no measure of its tokens.
+    pub(crate) fn reserve_more<'m>(
         &mut self,
+        models: impl IntoIterator<Item = &'m str>,
         asked: &Asked,
         now: Moment,
         store: &dyn Store,
     ) -> Result<Option<Box<Fetch>>, CheckError<'static>> {
+        self.pricing.note(models, asked.tier);
         let Answer::Scanned(scanner) = &self.answer else { return Ok(None) };
         let finding = scanner.finding();
         let told = finding.usage.unwrap_or_default();
         if told == self.covered || self.reserved == Amount::default() {
             return Ok(None);
         }
-        let most = self.pricing.most(self.input, asked, Unstated::Usual);
+        let most = self.pricing.most(0, asked, Unstated::Usual);
         let more = self.amount(&told, &finding).0.plus(&most).minus(&self.reserved);
         let fetch = self.budgets.reserve_more(more, now, store)?;
         if fetch.is_none() {

@@ -4,7 +4,7 @@ use super::names::Names;
 use crate::answer::CheckError;
 use crate::base::Digest;
 use crate::body::{Asked, RequestBody, Splice, Splices, begin_of_json};
-use crate::judge::admit::{BodyForm, BodyRule, ModelRule};
+use crate::judge::admit::{BodyForm, BodyRule, ModelRule, UnreadBody};
 use crate::request::RequestHead;
 
 /// A slice of a body that may go on.
@@ -35,9 +35,10 @@ pub(crate) struct RequestJudge {
 }
 
 impl RequestJudge {
-    pub(crate) fn new(rule: &BodyRule, body: RequestBody, head: &RequestHead<'_>) -> Self {
+    pub(crate) fn new(rule: &BodyRule, unread: UnreadBody, head: &RequestHead<'_>) -> Self {
+        let UnreadBody { scanner: body, may_be_binary } = unread;
         Self {
-            may_be_binary: rule.may_be_binary(head),
+            may_be_binary,
             is_lenient: !rule.is_strict(head),
             rule: rule.clone(),
             body,

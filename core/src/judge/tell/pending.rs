@@ -172,12 +172,12 @@ impl Pending {
                 self.judge.as_ref().map_or(Asked { count: 1, ..Asked::default() }, RequestJudge::asked);
             let bytes = self.judge.as_ref().map_or(self.declared, RequestJudge::bytes);
             let models = self.judge.iter().flat_map(RequestJudge::models);
-            meter.note_request(models, &asked, bytes, self.asks_usage);
             if self.is_reserved {
-                passed.fetch = meter.reserve_more(&asked, now, store)?;
+                passed.fetch = meter.reserve_more(models, &asked, now, store)?;
                 passed.is_done = self.is_last;
                 return Ok(passed);
             }
+            meter.note_request(models, &asked, bytes, self.asks_usage);
             match meter.reserve(&asked, now, store) {
                 Ok(()) => {}
                 Err(Lack::Call(fetch)) => return Ok(self.wait(fetch)),
