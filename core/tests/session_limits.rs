@@ -97,7 +97,7 @@ fn a_session_goes_on_while_its_answers_and_the_next_one_fit_into_the_limit_and_n
         }
         session.hear(LIMIT - USUAL - 2000 - 1000);
         assert_eq!(session.say(1, NEXT, 0), Ok(false));
-        session.hear(1000);
+        session.hear(1001);
         assert_eq!(session.say(1, NEXT, 0), Err(reason));
     }
 }
