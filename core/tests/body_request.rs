@@ -16,6 +16,7 @@ fn scan_with(mut request: RequestScanner, slices: &[&[u8]]) -> Result<(String, S
                 Named::Model(model) => model.to_owned(),
                 Named::Provider(provider) => format!("at {provider}"),
                 Named::Endpoint(path) => format!("to {path}"),
+                Named::End => return,
                 Named::Object(id) => format!("object {}", String::from_utf8_lossy(id)),
                 Named::InFile(_) | Named::UnreadFile | Named::Keeps => panic!("no objects are told"),
             });

@@ -27,6 +27,10 @@ struct Session {
 
 impl Session {
     fn open(changes: &Value) -> Self {
+        Self::open_at("/v1/realtime?model=m", changes)
+    }
+
+    fn open_at(path: &str, changes: &Value) -> Self {
         let plane = Plane::new(&with(&policy(&["openai"]), changes));
         let (store, authorization) = (MemoryStore::default(), format!("Bearer {TOKEN}"));
         let headers = [
@@ -34,7 +38,7 @@ impl Session {
             Header { name: b"connection", value: b"upgrade" },
             Header { name: b"upgrade", value: b"websocket" },
         ];
-        let head = RequestHead::new(b"GET", b"/v1/realtime?model=m", &headers);
+        let head = RequestHead::new(b"GET", path.as_bytes(), &headers);
         let mut exchange = plane.send(&store, &head, at(0), &nobody_is_asked, |_| ()).1;
         exchange.begin_answer(&AnswerFields { status: 101, fields: &[] });
         Self { plane, store, exchange, unit: "tokens" }
@@ -54,6 +58,28 @@ impl Session {
                 fetch => return Ok(fetch.is_some()),
             }
             sent = self.exchange.resume_request(now, &self.store);
+        }
+    }
+
+    /// Ends the session, and checks that a request of this many tokens fits into what is left, and one of a token more does not.
+    fn assert_left(mut self, left: u64) {
+        self.exchange.end(at(0), &self.store);
+        let Self { plane, store, .. } = self;
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
+        let head = RequestHead::new(b"POST", b"/v1/chat/completions", &headers);
+        // As long whatever the number.
+        let body = |output: u64| format!(r#"{{"model":"m","max_tokens":{output:>8}}}"#);
+        let input = u64::try_from(body(left).len()).unwrap().div_ceil(3);
+        for (output, is_refused) in [(left - input + 1, true), (left - input, false)] {
+            let mut exchange = plane.send(&store, &head, at(0), &nobody_is_asked, |_| ()).1;
+            let sent = exchange.request_body(body(output).as_bytes(), true, at(0), &store);
+            // Where it waits for a slice, there is not enough.
+            let goes_on = sent.is_ok_and(|slice| !slice.waits);
+            assert_eq!(!goes_on, is_refused, "{output} of {left}");
+            exchange.begin_answer(&AnswerFields { status: 400, fields: &[] });
+            exchange.answer_body(b"", true, at(0), &store).unwrap();
+            exchange.end(at(0), &store);
         }
     }
 
@@ -88,7 +114,7 @@ const NEXT: &[u8] = br#"{"type":"response.create"}"#;
 
 #[test]
 fn a_session_goes_on_while_its_answers_and_the_next_one_fit_into_the_limit_and_no_longer() {
-    for (changes, reason) in [(limits(), "tokens_limited"), (budgets(), "budget_unavailable")] {
+    for (changes, reason) in [(limits(), "tokens_limited"), (budgets(), "budget_exceeded")] {
         let mut session = Session::open(&changes);
         assert_eq!(session.say(1, NEXT, 0), Ok(false));
         session.hear(2000);
@@ -112,22 +138,39 @@ fn what_a_session_took_is_charged_once_however_often_it_reserved() {
         }
         session.say(1, NEXT, 0).unwrap();
         session.exchange.answer_body(b"", true, at(0), &session.store).unwrap();
-        session.exchange.end(at(0), &session.store);
-        // All that is left fits, and a token more does not.
-        let Session { plane, store, .. } = session;
-        for (output, is_refused) in [(LIMIT - 3000 - 20, false), (LIMIT - 3000, true)] {
-            let authorization = format!("Bearer {TOKEN}");
-            let headers = [Header { name: b"authorization", value: authorization.as_bytes() }];
-            let head = RequestHead::new(b"POST", b"/v1/chat/completions", &headers);
-            let mut exchange = plane.send(&store, &head, at(0), &nobody_is_asked, |_| ()).1;
-            let body = json!({"max_tokens": output, "model": "m"}).to_string();
-            let sent = exchange.request_body(body.as_bytes(), true, at(0), &store);
-            assert_eq!(sent.is_err(), is_refused, "{output}");
-            exchange.begin_answer(&AnswerFields { status: 400, fields: &[] });
-            exchange.answer_body(b"", true, at(0), &store).unwrap();
-            exchange.end(at(0), &store);
-        }
+        session.assert_left(LIMIT - 3000);
     }
+}
+
+#[test]
+fn a_session_that_ends_by_a_refusal_is_charged_what_it_took() {
+    for changes in [limits(), budgets()] {
+        let mut session = Session::open(&changes);
+        session.say(1, NEXT, 0).unwrap();
+        session.hear(1000);
+        session.say(1, NEXT, 0).unwrap();
+        session.hear(1500);
+        assert_eq!(session.say(1, b"{x", 0), Err("body_invalid"));
+        session.assert_left(LIMIT - 2500);
+        // One whose limit ends it.
+        let mut session = Session::open(&changes);
+        session.say(1, NEXT, 0).unwrap();
+        session.hear(LIMIT - USUAL + 1);
+        session.say(1, NEXT, 0).unwrap_err();
+        session.assert_left(USUAL - 1);
+    }
+}
+
+#[test]
+fn a_session_without_a_slice_is_charged_all_the_same() {
+    let mut session = Session::open(&budgets());
+    session.say(1, NEXT, 0).unwrap();
+    session.hear(LIMIT - 2000);
+    assert_eq!(session.say(1, NEXT, 30), Ok(true), "it goes on without");
+    session.hear(500);
+    assert_eq!(session.say(1, NEXT, 31), Ok(true));
+    session.hear(500);
+    session.assert_left(1000);
 }
 
 #[test]
@@ -148,10 +191,10 @@ fn a_session_whose_slice_is_used_up_goes_on_for_as_long_as_a_call_takes() {
     let mut session = Session::open(&budgets());
     session.say(1, NEXT, 0).unwrap();
     session.hear(LIMIT);
-    for seconds in [30, 31] {
+    for seconds in [30, 31, 32, 33] {
         assert_eq!(session.say(1, NEXT, seconds), Ok(true), "{seconds}");
     }
-    assert_eq!(session.say(1, NEXT, 32), Err("budget_unavailable"));
+    assert_eq!(session.say(1, NEXT, 34), Err("budget_unavailable"));
 }
 
 #[test]
@@ -163,6 +206,31 @@ fn a_session_of_sound_has_the_limits_of_others() {
         Session { unit: "usd", ..Session::open(&of(json!({"token": {"usd": 1, "per": "day"}}))) };
     assert_eq!(unpriced.say(2, SOUND, 0), Err("model_unpriced"));
     assert_eq!(Session::open(&budgets()).say(2, SOUND, 0), Ok(false));
+}
+
+#[test]
+fn halves_of_two_messages_make_no_request_of_the_universal_endpoint() {
+    let changes = json!({
+        "tokens": [{"sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "l", "providers": ["universal", "openai", "huggingface"]}],
+        "credentials": {"cf": [{"env": "A"}]},
+        "providers": {"huggingface": {}},
+        "gateway": {"cloudflare": {"account": "a", "gateway": "g", "credential": "cf", "mode": "byok", "universal_endpoint": true}},
+    });
+    let request = |provider: &str, endpoint: &str| {
+        json!({"request": {"provider": provider, "endpoint": endpoint, "query": {}}}).to_string()
+    };
+    let mut session = Session::open_at("/", &changes);
+    let mut say = |message: &str| session.say(1, message.as_bytes(), 0).err();
+    assert_eq!(say(&request("openai", "chat/completions")), None);
+    assert_eq!(say(&request("openai", "v1/responses")), None);
+    assert_eq!(say(r#"{"request":{"provider":"huggingface"}}"#), Some("body_invalid"));
+    for (message, reason) in [
+        (request("openai", "v1/realtime/client_secrets"), "endpoint_class_not_allowed"),
+        (r#"{"request":{"endpoint":"chat/completions"}}"#.to_owned(), "body_invalid"),
+    ] {
+        let mut session = Session::open_at("/", &changes);
+        assert_eq!(session.say(1, message.as_bytes(), 0), Err(reason), "{message}");
+    }
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(super) fn request(data: &[u8]) {
                 names.push(match named {
                     Named::Model(name) | Named::Provider(name) | Named::Endpoint(name) => name.to_owned(),
                     Named::Object(id) | Named::InFile(id) => String::from_utf8_lossy(id).into_owned(),
-                    Named::UnreadFile | Named::Keeps => String::new(),
+                    Named::End | Named::UnreadFile | Named::Keeps => String::new(),
                 });
             });
             let Ok(splices) = fed else { return None };

@@ -370,7 +370,8 @@ fn a_caller_that_leaves_in_the_middle_of_a_stream_pays_what_the_policy_says() ->
 }
 
 #[test]
-fn an_error_of_the_upstream_costs_nothing_and_a_stream_without_usage_costs_what_was_reserved() -> Result<()> {
+fn an_error_of_the_upstream_costs_nothing_and_a_stream_without_usage_costs_the_most_that_it_can() -> Result<()>
+{
     let bed = Bed::start()?;
     let more = json!({"metering": {"ask_usage": false}});
     let policy = policy(&json!({"tokens": 8000, "per": "month"}), &more);

@@ -9,6 +9,8 @@ pub enum Named<'n> {
     Provider(&'n str),
     /// The endpoint of a provider, beside its name.
     Endpoint(&'n str),
+    /// The end of a message, or of a request among others in the body.
+    End,
     /// An object by its id.
     Object(&'n [u8]),
     /// An object by its id, in a line of a file. It counts if the file is that of a batch.

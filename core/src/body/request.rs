@@ -212,7 +212,7 @@ impl State {
         match event {
             Event::Scalar(path, scalar) => self.scalar(role(path), scalar, tell),
             Event::Opens(path) => self.open(role(path)),
-            Event::Closes { path, at, is_empty } => self.close(role(path), at, is_empty, slice),
+            Event::Closes { path, at, is_empty } => self.close(role(path), (at, is_empty), slice, tell),
             Event::Again(path) => self.fail_if(!matches!(role(path), Role::Element), BodyError::Twice),
             Event::Alike(path) => {
                 let is_judged =
@@ -247,7 +247,10 @@ impl State {
                 self.fail_if(true, BodyError::NoText);
             }
             (Role::Stream, _) => self.asked.stream = scalar == Scalar::Flag(true),
-            (Role::Tier, Scalar::Text(name)) => self.asked.tier = Tier::named(name),
+            // Only the dearer tier matters, and which member counts depends on the API.
+            (Role::Tier, Scalar::Text(name)) if self.asked.tier != Some(Tier::Priority) => {
+                self.asked.tier = Tier::named(name);
+            }
             (Role::Store, Scalar::Flag(store)) => self.asked.store = Some(store),
             (Role::StreamOptions, Scalar::Null) => (self.has_options, self.has_no_options) = (true, true),
             (Role::IncludeUsage, Scalar::Flag(_)) => self.asked.says_usage = true,
@@ -269,8 +272,15 @@ impl State {
         }
     }
 
-    fn close(&mut self, role: Role, at: usize, is_empty: bool, slice: &[u8]) {
+    fn close(
+        &mut self,
+        role: Role,
+        (at, is_empty): (usize, bool),
+        slice: &[u8],
+        tell: &mut dyn FnMut(Named<'_>),
+    ) {
         match role {
+            Role::Element => tell(Named::End),
             Role::Top => self.asked.has_members = !is_empty,
             // An array has no members to add one to.
             Role::StreamOptions if slice.get(at) != Some(&b'}') => {}

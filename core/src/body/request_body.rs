@@ -21,9 +21,10 @@ pub enum RequestForm<'c> {
 }
 
 /// The fields of a form that are looked at.
-const FIELDS: &[&str] = &["model", "model_id", "stream"];
+const FIELDS: &[&str] = &["model", "model_id", "stream", "n"];
 const MODEL_FIELDS: usize = 2;
 const STREAM_FIELD: usize = 2;
+const COUNT_FIELD: usize = 3;
 
 /// The bytes at the beginning of a binary message that tell text from sound.
 const LOOKED_AT: usize = 16;
@@ -173,6 +174,9 @@ impl Parts {
                 models.filter_map(|member| member.form.id_in(text)).for_each(|id| tell(Named::Object(id)));
             }
             FormEvent::Text(STREAM_FIELD, text) => asked.stream = text == "true",
+            FormEvent::Text(COUNT_FIELD, text) => {
+                asked.count = text.trim().parse().unwrap_or(1).max(asked.count);
+            }
             FormEvent::Text(field, text) => {
                 let member = field.checked_sub(FIELDS.len()).and_then(|member| members.get(member));
                 if member.is_some_and(|member| member.form == Form::Purpose) {
@@ -215,6 +219,7 @@ impl Messages {
                 MessagePart::End => match std::mem::replace(message, Message::Blank) {
                     Message::Json(mut scanner) => {
                         (*has_ended, *asked) = (true, scanner.asked());
+                        tell(Named::End);
                         scanner.finish()
                     }
                     Message::Other => {

@@ -75,6 +75,13 @@ pub(crate) struct Reservation {
     epoch: u64,
 }
 
+impl Reservation {
+    /// Returns a reservation of nothing, through which more can be charged.
+    pub(crate) fn emptied(&self) -> Self {
+        Self { amount: 0, ..*self }
+    }
+}
+
 /// The outcome of reserving.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reserved {

@@ -68,7 +68,18 @@ const COMMON: [&str; 8] = [
 ];
 
 /// The ends of the paths of endpoints that count tokens.
-const COUNTING: [&str; 4] = ["/count_tokens", "/input_tokens", ":countTokens", ":computeTokens"];
+const COUNTING: [&str; 10] = [
+    "/count_tokens",
+    "/input_tokens",
+    "/tokenize",
+    "/detokenize",
+    "/tokenize-text",
+    "/TokenizeText",
+    ":countTokens",
+    ":computeTokens",
+    ":countTextTokens",
+    ":countMessageTokens",
+];
 
 /// Endpoints that compute with a model which a stored object names, unless the body names another.
 const STORED_MODEL: [&str; 8] = [
@@ -108,11 +119,11 @@ impl Endpoints {
         Some(Endpoint { class, row, path })
     }
 
-    /// Returns the class of the endpoint at a path which may have anything in front: the first end of it that is an endpoint.
-    pub(crate) fn class_inside(&self, methods: Methods, path: &[u8]) -> Option<Class> {
+    /// Returns the endpoint at a path which may have anything in front: the first end of it that is an endpoint.
+    pub(crate) fn find_inside<'e>(&'e self, methods: Methods, path: &'e [u8]) -> Option<Endpoint<'e>> {
         let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
         let mut ends = slashes.filter_map(|at| path.get(at..));
-        ends.find_map(|end| self.find(methods, without_version(end))).map(|found| found.class)
+        ends.find_map(|end| self.find(methods, without_version(end)))
     }
 
     /// Returns the class of an endpoint, whose path has no version in front; `None` where no row has it.

@@ -126,6 +126,8 @@ pub(crate) struct TargetModels {
     pub(crate) is_named: bool,
     /// Set where the path names one.
     pub(crate) is_in_path: bool,
+    /// Set where path, query or header is certain to choose the model: else the body may name another.
+    pub(crate) is_settled: bool,
     /// Set where the endpoint computes with a model that a stored object names, unless the body names another.
     pub(crate) is_stored: bool,
     /// Set where the endpoint takes `stream_options`.
@@ -158,6 +160,9 @@ impl TargetModels {
                 || (takes_query && !in_query.is_empty())
                 || (takes_header(path) && !in_headers.is_empty()),
             is_in_path: in_path.is_some(),
+            is_settled: in_path.is_some()
+                || ((takes_bytes || is_realtime(path)) && !in_query.is_empty())
+                || (takes_header(path) && !in_headers.is_empty()),
             models: in_path.into_iter().chain(in_query).chain(in_headers).collect(),
             is_stored: stores_model(path),
             takes_bytes,
@@ -165,6 +170,13 @@ impl TargetModels {
             is_chat: path.to_ascii_lowercase().ends_with(b"/completions"),
         }
     }
+}
+
+/// Returns whether an endpoint is OpenAI's realtime API, whose model stands in the query.
+fn is_realtime(path: &[u8]) -> bool {
+    const END: &[u8] = b"/realtime";
+    let end = path.len().checked_sub(END.len()).and_then(|at| path.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(END))
 }
 
 /// Returns whether an endpoint takes the model in a header: those of Vercel's AI SDK do.
@@ -185,7 +197,7 @@ fn in_header<'h>(header: &Header<'h>) -> impl Iterator<Item = String> + use<'h> 
 }
 
 /// Returns a model that stands in a path or a query, decoded. What is no text has no model's name.
-fn decoded(model: &[u8]) -> String {
+pub(crate) fn decoded(model: &[u8]) -> String {
     String::from_utf8_lossy(&percent_decode(model).collect::<Vec<u8>>()).into_owned()
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct BodyRule {
     /// The models in the target.
     pub(crate) target_models: Vec<String>,
     /// Set where one of those computes, whatever the body says.
-    pub(crate) is_named: bool,
+    pub(crate) is_settled: bool,
     /// Set where the answer is a list of models.
     pub(crate) is_list: bool,
     /// The rule on objects, where they are judged.
@@ -108,7 +108,7 @@ impl BodyRule {
             needs_model,
             metering,
             target_models: target.models.clone(),
-            is_named: target.is_named,
+            is_settled: target.is_settled,
             is_list: class == Class::Models
                 && models.as_ref().is_some_and(ModelRule::restricts)
                 && !target.is_in_path

@@ -157,16 +157,20 @@ impl ModelRule {
     }
 
     /// Checks the endpoint of a request that the body holds, at a provider that is in scope. Only inference is open there: no
-    /// other class is judged in such a body.
-    pub(crate) fn check_part(&self, provider: &str, endpoint: &str) -> Result<(), CheckError<'static>> {
+    /// other class is judged in such a body. Returns the model that the endpoint names.
+    pub(crate) fn check_part(
+        &self,
+        provider: &str,
+        endpoint: &str,
+    ) -> Result<Option<String>, CheckError<'static>> {
         let id = model::id_of(provider, &self.names.providers);
         let own = self.names.endpoints.iter().find(|(own, _)| Some(own.as_str()) == id);
         let path = format!("/{}", endpoint.trim_start_matches('/'));
         let path = RequestPath::parse(path.as_bytes()).map_err(|_| CheckError::Endpoint)?;
-        match own.and_then(|(_, endpoints)| endpoints.class_inside(POST, path.path)) {
-            Some(Class::Inference) => Ok(()),
+        match own.and_then(|(_, endpoints)| endpoints.find_inside(POST, path.path)) {
+            Some(found) if found.class == Class::Inference => Ok(found.model().map(model::decoded)),
             None => Err(CheckError::Endpoint),
-            Some(class) => Err(CheckError::ClassOutOfScope(class)),
+            Some(found) => Err(CheckError::ClassOutOfScope(found.class)),
         }
     }
 

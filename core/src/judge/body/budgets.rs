@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::lack::Lack;
 use super::meter_rules::{MeterRules, subjects};
 use crate::answer::CheckError;
-use crate::base::{Digest, Moment, UnixTime};
+use crate::base::{Moment, UnixTime};
 use crate::host::Store;
 use crate::identity::CallerRecord;
 use crate::limit::{Amount, Reservation, Reserved};
@@ -19,19 +19,24 @@ use crate::services::registry::{BudgetSubject, Registry};
 /// The first call may have begun before it was known how much the request needs, and in a burst the requests of other workers
 /// may take what the next ones bring. A budget that cannot cover the request, or a registry that fails, ends the wait before.
 const MAX_WAITS: u8 = 8;
-/// The longest time for which a WebSocket goes on without a slice that covers it: a message cannot wait for the call.
-const MAX_UNCOVERED: Duration = Duration::from_secs(2);
+/// The time in which a call for a slice has its answer. No message of a WebSocket can wait for it.
+const UNCOVERED_TIME: Duration = Duration::from_secs(2);
+/// The most of these times for which a session goes on without a slice that covers it.
+const MAX_UNCOVERED: u8 = 2;
 
 /// The state of a request in the budgets of its caller.
 pub(super) struct BudgetMeter {
     rules: Rc<MeterRules>,
     subjects: Vec<BudgetSubject>,
     held: Vec<Reservation>,
+    /// The reservations that were charged, each emptied, for what is charged later.
+    ended: Vec<Reservation>,
     /// The calls that the request has waited for.
     waits: u8,
     /// The slices that the request waits for.
     awaited: Option<(Vec<BudgetSubject>, Amount)>,
-    uncovered_since: Option<Moment>,
+    /// The beginning of the time in which a session lacks a slice, and the number of such times behind each other.
+    uncovered: Option<(Moment, u8)>,
 }
 
 /// The outcome of reserving in every budget of a caller.
@@ -46,7 +51,7 @@ impl BudgetMeter {
     pub(super) fn new(rules: &Rc<MeterRules>, policy: &Policy, record: &CallerRecord) -> Self {
         let subjects = subjects(policy, record).into_iter().map(|(_, subject)| subject).collect();
         let (rules, held) = (Rc::clone(rules), Vec::new());
-        Self { rules, subjects, held, waits: 0, awaited: None, uncovered_since: None }
+        Self { rules, subjects, held, waits: 0, awaited: None, ended: Vec::new(), uncovered: None }
     }
 
     /// Returns whether a budget can have the request refused.
@@ -99,43 +104,52 @@ impl BudgetMeter {
         Ok(())
     }
 
-    /// Reserves more for a request whose answer goes on. Returns the call for what is lacking: the request does not wait for it, but goes on
-    /// for a while only.
-    pub(super) fn reserve_more(
+    /// Reserves for the next answer of a session. Returns the call for what is lacking: a message does not wait for it, but the session
+    /// goes on without for a while only.
+    pub(super) fn renew(
         &mut self,
         amount: Amount,
         now: Moment,
         store: &dyn Store,
     ) -> Result<Option<Box<Fetch>>, CheckError<'static>> {
-        // A request that goes on may wait as often as it lacks something.
-        self.waits = if self.uncovered_since.is_some() { 2 } else { 0 };
+        // A session may lack something again and again.
+        self.waits = if self.uncovered.is_some() { 2 } else { 0 };
         match self.reserve(amount, now, store) {
             Ok(()) => {
-                self.uncovered_since = None;
+                self.uncovered = None;
                 Ok(None)
             }
             Err(Lack::Refused(error)) => Err(error),
             Err(Lack::Call(fetch)) => {
-                let since = *self.uncovered_since.get_or_insert(now);
-                let goes_on = now.is_within(MAX_UNCOVERED, since);
+                let (since, times) = self.uncovered.unwrap_or((now, 1));
+                let is_same = now.is_within(UNCOVERED_TIME, since);
+                self.uncovered = Some(if is_same { (since, times) } else { (now, times.saturating_add(1)) });
+                let goes_on = is_same || times < MAX_UNCOVERED;
                 goes_on.then_some(Some(fetch)).ok_or(CheckError::BudgetUnavailable)
             }
         }
     }
 
-    /// Charges the request, and ends its reservations.
-    pub(super) fn settle(&mut self, actual: Amount, now: Moment, store: &dyn Store) {
+    /// Charges what a session has taken so far, and ends its reservations.
+    pub(super) fn charge(&mut self, due: Amount, now: Moment, store: &dyn Store) {
         self.stop_waiting();
         let rules = Rc::clone(&self.rules);
         let Some(registry) = &rules.registry else { return };
-        let mut charged: Vec<Digest> = Vec::new();
-        for reservation in std::mem::take(&mut self.held) {
-            // A subject may have several reservations.
-            let is_charged = charged.contains(&reservation.subject);
-            charged.push(reservation.subject);
-            let amount = if is_charged { Amount::default() } else { actual };
-            registry.settle(reservation, amount, now, store);
+        let held = std::mem::take(&mut self.held);
+        self.ended.retain(|ended| !held.iter().any(|held| held.subject == ended.subject));
+        for ended in &self.ended {
+            registry.charge(ended.emptied(), due, now, store);
         }
+        for reservation in held {
+            self.ended.push(reservation.emptied());
+            registry.settle(reservation, due, now, store);
+        }
+    }
+
+    /// Charges the request, and ends its reservations.
+    pub(super) fn settle(&mut self, actual: Amount, now: Moment, store: &dyn Store) {
+        self.charge(actual, now, store);
+        self.ended.clear();
     }
 
     /// Tries each budget.

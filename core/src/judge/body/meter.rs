@@ -26,6 +26,7 @@ const BYTES_PER_TOKEN: u64 = 3;
 /// The most input tokens of an estimate: no model takes more.
 const MAX_INPUT: u64 = 1_000_000;
 /// The state of a request whose usage is metered.
+#[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct Meter {
     rules: Rc<MeterRules>,
     record: Arc<CallerRecord>,
@@ -39,8 +40,13 @@ pub(crate) struct Meter {
     untold: Amount,
     /// The estimated input tokens.
     input: u64,
-    /// The tokens that the answers of a session have told, as far as the reservation covers the next one besides.
-    covered: Counts,
+    /// Set where something was reserved, or is to be.
+    is_limited: bool,
+    /// The tokens that the answers of a session have told so far, and the amount that was charged for them.
+    told: Counts,
+    charged: Amount,
+    /// Set where the budgets cover the next answer.
+    is_covered: bool,
     /// Set where the usage chunk of the answer is cut out: the caller did not ask for it.
     cuts_usage: bool,
     answer: Answer,
@@ -87,7 +93,10 @@ impl Meter {
             reserved: Amount::default(),
             untold: Amount::default(),
             input: 0,
-            covered: Counts::default(),
+            is_limited: false,
+            told: Counts::default(),
+            charged: Amount::NOTHING,
+            is_covered: true,
             cuts_usage: false,
             answer: Answer::Awaited,
             is_charged: false,
@@ -111,20 +120,20 @@ impl Meter {
     pub(crate) fn reserve(&mut self, asked: &Asked, now: Moment, store: &dyn Store) -> Result<(), Lack> {
         let amount = self.pricing.most(self.input, asked, Unstated::Usual);
         let reserved = self.tokens.reserve(&self.rules, amount.tokens, now, store);
-        let is_limited = reserved.map_err(Lack::Refused)? || self.has_budgets();
+        self.is_limited = reserved.map_err(Lack::Refused)? || self.has_budgets();
         self.budgets.reserve(amount, now, store).inspect_err(|_| self.tokens.settle(0, now, store))?;
-        if is_limited {
+        if self.is_limited {
             self.reserved = amount;
             self.untold = self.pricing.most(self.input, asked, Unstated::Most);
         }
         Ok(())
     }
 
-    /// Reserves for the next answer of a session what those before it have used up. Returns a call that does not have to be waited
+    /// Charges what the answers of a session have told, and reserves for the next one. Returns a call that does not have to be waited
     /// for.
     ///
-    /// The input is told with each answer, and charged then: the bytes of sound are no measure of its tokens.
-    pub(crate) fn reserve_more<'m>(
+    /// The bytes of sound are no measure of its tokens: the next answer is taken to read as much as the last one did.
+    pub(crate) fn renew<'m>(
         &mut self,
         models: impl IntoIterator<Item = &'m str>,
         asked: &Asked,
@@ -133,18 +142,29 @@ impl Meter {
     ) -> Result<Option<Box<Fetch>>, CheckError<'static>> {
         self.pricing.note(models, asked.tier);
         let Answer::Scanned(scanner) = &self.answer else { return Ok(None) };
-        let finding = scanner.finding();
-        let told = finding.usage.unwrap_or_default();
-        if told == self.covered || self.reserved == Amount::default() {
+        if !self.is_limited {
             return Ok(None);
         }
-        let most = self.pricing.most(0, asked, Unstated::Usual);
-        let more = self.amount(&told, &finding).0.plus(&most).minus(&self.reserved);
-        let fetch = self.budgets.reserve_more(more, now, store)?;
-        if fetch.is_none() {
-            self.tokens.reserve(&self.rules, more.tokens, now, store)?;
-            (self.covered, self.reserved) = (told, self.reserved.plus(&more));
+        let finding = scanner.finding();
+        let told = finding.usage.unwrap_or_default();
+        let has_told = told != self.told;
+        if has_told {
+            self.input = told.input.saturating_sub(self.told.input);
         }
+        let most = self.pricing.most(self.input, asked, Unstated::Usual);
+        if has_told || most.or_more(self.reserved) != self.reserved {
+            let taken = self.amount(&told, &finding).0;
+            let due = taken.minus(&self.charged);
+            (self.told, self.charged, self.reserved, self.is_covered) = (told, taken, most, false);
+            self.budgets.charge(due, now, store);
+            self.tokens.settle(due.tokens, now, store);
+            self.tokens.reserve(&self.rules, most.tokens, now, store)?;
+        }
+        if self.is_covered {
+            return Ok(None);
+        }
+        let fetch = self.budgets.renew(most, now, store)?;
+        self.is_covered = fetch.is_none();
         Ok(fetch)
     }
 
@@ -185,9 +205,12 @@ impl Meter {
         purposes.cuts_usage_chunk
     }
 
-    /// Notes that the request was refused by its body: the upstream did nothing.
+    /// Notes that the request was refused by its body: the upstream did nothing, unless it has answered. A message of a session may end it
+    /// after hours.
     pub(crate) fn refused(&mut self) {
-        self.answer = Answer::OfHost;
+        if let Answer::Awaited = self.answer {
+            self.answer = Answer::OfHost;
+        }
     }
 
     /// Returns the name of the provider.
@@ -225,8 +248,9 @@ impl Meter {
         let is_of_host = matches!(self.answer, Answer::OfHost);
         let charge = (!is_of_host).then(|| self.actual());
         let amount = charge.as_ref().map_or(Amount::NOTHING, |charge| charge.amount);
-        self.tokens.settle(amount.tokens, now, store);
-        self.budgets.settle(amount, now, store);
+        let due = if self.charged == Amount::NOTHING { amount } else { amount.minus(&self.charged) };
+        self.tokens.settle(due.tokens, now, store);
+        self.budgets.settle(due, now, store);
         let Charge { usage, model, .. } = charge?;
         if let Some(registry) = &self.rules.registry {
             registry.spent(

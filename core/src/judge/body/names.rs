@@ -4,7 +4,7 @@ use super::part::Part;
 use crate::answer::CheckError;
 use crate::base::Digest;
 use crate::body::{BodyError, Named};
-use crate::judge::admit::{BodyRule, ModelRule};
+use crate::judge::admit::BodyRule;
 
 /// The most models of a body whose usage is metered.
 const MAX_MODELS: usize = 64;
@@ -17,7 +17,7 @@ pub(super) struct Names {
     pub(super) models: Vec<String>,
     /// Set once something has come that says which model computes.
     pub(super) any: bool,
-    pub(super) part: Part,
+    part: Part,
     /// Set where the body asks to keep the conversation under the id of the answer.
     pub(super) keeps: bool,
     pub(super) objects: Vec<Digest>,
@@ -31,7 +31,7 @@ impl Names {
         Self {
             models: Vec::new(),
             any: false,
-            part: Part::Whole,
+            part: Part::default(),
             keeps: false,
             objects: Vec::new(),
             in_file: Vec::new(),
@@ -55,29 +55,49 @@ impl Names {
             Named::Model(name) => self.take_model(name, rule),
             Named::Provider(name) => {
                 self.any = true;
-                let Some(models) = &rule.models else { return Ok(()) };
-                models.check_provider(name)?;
-                self.part.take(models, Part::Provider(name.to_owned()))
+                self.part.provider = Some(name.to_owned());
+                rule.models.as_ref().map_or(Ok(()), |models| models.check_provider(name))
             }
             Named::Endpoint(path) => {
-                let Some(models) = &rule.models else { return Ok(()) };
-                self.part.take(models, Part::Endpoint(path.to_owned()))
+                self.part.endpoint = Some(path.to_owned());
+                Ok(())
             }
+            Named::End => self.end_part(rule),
         }
     }
 
     fn take_model(&mut self, name: &str, rule: &BodyRule) -> Result<(), CheckError<'static>> {
-        let models = rule.models.as_ref();
-        // Where the body holds whole requests, a model beside them computes nothing.
-        self.any |= !models.is_some_and(ModelRule::is_universal);
-        models.map_or(Ok(()), |models| models.check_model(name))?;
-        if rule.metering.is_some() && !self.models.iter().any(|known| known == name) {
-            if self.models.len() >= MAX_MODELS {
-                return Err(CheckError::BodyInvalid(BodyError::ManyModels));
+        if let Some(models) = &rule.models {
+            models.check_model(name)?;
+            if models.is_universal() {
+                // It is one of a request among others, or computes nothing.
+                if self.part.models.len() >= MAX_MODELS {
+                    return Err(CheckError::BodyInvalid(BodyError::ManyModels));
+                }
+                self.part.models.push(name.to_owned());
+                return Ok(());
             }
-            self.models.push(name.to_owned());
         }
+        self.any = true;
+        self.note_model(name, rule)
+    }
+
+    fn note_model(&mut self, name: &str, rule: &BodyRule) -> Result<(), CheckError<'static>> {
+        if rule.metering.is_none() || self.models.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        if self.models.len() >= MAX_MODELS {
+            return Err(CheckError::BodyInvalid(BodyError::ManyModels));
+        }
+        self.models.push(name.to_owned());
         Ok(())
+    }
+
+    /// Ends a message, or a request among others in the body.
+    pub(super) fn end_part(&mut self, rule: &BodyRule) -> Result<(), CheckError<'static>> {
+        let Some(models) = rule.models.as_ref().filter(|models| models.is_universal()) else { return Ok(()) };
+        let named = self.part.end(models)?;
+        named.iter().try_for_each(|model| self.note_model(model, rule))
     }
 
     /// Counts the objects of a file, which is that of a batch.

@@ -1,38 +1,35 @@
-//! The requests that the body of a universal endpoint holds: each names a provider, and an endpoint of it.
+//! The requests that the body of a universal endpoint holds: each names a provider, an endpoint of it, and maybe a model.
 
 use crate::answer::CheckError;
 use crate::body::BodyError;
 use crate::judge::admit::ModelRule;
 
-/// The request under way, as far as it is judged. Each has one provider and one endpoint, in any order.
-pub(super) enum Part {
-    /// Both have come, or none.
-    Whole,
-    Provider(String),
-    Endpoint(String),
+/// The request under way, as far as it has come.
+#[derive(Default)]
+pub(super) struct Part {
+    pub(super) provider: Option<String>,
+    pub(super) endpoint: Option<String>,
+    pub(super) models: Vec<String>,
 }
 
 impl Part {
-    /// Takes the next half, and checks the request that it completes.
-    pub(super) fn take(&mut self, models: &ModelRule, half: Self) -> Result<(), CheckError<'static>> {
-        if !models.is_universal() {
-            return Ok(());
-        }
-        match (std::mem::replace(self, Self::Whole), half) {
-            (Self::Whole, half) => {
-                *self = half;
-                Ok(())
-            }
-            (Self::Provider(name), Self::Endpoint(path)) | (Self::Endpoint(path), Self::Provider(name)) => {
-                models.check_part(&name, &path)
+    /// Ends the request. Returns its models, with the provider in front; none where there is no request.
+    ///
+    /// # Errors
+    /// A half that is missing, or an endpoint that is not open.
+    pub(super) fn end(&mut self, models: &ModelRule) -> Result<Vec<String>, CheckError<'static>> {
+        match std::mem::take(self) {
+            Self { provider: None, endpoint: None, .. } => Ok(Vec::new()),
+            Self { provider: Some(provider), endpoint: Some(endpoint), models: mut named } => {
+                if let Some(in_path) = models.check_part(&provider, &endpoint)? {
+                    named = vec![in_path];
+                } else if named.is_empty() {
+                    // The provider chooses one, which has no price.
+                    named.push(String::new());
+                }
+                Ok(named.into_iter().map(|model| format!("{provider}/{model}")).collect())
             }
             _ => Err(CheckError::BodyInvalid(BodyError::NoEndpoint)),
         }
-    }
-
-    /// Checks that no half is left over.
-    pub(super) fn check_whole(&self) -> Result<(), CheckError<'static>> {
-        let is_whole = matches!(self, Self::Whole);
-        is_whole.then_some(()).ok_or(CheckError::BodyInvalid(BodyError::NoEndpoint))
     }
 }

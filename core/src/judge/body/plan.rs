@@ -57,7 +57,7 @@ impl BodyPlan {
                 rules,
                 policy,
                 record,
-                Pricing::new(rules, provider, &rule.target_models, rule.is_named),
+                Pricing::new(rules, provider, &rule.target_models, rule.is_settled),
             )
         });
         let asks_usage = rule.asks_usage() && scanner.is_some();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::meter_rules::MeterRules;
 use crate::body::Asked;
 use crate::limit::Amount;
-use crate::price::{Found, Nano, Price, Tier};
+use crate::price::{Counts, Found, Nano, Origin, Price, Tier};
 
 /// The models of one request, with the prices that they have at its provider.
 pub(super) struct Pricing {
@@ -84,6 +84,7 @@ impl Pricing {
         cost: impl Fn(&Price, Option<Tier>) -> Nano,
     ) -> Option<(Nano, String)> {
         let of_answer = answering.and_then(|model| self.rules.prices.find(&self.provider, model));
+        let of_answer = of_answer.filter(|found| self.own().is_none() || found.origin == Origin::Policy);
         let is_known = of_answer.is_some() && !is_sum;
         let others = self.found().flatten().filter(|_| !is_known);
         let costs =
@@ -91,9 +92,17 @@ impl Pricing {
         costs.max_by_key(|(cost, _)| *cost).map(|(cost, found)| (cost, found.name.to_owned()))
     }
 
-    /// Returns the name of the row of the first model that has a price.
+    /// Returns the name of the row of the dearest model.
     pub(super) fn name(&self) -> Option<String> {
-        self.found().flatten().next().map(|found| found.name.to_owned())
+        let counts = Counts { input: 1, output: 1, ..Counts::default() };
+        self.charge(None, false, |price, tier| price.cost(&counts, tier)).map(|(_, name)| name)
+    }
+
+    /// Returns the price that the policy has for the one model of the request: a deployment or an alias at a contract's rates, of
+    /// which the answer tells another name.
+    fn own(&self) -> Option<Found<'_>> {
+        let [model] = &*self.models else { return None };
+        self.rules.prices.find(&self.provider, model).filter(|found| found.origin == Origin::Policy)
     }
 
     /// Returns the price of each model, in the order of the request.

@@ -90,6 +90,11 @@ impl RequestJudge {
         !self.is_lenient
     }
 
+    /// Returns whether the rest of the body goes on unread.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.is_unread
+    }
+
     /// Returns whether the body is the messages of a WebSocket.
     pub(crate) fn is_upgrade(&self) -> bool {
         self.rule.form() == BodyForm::Messages
@@ -156,9 +161,9 @@ impl RequestJudge {
         }
         // A request without a body, or with an empty object, names nothing and computes nothing.
         let is_complete = self.body.is_over() && self.body.asked().has_members;
-        // The messages of a WebSocket follow each other.
+        // The messages of a WebSocket follow each other, and each ends by itself.
         if is_complete && !self.is_upgrade() {
-            self.names.part.check_whole()?;
+            self.names.end_part(&self.rule)?;
         }
         if is_complete && self.rule.needs_model && !self.names.any {
             return Err(CheckError::ModelMissing);

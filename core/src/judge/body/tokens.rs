@@ -12,14 +12,14 @@ use crate::policy::Policy;
 pub(super) struct TokenMeter {
     caller: Digest,
     limit: Option<TokenLimit>,
-    holds: Vec<Hold>,
+    hold: Option<Hold>,
     taken: Option<TokensTaken>,
 }
 
 impl TokenMeter {
     pub(super) fn new(policy: &Policy, record: &CallerRecord) -> Self {
         let limit = InForce::of(record.rate_limit, policy.rate_limit.as_ref()).tokens;
-        Self { caller: record.digest, limit, holds: Vec::new(), taken: None }
+        Self { caller: record.digest, limit, hold: None, taken: None }
     }
 
     /// Returns the limit.
@@ -39,8 +39,7 @@ impl TokenMeter {
         let reserved = rules.counts_tokens.then(|| reserve_tokens(store, &self.caller, limit, tokens, now));
         match reserved {
             Some(Ok(Ok((hold, taken)))) => {
-                self.holds.push(hold);
-                self.taken = Some(taken);
+                (self.hold, self.taken) = (Some(hold), Some(taken));
                 Ok(true)
             }
             Some(Ok(Err(taken))) => Err(CheckError::TokensLimited(taken)),
@@ -49,11 +48,10 @@ impl TokenMeter {
         }
     }
 
-    /// Ends the reservations. One whose end cannot be written ends by itself.
+    /// Ends the reservation. One whose end cannot be written ends by itself.
     pub(super) fn settle(&mut self, tokens: u64, now: Moment, store: &dyn Store) {
-        let mut left = tokens;
-        for hold in self.holds.drain(..) {
-            settle_tokens(store, &hold, std::mem::take(&mut left), now).unwrap_or_default();
+        if let Some(hold) = self.hold.take() {
+            settle_tokens(store, &hold, tokens, now).unwrap_or_default();
         }
     }
 

@@ -114,13 +114,15 @@ impl LoggedRequest<'_> {
 
     /// Returns the reason, where it is one that a request can be refused for by its body.
     pub(super) fn reason_of_body(&self) -> Option<Reason> {
-        const OF_BODIES: [Reason; 6] = [
+        const OF_BODIES: [Reason; 8] = [
             Reason::ProviderNotAllowed,
             Reason::ModelNotAllowed,
             Reason::ModelMissing,
             Reason::BodyInvalid,
             Reason::BodyUnreadable,
             Reason::ModelUnpriced,
+            Reason::EndpointNotAllowed,
+            Reason::EndpointClassNotAllowed,
         ];
         OF_BODIES.into_iter().find(|reason| reason.code() == self.reason)
     }

@@ -170,10 +170,15 @@ impl Pending {
         {
             let asked =
                 self.judge.as_ref().map_or(Asked { count: 1, ..Asked::default() }, RequestJudge::asked);
-            let bytes = self.judge.as_ref().map_or(self.declared, RequestJudge::bytes);
+            // Of a body that is not read the length is known by its head alone.
+            let bytes = match &self.judge {
+                Some(judge) if judge.is_unread() => judge.bytes().max(self.declared),
+                Some(judge) => judge.bytes(),
+                None => self.declared,
+            };
             let models = self.judge.iter().flat_map(RequestJudge::models);
             if self.is_reserved {
-                passed.fetch = meter.reserve_more(models, &asked, now, store)?;
+                passed.fetch = meter.renew(models, &asked, now, store)?;
                 passed.is_done = self.is_last;
                 return Ok(passed);
             }
@@ -185,7 +190,8 @@ impl Pending {
             }
         }
         self.is_reserved |= is_known;
-        passed.is_done = self.is_last || (self.is_reserved && self.judge.is_none());
+        let is_read = self.judge.as_ref().is_some_and(|judge| !judge.is_unread());
+        passed.is_done = self.is_last || (self.is_reserved && !is_read);
         Ok(passed)
     }
 

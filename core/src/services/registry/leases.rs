@@ -63,12 +63,19 @@ impl Registry {
     /// Charges what a request has cost, and ends its reservation; an amount of nothing gives it back. A cost that cannot
     /// be charged now is charged later.
     pub(crate) fn settle(&self, reservation: Reservation, actual: Amount, now: Moment, store: &dyn Store) {
-        let store = self.slices(store);
-        let Ok(mut leases) = self.leases.try_borrow_mut() else { return };
-        if let Some(active) = leases.active.get_mut(&reservation.subject) {
+        if let Ok(mut leases) = self.leases.try_borrow_mut()
+            && let Some(active) = leases.active.get_mut(&reservation.subject)
+        {
             active.held = active.held.saturating_sub(1);
             active.until = now.after(ACTIVE_TIME);
         }
+        self.charge(reservation, actual, now, store);
+    }
+
+    /// Charges what a request has cost besides, through an emptied reservation.
+    pub(crate) fn charge(&self, reservation: Reservation, actual: Amount, now: Moment, store: &dyn Store) {
+        let store = self.slices(store);
+        let Ok(mut leases) = self.leases.try_borrow_mut() else { return };
         if limit::settle(store, &reservation, &actual, now).is_err() && leases.unsettled.len() < MAX_UNSETTLED
         {
             leases.unsettled.push((reservation, actual));
