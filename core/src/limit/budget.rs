@@ -69,6 +69,6 @@ pub(crate) struct BudgetRules {
     pub(crate) allows_unpriced: bool,
     /// Set where requests pass while the registry cannot be asked and the slice is used up.
     pub(crate) failure_mode_allow: bool,
-    /// The output tokens that are reserved where neither the request nor the price names a limit.
+    /// The output tokens that are reserved where the request names no limit. A price may allow less.
     pub(crate) default_output: u64,
 }
