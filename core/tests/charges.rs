@@ -1,5 +1,6 @@
 //! The charge for a metered request, whatever a caller writes to have it cheaper.
 
+use keyswap_core::base::Digest;
 use keyswap_core::host::MemoryStore;
 use keyswap_core::judge::AnswerFields;
 use keyswap_core::request::{Header, RequestHead};
@@ -14,6 +15,8 @@ struct Sent {
     path: &'static str,
     header: (&'static str, &'static str),
     body: String,
+    /// What its policy has besides.
+    more: Value,
 }
 
 impl Sent {
@@ -33,7 +36,8 @@ impl Sent {
                 "cheap": {"input": 0, "output": 1, "max_output": 1000},
             },
         });
-        let plane = Plane::new(&with(&policy(&["openai", "anthropic", "gemini"]), &changes));
+        let plane =
+            Plane::new(&with(&with(&policy(&["openai", "anthropic", "gemini"]), &changes), &self.more));
         let (store, authorization) = (MemoryStore::default(), format!("Bearer {TOKEN}"));
         let headers = [
             Header { name: b"authorization", value: authorization.as_bytes() },
@@ -69,7 +73,7 @@ const CHEAP: u64 = 1000;
 fn the_dearest_model_that_a_request_names_is_reserved_and_charged_unless_the_answer_names_another() {
     let of = |path, header, body: Value| {
         let body = with(&json!({"max_tokens": 50, "messages": []}), &body);
-        Sent { path, header, body: body.to_string() }
+        Sent { path, header, body: body.to_string(), more: json!({}) }
     };
     let (chat, none) = ("/v1/chat/completions", ("x-none", ""));
     for sent in [
@@ -108,7 +112,7 @@ fn the_dearest_model_that_a_request_names_is_reserved_and_charged_unless_the_ans
 fn a_model_in_the_path_computes_whatever_else_names_one() {
     let body = json!({"model": "dear", "generationConfig": {"maxOutputTokens": 50}}).to_string();
     let path = "/v1beta/models/cheap:generateContent?model=dear";
-    let sent = Sent { path, header: ("x-model-id", "dear"), body };
+    let sent = Sent { path, header: ("x-model-id", "dear"), body, more: json!({}) };
     assert_eq!(sent.charged(Some((JSON, &answer(&json!({}))))).0, 10 * DEAR, "the query names one, too");
     let sent = Sent { path: "/v1beta/models/cheap:generateContent", header: ("x-none", ""), ..sent };
     assert_eq!(sent.charged(Some((JSON, &answer(&json!({}))))), (10 * CHEAP, "cheap".to_owned()));
@@ -116,7 +120,46 @@ fn a_model_in_the_path_computes_whatever_else_names_one() {
 
 fn chat(more: &Value) -> Sent {
     let body = with(&json!({"model": "dear", "messages": []}), more).to_string();
-    Sent { path: "/v1/chat/completions", header: ("x-none", ""), body }
+    Sent { path: "/v1/chat/completions", header: ("x-none", ""), body, more: json!({}) }
+}
+
+#[test]
+fn a_price_of_the_policy_for_the_one_model_that_is_named_comes_before_that_of_the_answer() {
+    let deployed = json!({"prices": {"deployed": {"input": 0, "output": 1}}});
+    for (body, cost) in [
+        (json!({"model": "deployed"}), 10 * CHEAP),
+        // Of several it is not known which computed.
+        (json!({"model": "deployed", "models": ["gpt-4o"]}), 2500 + 10 * 10_000),
+    ] {
+        let sent = Sent { more: deployed.clone(), ..chat(&body) };
+        let answer = answer(&json!({"model": "gpt-4o-2024-08-06"}));
+        assert_eq!(sent.charged(Some((JSON, &answer))).0, cost, "{body}");
+    }
+}
+
+#[test]
+fn each_request_at_the_universal_endpoint_has_the_price_of_its_own_model() {
+    let more = json!({
+        "tokens": [{"sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "l", "providers": ["universal", "openai", "gemini"]}],
+        "credentials": {"cf": [{"env": "A"}]},
+        "gateway": {"cloudflare": {"account": "a", "gateway": "g", "credential": "cf", "mode": "byok", "universal_endpoint": true}},
+    });
+    let openai = |model: &str| json!({"provider": "openai", "endpoint": "chat/completions", "query": {"model": model, "max_tokens": 50}});
+    let gemini = |model: &str, query: Value| {
+        let endpoint = format!("v1beta/models/{model}:generateContent");
+        json!({"query": query, "endpoint": endpoint, "provider": "google-ai-studio"})
+    };
+    for (body, cost) in [
+        (json!([openai("cheap")]), 1000 * CHEAP),
+        (json!([openai("dear")]), 4096 * DEAR),
+        (json!([openai("cheap"), openai("dear")]), 4096 * DEAR),
+        (json!([gemini("cheap", json!({}))]), 1000 * CHEAP),
+        (json!([gemini("dear", json!({"model": "cheap"}))]), 4096 * DEAR),
+        (json!([openai("cheap"), gemini("dear", json!({}))]), 4096 * DEAR),
+    ] {
+        let sent = Sent { path: "/", body: body.to_string(), more: more.clone(), ..chat(&json!({})) };
+        assert_eq!(sent.charged(None).0, cost, "{body}");
+    }
 }
 
 #[test]
