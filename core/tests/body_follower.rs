@@ -162,6 +162,7 @@ fn what_is_not_json_is_refused_and_stays_refused() {
         let mut follower = Follower::new(PATHS);
         if let Err(error) = follower.feed(text.as_bytes(), &mut |_| {}) {
             assert_eq!(follower.feed(b"{}", &mut |_| panic!("told after an error")), Err(error), "{text}");
+            assert_eq!(follower.finish(&mut |_| panic!("told after an error")), Err(error), "{text}");
         }
     }
     let wrong = [&b"{\"model\":\"\xff\"}"[..]];

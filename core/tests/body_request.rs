@@ -1,6 +1,6 @@
 //! The scanner of requests: what a body asks for, what is added to it, and what is refused.
 
-use keyswap_core::body::{BodyError, Named, RequestScanner, Splice};
+use keyswap_core::body::{BodyError, JsonError, Named, RequestScanner, Splice};
 use proptest::prelude::*;
 
 /// Returns the body that goes on, the names in it, and what it asks for, of a body that comes in these slices.
@@ -83,6 +83,31 @@ fn every_model_that_may_compute_is_told_and_what_the_answer_may_cost() {
             assert_eq!(sent, body, "nothing is added");
         }
     }
+}
+
+#[test]
+fn each_error_of_a_body_has_words_of_its_own() {
+    use keyswap_core::body::{FormError, FrameError};
+    let errors = [
+        BodyError::Json(JsonError::Unexpected),
+        BodyError::Json(JsonError::TooDeep),
+        BodyError::Json(JsonError::Encoding),
+        BodyError::Json(JsonError::Trailing),
+        BodyError::Json(JsonError::Incomplete),
+        BodyError::Twice,
+        BodyError::Alike,
+        BodyError::NoText,
+        BodyError::NoProvider,
+        BodyError::NoEndpoint,
+        BodyError::ManyObjects,
+        BodyError::ManyModels,
+        BodyError::Form(FormError::Malformed),
+        BodyError::Frames(FrameError::Compressed),
+        BodyError::Frames(FrameError::Malformed),
+    ];
+    let words: std::collections::BTreeSet<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(words.len(), errors.len());
+    assert!(words.iter().all(|words| words.len() > 20), "{words:?}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 
 use keyswap_core::base::{Digest, Moment};
 use keyswap_core::host::MemoryStore;
-use keyswap_core::judge::Verdict;
+use keyswap_core::judge::{Decision, Verdict};
 use keyswap_core::policy::RolloutPolicy;
+use keyswap_core::request::RequestHead;
 use serde_json::{Value, json};
 
 use crate::support::plane::Plane;
@@ -269,6 +270,20 @@ fn both_policies_ask_one_registry_once_and_a_comparison_delays_nobody() {
 }
 
 #[test]
+fn shadow_mode_tells_upstreams_what_it_would_have_done_only_where_the_policy_says_so() {
+    for (header, tells) in [(Value::Null, false), (json!(false), false), (json!(true), true)] {
+        let shadow = if header.is_null() { json!({}) } else { json!({"header": header}) };
+        let plane = Plane::new(&policy(1, &["openai"], &json!({"mode": "shadow", "shadow": shadow})));
+        let head = RequestHead::new(b"POST", OPENAI.as_bytes(), &[]);
+        let tell = |decision: &Decision<'_>| match &decision.verdict {
+            Verdict::Pass(passed) => passed.header().is_some(),
+            _ => panic!("shadow mode decides nothing"),
+        };
+        assert_eq!(plane.decide(&MemoryStore::default(), &head, at(0), &nobody, tell), tells, "{header}");
+    }
+}
+
+#[test]
 fn a_policy_in_shadow_mode_refuses_nobody_waits_for_nothing_and_tells_what_it_would_have_done() {
     let shadow = json!({"mode": "shadow"});
     let plane = Plane::new(&policy(1, &["openai"], &shadow));
@@ -327,7 +342,7 @@ fn the_status_tells_what_is_tried() {
     assert_eq!(plane.ask(&store, &token(0), headers_path, at(0), &nobody), "provider_not_allowed");
     let authorization = format!("Bearer {}", token(0));
     let headers = [keyswap_core::request::Header { name: b"authorization", value: authorization.as_bytes() }];
-    let head = keyswap_core::request::RequestHead::new(b"GET", headers_path.as_bytes(), &headers);
+    let head = RequestHead::new(b"GET", headers_path.as_bytes(), &headers);
     let said = plane.decide(&store, &head, at(0), &nobody_is_asked, |decision| match &decision.verdict {
         Verdict::Answer(answer) => answer.body.clone(),
         _ => panic!("no answer"),

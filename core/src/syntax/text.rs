@@ -23,3 +23,29 @@ pub fn is_email(text: &str) -> bool {
         && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
         && !text.chars().any(|char| char.is_whitespace() || moves_text(char))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_email_address_has_a_name_and_a_host_on_one_line_without_space() {
+        for (text, is_it) in [
+            ("alice@example.com", true),
+            ("a@b", true),
+            ("a@b@c", true),
+            ("", false),
+            ("alice", false),
+            ("@example.com", false),
+            ("alice@", false),
+            ("alice @example.com", false),
+            ("alice@example.com\u{a0}", false),
+            ("alice@example.com\n", false),
+            ("alice@\u{202e}moc.elpmaxe", false),
+            (&format!("{}@b", "a".repeat(252)), true),
+            (&format!("{}@b", "a".repeat(253)), false),
+        ] {
+            assert_eq!(is_email(text), is_it, "{text}");
+        }
+    }
+}
