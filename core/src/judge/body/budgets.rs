@@ -68,9 +68,7 @@ impl BudgetMeter {
         if lacking.is_empty() {
             return None;
         }
-        let call = self.call(registry, lacking, amount, false, now, store);
-        self.waits = self.waits.saturating_add(1);
-        call
+        self.call(registry, lacking, amount, now, store)
     }
 
     /// Reserves in every budget of the caller.
@@ -84,10 +82,7 @@ impl BudgetMeter {
             Some(error) => Some(Lack::Refused(error)),
             None if lacking.is_empty() => None,
             None => {
-                let has_waited = self.waits > 1;
-                let call =
-                    may_wait.then(|| self.call(registry, lacking, amount, has_waited, now, store)).flatten();
-                self.waits = self.waits.saturating_add(1);
+                let call = may_wait.then(|| self.call(registry, lacking, amount, now, store)).flatten();
                 Some(call.map_or(Lack::Refused(CheckError::BudgetUnavailable), Lack::Call))
             }
         };
@@ -185,12 +180,12 @@ impl BudgetMeter {
         registry: &Registry,
         lacking: Vec<BudgetSubject>,
         amount: Amount,
-        has_waited: bool,
         now: Moment,
         store: &dyn Store,
     ) -> Option<Box<Fetch>> {
         let wanted: Vec<&BudgetSubject> = lacking.iter().collect();
-        let call = registry.lease(&wanted, &amount, has_waited, now, store)?;
+        let call = registry.lease(&wanted, &amount, self.waits > 1, now, store)?;
+        self.waits = self.waits.saturating_add(1);
         self.awaited = Some((lacking, amount));
         Some(Box::new(call))
     }

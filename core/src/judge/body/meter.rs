@@ -55,7 +55,7 @@ pub(crate) struct Meter {
 
 impl std::fmt::Debug for Meter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Meter").field("provider", &self.pricing.provider()).finish_non_exhaustive()
+        f.debug_struct("Meter").field("provider", &self.provider()).finish_non_exhaustive()
     }
 }
 
@@ -294,7 +294,8 @@ impl Meter {
                 Charge { usage: Ok(counts), amount, model }
             }
             Err(why) => {
-                let (mut amount, model) = self.estimate(finding.events_with_content, finding.model);
+                let answering = finding.model.filter(|_| !finding.is_sum);
+                let (mut amount, model) = self.estimate(finding.events_with_content, answering);
                 // Of what cannot be read no event tells how much came.
                 if finding.has_ended || matches!(why, Unmetered::Form | Unmetered::Encoded) {
                     amount = amount.or_more(self.untold);
