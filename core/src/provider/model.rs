@@ -161,7 +161,7 @@ impl TargetModels {
                 || (takes_header(path) && !in_headers.is_empty()),
             is_in_path: in_path.is_some(),
             is_settled: in_path.is_some()
-                || ((takes_bytes || is_realtime(path)) && !in_query.is_empty())
+                || (!in_query.is_empty() && (takes_bytes || is_realtime(path)))
                 || (takes_header(path) && !in_headers.is_empty()),
             models: in_path.into_iter().chain(in_query).chain(in_headers).collect(),
             is_stored: stores_model(path),
