@@ -15,7 +15,7 @@ struct Sent {
     path: &'static str,
     header: (&'static str, &'static str),
     body: String,
-    /// What its policy has besides.
+    /// The changes of its policy.
     more: Value,
 }
 
