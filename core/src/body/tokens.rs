@@ -65,6 +65,10 @@ pub(super) fn behind_text(text: &[u8]) -> &[u8] {
     let mut rest = text;
     loop {
         rest = rest.get(plain_length(rest)..).unwrap_or_default();
+        // Nearly every string ends here.
+        if rest.first() == Some(&b'"') {
+            return rest;
+        }
         rest = match rest {
             [b'\\', b'u', a, b, c, d, behind @ ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => {
                 behind
