@@ -86,6 +86,19 @@ fn every_model_that_may_compute_is_told_and_what_the_answer_may_cost() {
 }
 
 #[test]
+fn a_form_tells_how_many_answers_it_asks_for() {
+    use keyswap_core::body::{RequestBody, RequestForm};
+    for (n, count) in [("10", 10), (" 3 ", 3), ("0", 1), ("many", 1)] {
+        let form = format!("--b\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n{n}\r\n--b--\r\n");
+        let parts = RequestForm::Parts("multipart/form-data; boundary=b");
+        let mut body = RequestBody::new(parts, false).unwrap();
+        body.feed(form.as_bytes(), &mut |_| {}).unwrap();
+        body.finish().unwrap();
+        assert_eq!(body.asked().count, count, "{n}");
+    }
+}
+
+#[test]
 fn each_error_of_a_body_has_words_of_its_own() {
     use keyswap_core::body::{FormError, FrameError};
     let errors = [

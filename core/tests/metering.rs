@@ -273,6 +273,9 @@ fn the_tier_that_a_request_asks_for_is_reserved_where_it_is_dearer_and_charged_u
         (json!({"service_tier": "priority"}), true),
         (json!({"serviceTier": "priority"}), true),
         (json!({"serviceTier": {"type": "priority"}}), true),
+        // Which of two counts depends on the API.
+        (json!({"service_tier": "priority", "serviceTier": "flex"}), true),
+        (json!({"service_tier": "flex", "serviceTier": "priority"}), true),
     ] {
         let times = if is_dearer { 2 } else { 1 };
         assert_eq!(cost(&asked, None), reserved * times, "{asked}");

@@ -40,7 +40,7 @@ impl Form {
         if status == 101 {
             return Self::Messages(Box::new(Frames::new(Sender::Server)));
         }
-        let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let media_type = media_type(content_type).to_ascii_lowercase();
         let Some((_, subtype)) = media_type.split_once('/') else { return Self::Unread };
         match subtype {
             "event-stream" => Self::Events(Box::default()),
@@ -94,6 +94,11 @@ impl Form {
         }
         Ok(Edit::Pass)
     }
+}
+
+/// Returns the type of a body, without parameters, in the case of its header.
+pub(crate) fn media_type(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 fn feed_lines(reader: &mut dyn Texts, slice: &[u8]) {

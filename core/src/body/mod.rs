@@ -35,6 +35,7 @@ pub(crate) use self::begin::begin_of_json;
 pub use self::cut::Edit;
 pub use self::events::{Events, MAX_EVENT_NAME_BYTES, Part};
 pub use self::follower::Follower;
+pub(crate) use self::form::media_type;
 pub use self::frames::{FrameError, Frames, MessagePart, Sender};
 pub use self::grammar::{Event, JsonError, MAX_DEPTH, MAX_TEXT_BYTES, Scalar};
 pub use self::list::{ListFilter, Lists, MAX_ELEMENT_BYTES, MODELS};

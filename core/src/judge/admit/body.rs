@@ -6,7 +6,7 @@ use super::models::ModelRule;
 use super::objects::ObjectRule;
 use super::target::RequestTraits;
 use crate::answer::CheckError;
-use crate::body::{BodyError, RequestBody, RequestForm};
+use crate::body::{BodyError, RequestBody, RequestForm, media_type};
 use crate::identity::Class;
 use crate::provider::model::TargetModels;
 use crate::request::RequestHead;
@@ -189,7 +189,7 @@ impl BodyRule {
         if begins("multipart/") {
             return made(RequestForm::Parts(value));
         }
-        let may_be_binary = !self.needs_model && is_binary(without_parameters(value));
+        let may_be_binary = !self.needs_model && is_binary(media_type(value));
         if self.takes_bytes && may_be_binary {
             return Ok(None);
         }
@@ -205,19 +205,10 @@ fn has_file(head: &RequestHead<'_>) -> bool {
     if head.values("x-goog-upload-command").any(command) {
         return true;
     }
-    let media_type = media_type(head);
+    let value = head.values("content-type").next().and_then(|value| str::from_utf8(value).ok());
+    let media_type = media_type(value.unwrap_or_default());
     let is_form = media_type.is_empty() || media_type.eq_ignore_ascii_case("multipart/form-data");
     !is_form && !is_json(media_type)
-}
-
-/// Returns the type of the body, without parameters.
-fn media_type<'h>(head: &RequestHead<'h>) -> &'h str {
-    let value = head.values("content-type").next().and_then(|value| str::from_utf8(value).ok());
-    without_parameters(value.unwrap_or_default())
-}
-
-fn without_parameters(content_type: &str) -> &str {
-    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// Returns whether a type is that of sound, pictures or unknown bytes. A server may read such a body as JSON all the same.

@@ -107,7 +107,7 @@ impl BudgetMeter {
         now: Moment,
         store: &dyn Store,
     ) -> Result<Option<Box<Fetch>>, CheckError<'static>> {
-        // A session may lack something again and again.
+        // A session may lack something again and again. One that goes on without has waited: a call that has failed is not made again.
         self.waits = if self.uncovered.is_some() { 2 } else { 0 };
         match self.reserve(amount, now, store) {
             Ok(()) => {

@@ -25,6 +25,7 @@ use crate::services::registry::Metered;
 const BYTES_PER_TOKEN: u64 = 3;
 /// The most input tokens of an estimate: no model takes more.
 const MAX_INPUT: u64 = 1_000_000;
+
 /// The state of a request whose usage is metered.
 #[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 pub(crate) struct Meter {
@@ -36,8 +37,8 @@ pub(crate) struct Meter {
     tokens: TokenMeter,
     /// The amount that was reserved.
     reserved: Amount,
-    /// The most that an answer can have cost which tells no usage, where a limit has to count it.
-    untold: Amount,
+    /// The limits that the request has set for its answer.
+    asked: Asked,
     /// The estimated input tokens.
     input: u64,
     /// Set where something was reserved, or is to be.
@@ -91,7 +92,7 @@ impl Meter {
             budgets: BudgetMeter::new(rules, policy, record),
             tokens: TokenMeter::new(policy, record),
             reserved: Amount::default(),
-            untold: Amount::default(),
+            asked: Asked::default(),
             input: 0,
             is_limited: false,
             told: Counts::default(),
@@ -123,8 +124,7 @@ impl Meter {
         self.is_limited = reserved.map_err(Lack::Refused)? || self.has_budgets();
         self.budgets.reserve(amount, now, store).inspect_err(|_| self.tokens.settle(0, now, store))?;
         if self.is_limited {
-            self.reserved = amount;
-            self.untold = self.pricing.most(self.input, asked, Unstated::Most);
+            (self.reserved, self.asked) = (amount, *asked);
         }
         Ok(())
     }
@@ -248,6 +248,7 @@ impl Meter {
         let is_of_host = matches!(self.answer, Answer::OfHost);
         let charge = (!is_of_host).then(|| self.actual());
         let amount = charge.as_ref().map_or(Amount::NOTHING, |charge| charge.amount);
+        // A cost that is not known stays so.
         let due = if self.charged == Amount::NOTHING { amount } else { amount.minus(&self.charged) };
         self.tokens.settle(due.tokens, now, store);
         self.budgets.settle(due, now, store);
@@ -289,16 +290,17 @@ impl Meter {
                 let is_seen = finding.is_whole || self.rules.when_left == WhenLeft::Seen;
                 let counts = if is_seen { usage } else { estimated };
                 let (seen, model) = self.amount(&usage, &finding);
-                let (estimated, _) = self.amount(&estimated, &finding);
-                let amount = if finding.is_whole { seen } else { self.left(seen, estimated) };
+                let left = || self.left(seen, self.amount(&estimated, &finding).0);
+                let amount = if finding.is_whole { seen } else { left() };
                 Charge { usage: Ok(counts), amount, model }
             }
             Err(why) => {
                 let answering = finding.model.filter(|_| !finding.is_sum);
                 let (mut amount, model) = self.estimate(finding.events_with_content, answering);
                 // Of what cannot be read no event tells how much came.
-                if finding.has_ended || matches!(why, Unmetered::Form | Unmetered::Encoded) {
-                    amount = amount.or_more(self.untold);
+                let is_unknown = finding.has_ended || matches!(why, Unmetered::Form | Unmetered::Encoded);
+                if self.is_limited && is_unknown {
+                    amount = amount.or_more(self.pricing.most(self.input, &self.asked, Unstated::Most));
                 }
                 if !finding.has_ended {
                     amount = self.left(Amount::NOTHING, amount);

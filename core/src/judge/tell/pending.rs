@@ -170,18 +170,18 @@ impl Pending {
         {
             let asked =
                 self.judge.as_ref().map_or(Asked { count: 1, ..Asked::default() }, RequestJudge::asked);
-            // Of a body that is not read the length is known by its head alone.
-            let bytes = match &self.judge {
-                Some(judge) if judge.is_unread() => judge.bytes().max(self.declared),
-                Some(judge) => judge.bytes(),
-                None => self.declared,
-            };
             let models = self.judge.iter().flat_map(RequestJudge::models);
             if self.is_reserved {
                 passed.fetch = meter.renew(models, &asked, now, store)?;
                 passed.is_done = self.is_last;
                 return Ok(passed);
             }
+            // Of a body that is not read the length is known by its head alone.
+            let bytes = match &self.judge {
+                Some(judge) if judge.is_unread() => judge.bytes().max(self.declared),
+                Some(judge) => judge.bytes(),
+                None => self.declared,
+            };
             meter.note_request(models, &asked, bytes, self.asks_usage);
             match meter.reserve(&asked, now, store) {
                 Ok(()) => {}
