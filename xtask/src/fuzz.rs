@@ -28,11 +28,15 @@ use promises::PROMISES;
 /// The options of `cargo xtask fuzz`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Target to run, a name in `fuzz/src/promises.rs` [default: one after another].
-    target: Option<String>,
-    /// Seconds for each target.
+    /// Targets to run, names in `fuzz/src/promises.rs` [default: all].
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Seconds of a run.
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// Run targets again, always the one with the least on record, until each has so many seconds of CPU time there.
+    #[arg(long, value_name = "SECONDS", requires = "record")]
+    until: Option<u64>,
     /// Put the run into `docs/security/hardening.md`, and new inputs into `fuzz/corpus`.
     #[arg(long)]
     record: bool,
@@ -51,6 +55,8 @@ const MAX_INPUT_BYTES: usize = 600;
 const MAX_CORPUS_BYTES: usize = 13_000;
 /// The name of the file of figures.
 const FIGURES: &str = "fuzz";
+/// The unit of the time that is recorded.
+const CPU_TIME: &str = "s of CPU time";
 
 /// The folders and the program of one target.
 struct Target<'t> {
@@ -62,26 +68,49 @@ struct Target<'t> {
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let names: Vec<&str> = PROMISES.iter().map(|(name, _)| *name).collect();
-    if let Some(target) = &options.target {
+    for target in &options.targets {
         ensure!(names.contains(&target.as_str()), "there is no target `{target}`: {}", names.join(", "));
     }
+    let mut chosen = PROMISES.to_vec();
+    chosen.retain(|(name, _)| {
+        options.targets.is_empty() || options.targets.iter().any(|target| target == name)
+    });
     let program = build()?;
-    for (name, promise) in PROMISES {
-        if options.target.as_ref().is_some_and(|target| target != name) {
-            continue;
+    let Some(until) = options.until else {
+        return chosen.into_iter().try_for_each(|target| fuzz(&program, target, options));
+    };
+    while let Some((target, seconds)) = least_fuzzed(&chosen)? {
+        if seconds >= until {
+            break;
         }
-        let inputs = project_root().join("target/fuzz/corpus").join(name);
-        let target = Target { name, program: &program, inputs };
-        target.seed()?;
-        let (seconds, executions) = target.fuzz(options.seconds)?;
-        eprintln!("{name}: {executions} inputs in {seconds} s of CPU time");
-        if options.record {
-            let length = target.keep_inputs()?;
-            eprintln!("{name}: {length} inputs in the repository");
-            record(name, promise, seconds, executions)?;
-        }
+        fuzz(&program, target, options)?;
     }
     Ok(())
+}
+
+/// Runs one target.
+fn fuzz(program: &Path, (name, promise): (&str, &str), options: &Options) -> Result<()> {
+    let target = Target { name, program, inputs: project_root().join("target/fuzz/corpus").join(name) };
+    target.seed()?;
+    let (seconds, executions) = target.fuzz(options.seconds)?;
+    eprintln!("{name}: {executions} inputs in {seconds} s of CPU time");
+    if options.record {
+        let length = target.keep_inputs()?;
+        eprintln!("{name}: {length} inputs in the repository");
+        record(name, promise, seconds, executions)?;
+    }
+    Ok(())
+}
+
+/// Returns the target that has the least CPU time on record, and that time in seconds.
+fn least_fuzzed<'t>(targets: &[(&'t str, &'t str)]) -> Result<Option<((&'t str, &'t str), u64)>> {
+    let rows = hardening::read(FIGURES)?;
+    let seconds_of = |name: &str| {
+        let row = rows.iter().find(|row| row.command == command_of(name))?;
+        row.figures.iter().find(|(_, unit)| unit == CPU_TIME).map(|(seconds, _)| *seconds)
+    };
+    let times = targets.iter().map(|target| (*target, seconds_of(target.0).unwrap_or_default()));
+    Ok(times.min_by_key(|(_, seconds)| *seconds))
 }
 
 /// Builds the targets. Returns the program.
@@ -154,7 +183,7 @@ impl Target<'_> {
         let mut fuzzer = Command::new(self.program);
         fuzzer.args(["-merge=1", "-max_len=600"]).arg(merged.path()).arg(&self.inputs);
         fuzzer.env("TARGET", self.name).current_dir(project_root().join("target/fuzz"));
-        let log = File::create(project_root().join("target/fuzz/merge.log"))?;
+        let log = File::create(project_root().join("target/fuzz").join(format!("{}.merge.log", self.name)))?;
         let status = fuzzer.stderr(log).status().context("cannot run the target")?;
         ensure!(status.success(), "the inputs of `{}` cannot be merged", self.name);
         let entries = fs::read_dir(merged.path())?;
@@ -182,14 +211,21 @@ fn write_all(folder: &Path, inputs: &[Vec<u8>]) -> Result<()> {
     Ok(())
 }
 
-/// Adds a run to the figures of its target.
+/// Returns the command of a target, which names its row.
+fn command_of(name: &str) -> String {
+    format!("cargo xtask fuzz {name} --record")
+}
+
+/// Adds a run to the figures of its target. Runs of other targets may end at the same time.
 fn record(name: &str, promise: &str, seconds: u64, executions: u64) -> Result<()> {
+    let lock = File::create(project_root().join("target/fuzz/record.lock"))?;
+    lock.lock()?;
     let mut row = Row {
         promise: promise.to_owned(),
         attack: "inputs that coverage guides".to_owned(),
-        figures: vec![(seconds, "s of CPU time".to_owned()), (executions, "inputs".to_owned())],
+        figures: vec![(seconds, CPU_TIME.to_owned()), (executions, "inputs".to_owned())],
         date: hardening::today()?,
-        command: format!("cargo xtask fuzz {name} --record"),
+        command: command_of(name),
     };
     let mut rows = hardening::read(FIGURES)?;
     let before = rows.iter().position(|other| other.command == row.command);
