@@ -73,6 +73,20 @@ fn a_long_element_goes_unless_its_id_is_known_in_time() {
 }
 
 #[test]
+fn of_much_space_between_elements_a_part_goes_on() {
+    let much = " ".repeat(MAX_ELEMENT_BYTES + 1);
+    let kept = " ".repeat(MAX_ELEMENT_BYTES);
+    for (list, expect) in [
+        (format!("{much},"), format!("{kept},")),
+        (format!(",{much}"), format!(",{}", &kept[1..])),
+        (kept.clone() + ",", kept.clone() + ","),
+    ] {
+        let whole = |between: &str| format!(r#"{{"data":[{{"id":"a"}}{between}{{"id":"b"}}]}}"#);
+        assert_eq!(filtered(&[whole(&list).as_bytes()]), Ok(whole(&expect)));
+    }
+}
+
+#[test]
 fn nothing_goes_on_behind_a_fault() {
     for (list, error) in [
         (r#"{"data":[{"id":"a"},]}"#, JsonError::Unexpected),

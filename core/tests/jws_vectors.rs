@@ -3,11 +3,11 @@
 //! The verdict on the signature is compared: the payloads are no claims.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jwt_simple::reexports::ct_codecs::{Base64UrlSafeNoPadding, Decoder as _, Encoder as _};
 use keyswap_core::identity::jwt::{
-    Algorithm, JwkSet, JwsError, NoKey, PureRust, SignatureCheck, SignatureVerifier, UnverifiedJws,
+    Algorithm, JwkError, JwkSet, JwsError, NoKey, PureRust, SignatureCheck, SignatureVerifier, UnverifiedJws,
     VerifierUnavailable,
 };
 use serde_json::{Value, json};
@@ -268,4 +268,31 @@ fn one_bit_flipped_anywhere_and_the_signature_does_not_hold() {
             assert_ne!(judge(&case["jwk"], &changed), Verdict::Valid, "{} at {at}", case["alg"]);
         }
     }
+}
+
+#[test]
+fn each_error_of_a_token_and_of_a_key_has_words_of_its_own() {
+    let of_tokens = [
+        JwsError::TooLong,
+        JwsError::Form,
+        JwsError::Encoding,
+        JwsError::Header,
+        JwsError::Algorithm,
+        JwsError::KeyId,
+        JwsError::Type,
+        JwsError::Extension,
+    ];
+    let of_keys = [
+        JwkError::Type,
+        JwkError::KeyId,
+        JwkError::Use,
+        JwkError::Algorithm,
+        JwkError::Private,
+        JwkError::Encoding,
+        JwkError::Unsafe,
+    ];
+    let words = of_tokens.iter().map(ToString::to_string).chain(of_keys.iter().map(ToString::to_string));
+    let words: BTreeSet<String> = words.collect();
+    assert_eq!(words.len(), of_tokens.len() + of_keys.len());
+    assert!(words.iter().all(|words| words.len() > 20), "{words:?}");
 }

@@ -4,6 +4,8 @@
 use keyswap_core::policy::Policy;
 use serde_json::{Value, json};
 
+use crate::support::{Signer, with};
+
 fn whole() -> Value {
     json!({
         "version": "keyswap/v1",
@@ -229,6 +231,18 @@ fn a_server_of_introspection_shows_in_the_outline() {
     let mut other = own.clone();
     other["registry"]["introspection"] = json!({"providers": ["openai"]});
     assert_ne!(outline(&own), outline(&other));
+}
+
+#[test]
+fn an_issuers_own_keys_show_with_what_they_may_sign() {
+    let with_keys = |more: &Value| {
+        let key = with(&Signer::new(9, "k1").jwk(), more);
+        outline(&changed("/issuers/1/jwks", &json!({"inline": {"keys": [key]}})))
+    };
+    let plain = with_keys(&json!({}));
+    for more in [json!({"kid": "other"}), json!({"issuer": "https://id.example/tenant"})] {
+        assert_ne!(with_keys(&more), plain, "{more}");
+    }
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! takes a [`Proof`].
 
 use std::cell::OnceCell;
-use std::fmt;
 use std::rc::Rc;
 
 use super::proof::Proof;
@@ -78,11 +77,5 @@ impl OpenKey {
     /// Returns the value of the header.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.key.reveal(self.form, self)
-    }
-}
-
-impl fmt::Debug for OpenKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OpenKey(…)")
     }
 }

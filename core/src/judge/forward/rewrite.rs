@@ -34,8 +34,8 @@ pub struct Rewrite<'a> {
     pub set: Vec<(&'a str, FieldValue<'a>)>,
 }
 
-/// The value of a header to set.
-#[derive(Clone, Debug)]
+/// The value of a header to set. It has no `Debug`, because it may be a credential.
+#[derive(Clone)]
 pub enum FieldValue<'a> {
     /// A value that is public.
     Plain(Cow<'a, [u8]>),
