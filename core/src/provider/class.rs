@@ -68,8 +68,9 @@ const COMMON: [&str; 8] = [
 ];
 
 /// The ends of the paths of endpoints that count tokens.
-const COUNTING: [&str; 10] = [
+const COUNTING: [&str; 11] = [
     "/count_tokens",
+    "/count-tokens",
     "/input_tokens",
     "/tokenize",
     "/detokenize",

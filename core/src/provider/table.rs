@@ -370,7 +370,8 @@ impl AuthStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::pattern::read_row;
+    use crate::identity::Class;
+    use crate::provider::pattern::{ANY, read_row};
 
     #[test]
     fn every_built_in_row_is_written_as_a_row() {
@@ -379,6 +380,20 @@ mod tests {
             for row in builtin.endpoints.iter().flat_map(|rows| rows.2) {
                 let read = if row.is_empty() { read_row("/") } else { read_row(row) };
                 assert_eq!(read, Some(*row), "{}", builtin.id);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_named_for_counting_tokens_is_free() {
+        let counts = ["/count", ":count", "/tokenize", "/detokenize", "/input_tokens", ":computetokens"];
+        for all in BUILT_IN.iter().map(|builtin| builtin.endpoints).chain([&endpoints::BEDROCK[..]]) {
+            let api = Endpoints::BuiltIn(all, None);
+            for row in all.iter().filter(|rows| rows.0 == Class::Inference).flat_map(|rows| rows.2) {
+                let name = row.rfind(['/', ':']).map(|at| row[at..].to_lowercase()).unwrap_or_default();
+                let is_counting = counts.iter().any(|begin| name.starts_with(begin));
+                let found = api.find(ANY, row.as_bytes()).unwrap();
+                assert_eq!(found.counts_tokens(), is_counting, "{row}");
             }
         }
     }
