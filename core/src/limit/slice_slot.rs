@@ -45,7 +45,8 @@ impl Slot {
         for (subject, slice) in &self.0 {
             value.extend_from_slice(subject.bytes());
             value.extend_from_slice(&slice.nonce);
-            for number in slice.numbers.list() {
+            let mut numbers = slice.numbers;
+            for number in numbers.each() {
                 value.extend_from_slice(&number.to_le_bytes());
             }
             value.push(match slice.unit {
@@ -87,7 +88,8 @@ fn entries(value: &[u8]) -> Option<Vec<(Digest, Slice)>> {
 impl Numbers {
     const COUNT: usize = 17;
 
-    fn list(&self) -> [u64; Self::COUNT] {
+    /// Returns all numbers, in the order in which a slot has them.
+    fn each(&mut self) -> [&mut u64; Self::COUNT] {
         let Self {
             limit,
             granted,
@@ -106,7 +108,7 @@ impl Numbers {
             answered,
             asked_at,
             unreported,
-        } = *self;
+        } = self;
         [
             limit,
             granted,
@@ -129,50 +131,12 @@ impl Numbers {
     }
 
     fn read(mut bytes: &[u8]) -> Option<(Self, &[u8])> {
-        let mut list = [0; Self::COUNT];
-        for number in &mut list {
+        let mut numbers = Self::default();
+        for number in numbers.each() {
             let (own, behind) = bytes.split_first_chunk::<8>()?;
             *number = u64::from_le_bytes(*own);
             bytes = behind;
         }
-        let [
-            limit,
-            granted,
-            spent,
-            returned,
-            told,
-            held,
-            held_before,
-            epoch,
-            more,
-            size,
-            resets_at,
-            granted_at,
-            expires_at,
-            calls,
-            answered,
-            asked_at,
-            unreported,
-        ] = list;
-        let numbers = Self {
-            limit,
-            granted,
-            spent,
-            returned,
-            told,
-            held,
-            held_before,
-            epoch,
-            more,
-            size,
-            resets_at,
-            granted_at,
-            expires_at,
-            calls,
-            answered,
-            asked_at,
-            unreported,
-        };
         Some((numbers, bytes))
     }
 }
@@ -191,8 +155,8 @@ mod tests {
             let mut slot = Slot::default();
             for (subject, nonce, list, lease, unit) in &slices {
                 let bytes: Vec<u8> = list.iter().flat_map(|number| number.to_le_bytes()).collect();
-                let (numbers, _) = Numbers::read(&bytes).unwrap();
-                prop_assert_eq!(&numbers.list(), list);
+                let (mut numbers, _) = Numbers::read(&bytes).unwrap();
+                prop_assert_eq!(&numbers.each().map(|number| *number), list);
                 let unit = [None, Some(Unit::Usd), Some(Unit::Tokens)][usize::from(*unit)];
                 slot.0.push((Digest::from_bytes(*subject), Slice { nonce: *nonce, lease: lease.clone(), unit, numbers }));
             }
