@@ -120,7 +120,7 @@ fn text(document: &Value, pointer: &str) -> String {
 
 #[test]
 fn a_minted_credential_reaches_its_caller_as_a_token_of_ours_for_its_session_and_nothing_else() {
-    let worker = plane(&json!({}));
+    let worker = plane(&json!({"status": {"allow": ["tokens"]}}));
     let token = minted(&worker);
     assert!(token.starts_with("ksb_") && !token.contains(EPHEMERAL));
     let ephemeral = format!("authorization: Bearer {EPHEMERAL}");
@@ -136,6 +136,8 @@ fn a_minted_credential_reaches_its_caller_as_a_token_of_ours_for_its_session_and
         ("GET /v1/files", Err("endpoint_class_not_allowed")),
         ("GET /v1/organization/users", Err("endpoint_class_not_allowed")),
         ("GET /v1/unknown", Err("endpoint_not_allowed")),
+        ("GET /.well-known/keyswap/me", Err("endpoint_class_not_allowed")),
+        ("GET /.well-known/keyswap", Err("endpoint_class_not_allowed")),
         ("POST /v1/messages", Err("token_invalid")),
         ("WS /grok/v1/realtime", Err("token_invalid")),
         ("WS /cartesia/tts/websocket", Err("token_invalid")),
@@ -336,7 +338,7 @@ fn what_mints_is_closed_unless_a_scope_a_broker_and_a_row_open_it() {
     }
     let upgraded = [("authorization", "Bearer ptk_parent-0123456789"), ("upgrade", "websocket")];
     let (sent, _) = ask(&worker, "POST /v1/realtime/client_secrets", &upgraded, at(0), &nobody_is_asked);
-    assert_eq!(sent, closed);
+    assert_eq!(sent, Err("method_not_allowed".to_owned()));
 }
 
 #[test]

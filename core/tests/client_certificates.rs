@@ -518,6 +518,10 @@ fn an_entry_that_cannot_be_meant_is_an_error_with_its_place() {
         ),
         (entry(&json!({"name": "id"})), "client_certificates[0].name: an issuer is named `id`, too"),
         (
+            entry(&json!({"name": "person"})),
+            "client_certificates[0].name: `person` is the name of known people",
+        ),
+        (
             entry(&json!({"rules": [{"when": {"email": ["a"]}}]})),
             "client_certificates[0]: a certificate has the claims",
         ),

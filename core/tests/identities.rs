@@ -216,7 +216,12 @@ fn an_identity_that_browsers_send_by_themselves_is_of_no_use_to_another_sites_pa
                 .iter()
                 .map(|(name, value)| Header { name: name.as_bytes(), value: value.as_bytes() })
                 .collect();
-            let head = RequestHead::new(b"POST", b"/openai/v1/chat/completions", &headers);
+            let (method, path) = if lines.contains(&websocket) {
+                ("GET", "/openai/v1/realtime")
+            } else {
+                ("POST", "/openai/v1/chat/completions")
+            };
+            let head = RequestHead::new(method.as_bytes(), path.as_bytes(), &headers);
             let head = RequestHead { authority: b"llm.example", ..head };
             let reason = |decision: &Decision<'_>| decision.reason_code();
             let reason = worker.decide(&MemoryStore::default(), &head, at(0), &nobody_is_asked, reason);

@@ -23,6 +23,8 @@ pub enum CheckError<'a> {
     OtherHost,
     /// The method is none of those that are forwarded.
     Method,
+    /// A WebSocket is opened by another method than GET.
+    UpgradeMethod,
     /// The request target can be read in more than one way.
     Path(PathError),
     /// The slot does not hold exactly one credential.
@@ -143,7 +145,7 @@ impl CheckError<'_> {
     pub const fn reason(&self) -> Reason {
         match self {
             Self::OtherHost => Reason::HostNotServed,
-            Self::Method => Reason::MethodNotAllowed,
+            Self::Method | Self::UpgradeMethod => Reason::MethodNotAllowed,
             Self::Path(_) => Reason::PathInvalid,
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) => Reason::CredentialAmbiguous,
             Self::KeysUnavailable(_) => Reason::IssuerKeysUnavailable,
@@ -191,7 +193,11 @@ impl CheckError<'_> {
 
     pub(crate) const fn stage(&self) -> Stage {
         match self {
-            Self::OtherHost | Self::Method | Self::Path(_) | Self::PolicyUnavailable => Stage::Route,
+            Self::OtherHost
+            | Self::Method
+            | Self::UpgradeMethod
+            | Self::Path(_)
+            | Self::PolicyUnavailable => Stage::Route,
             Self::CredentialAmbiguous(_) | Self::IdentityAmbiguous(_) | Self::CredentialMissing => {
                 Stage::Extract
             }
@@ -251,6 +257,7 @@ impl fmt::Display for CheckError<'_> {
         match self {
             Self::OtherHost => f.write_str("the request is for a host that the policy does not name in `hosts`"),
             Self::Method => f.write_str("the method is not forwarded"),
+            Self::UpgradeMethod => f.write_str("a WebSocket is opened by another method than GET"),
             Self::Path(fault) => fault.fmt(f),
             Self::CredentialAmbiguous(slot) => {
                 write!(f, "the slot `{slot}` does not hold exactly one credential")
@@ -261,9 +268,7 @@ impl fmt::Display for CheckError<'_> {
             Self::TokenDisabled => f.write_str("the token is disabled"),
             Self::SealBroken => f.write_str(BROKEN_SEAL),
             Self::TokenInTarget => f.write_str("the token stands in the path or query, too"),
-            Self::CredentialUnavailable(name) => {
-                write!(f, "no source of the credential `{name}` has a value now")
-            }
+            Self::CredentialUnavailable(it) => write!(f, "no source of the credential `{it}` has a value now"),
             Self::Unbound => f.write_str(
                 "no binding of the provider is for the caller, and the provider has no credential for others",
             ),

@@ -210,7 +210,7 @@ impl Reason {
         match self {
             Self::HostNotServed => "host not served: use the address that your platform team gave you",
             Self::MethodNotAllowed => {
-                "method not allowed: GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS are forwarded"
+                "method not allowed: GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS are forwarded, and GET opens a WebSocket"
             }
             Self::PathInvalid => {
                 "invalid path: dot segments, empty segments, encoded slashes or dots, `;` and `#` are refused"

@@ -15,6 +15,7 @@ pub(crate) use self::certificate::{CERTIFICATE_CLAIMS, CertificateSubjects};
 pub(crate) use self::confirmation::{CONFIRMATION, bound_certificate};
 pub(crate) use self::models::Spellings;
 pub use self::models::{GROUP, ModelGroups, Models};
+pub(crate) use self::person::PEOPLE;
 pub use self::person::person_digest;
 pub use self::principal::Principal;
 pub use self::record::{CallerKind, CallerRecord, TokenStatus};

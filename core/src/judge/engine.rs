@@ -181,9 +181,7 @@ impl Engine {
         progress: &mut Progress<'a>,
     ) -> Result<(Rewrite<'a>, Option<Box<BodyPlan>>), Exit<'a>> {
         let head = context.head;
-        if !is_forwarded(head.method) {
-            return Err(CheckError::Method.into());
-        }
+        context.check_method()?;
         let path = match RequestPath::parse(head.path) {
             Ok(path) => path,
             Err(error) => self.judge_odd_path(error, context, progress)?,
@@ -204,6 +202,7 @@ impl Engine {
         let token = caller.verify(context)?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
         if is_me_query(head, &path) {
+            caller.check_own()?;
             let registry = self.authenticator.registry();
             return Err(Exit::Answer(me_reply(&self.policy, registry, &caller.record, context)));
         }
@@ -343,6 +342,7 @@ impl Engine {
         let caller = self.authenticator.authenticate(found, context, progress)?;
         progress.principal = Some(Principal::of(&caller.record));
         let token = caller.verify(context)?;
+        caller.check_own()?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
         let is_in_scope = token.record().scope.has(StatusPolicy::SCOPE);
         (policy.tokens && is_in_scope).then_some(()).ok_or(CheckError::OutOfScope(StatusPolicy::SCOPE).into())

@@ -6,8 +6,8 @@ use super::document::Policy;
 use super::issuer_rules::{self, Rights};
 use super::reader::{Errors, Node, read_texts};
 use super::tokens::WhyNot;
-use crate::identity::jwt::{Given, IssuerRule, SPIFFE, is_trust_domain};
-use crate::identity::{CERTIFICATE_CLAIMS, CertificateAuthority, CertificateSubjects, ModelGroups};
+use crate::identity::jwt::{Given, Issuer, IssuerRule, SPIFFE, is_trust_domain};
+use crate::identity::{CERTIFICATE_CLAIMS, CertificateAuthority, CertificateSubjects, ModelGroups, PEOPLE};
 
 const DOMAIN_EXPECTED: &str = "expected the name of a trust domain in lower case, such as `example.org`";
 const DNS_EXPECTED: &str = "expected DNS names in lower case such as `*.agents.example.com`: `*` is any text, but not in the last label";
@@ -27,8 +27,19 @@ pub(super) fn read(node: &Node<'_>, why_not: &WhyNot<'_>, groups: &ModelGroups) 
 }
 
 impl Policy {
-    /// Checks that no authority has the name of an issuer: a principal's id is made from that name and its subject.
+    /// Checks that issuers, authorities and people share no name: a principal's id is made from that name and its subject.
     pub(super) fn check_authorities(&self, errors: &Errors) {
+        let issuers =
+            self.issuers.iter().map(Issuer::name).enumerate().map(|(at, name)| ("issuers", at, name));
+        let authorities = self.client_certificates.iter().map(CertificateAuthority::name).enumerate();
+        for (list, index, name) in
+            issuers.chain(authorities.map(|(at, name)| ("client_certificates", at, name)))
+        {
+            if name == PEOPLE {
+                let message = format!("`{PEOPLE}` is the name of known people: choose another");
+                errors.add(format!("{list}[{index}].name"), message);
+            }
+        }
         for (index, authority) in self.client_certificates.iter().enumerate() {
             if self.issuers.iter().any(|issuer| issuer.name() == authority.name()) {
                 let message = format!("an issuer is named `{}`, too", authority.name());

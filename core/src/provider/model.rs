@@ -58,6 +58,12 @@ const RESOURCE: &str = "models/";
 /// Parameters of a query that name a model.
 const PARAMETERS: [&str; 4] = ["model", "model_id", "modelId", "deployment"];
 
+/// The ends of names of headers that name the model: `ai-language-model-id`, `ai-model-id`.
+const ID_ENDS: [&[u8]; 1] = [b"model-id"];
+
+/// The ends of names of headers that name one more model: `x-ms-oai-image-generation-deployment`, `azureml-model-deployment`.
+const MORE_ENDS: [&[u8]; 4] = [b"-model", b"-model-name", b"-deployment", b"-deployment-id"];
+
 /// Returns the spellings of a model: as it came, without what stands in front of its own name, and, for denial, without
 /// the variant behind it.
 pub(crate) fn spellings<'m>(model: &'m str, providers: &[(String, String)]) -> Spellings<'m> {
@@ -152,7 +158,8 @@ impl TargetModels {
     ) -> Self {
         let in_path = endpoint.model().map(decoded);
         let in_query: Vec<String> = query.into_iter().flat_map(in_query).collect();
-        let in_headers: Vec<String> = headers.iter().flat_map(in_header).collect();
+        let in_headers: Vec<String> = headers.iter().flat_map(|header| in_header(header, &ID_ENDS)).collect();
+        let more_in_headers = headers.iter().flat_map(|header| in_header(header, &MORE_ENDS));
         let takes_bytes = QUERY_ENDPOINTS.iter().any(|it| path.eq_ignore_ascii_case(it));
         let takes_query = is_upgrade || takes_bytes;
         Self {
@@ -163,7 +170,7 @@ impl TargetModels {
             is_settled: in_path.is_some()
                 || (!in_query.is_empty() && (takes_bytes || is_realtime(path)))
                 || (takes_header(path) && !in_headers.is_empty()),
-            models: in_path.into_iter().chain(in_query).chain(in_headers).collect(),
+            models: in_path.into_iter().chain(in_query).chain(in_headers).chain(more_in_headers).collect(),
             is_stored: stores_model(path),
             takes_bytes,
             counts_tokens: endpoint.counts_tokens(),
@@ -184,14 +191,13 @@ fn takes_header(path: &[u8]) -> bool {
     path.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"/ai/"))
 }
 
-/// Returns the models that a header names: `ai-language-model-id`, `ai-model-id` and others that end so, in any spelling. Lines
-/// of one name may have been joined by commas (RFC 9110 section 5.3).
-fn in_header<'h>(header: &Header<'h>) -> impl Iterator<Item = String> + use<'h> {
-    const END: &[u8] = b"model-id";
-    let end = header.name.len().checked_sub(END.len()).and_then(|at| header.name.get(at..));
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    let is_it = end.is_some_and(|end| end.iter().copied().map(plain).eq(END.iter().copied()));
-    let value = is_it.then_some(header.value);
+/// Returns the models that a header names, by the end of its name in any spelling. Lines of one name may have been joined by
+/// commas (RFC 9110 section 5.3).
+fn in_header<'h>(header: &Header<'h>, ends: &[&[u8]]) -> impl Iterator<Item = String> + use<'h> {
+    let plain = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let is_it =
+        |end: &&[u8]| header.name.iter().rev().map(plain).take(end.len()).eq(end.iter().rev().copied());
+    let value = ends.iter().any(is_it).then_some(header.value);
     let models = value.into_iter().flat_map(|value| value.split(|byte| *byte == b','));
     models.map(|model| String::from_utf8_lossy(model.trim_ascii()).into_owned())
 }

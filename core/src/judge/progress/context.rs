@@ -4,7 +4,7 @@ use super::admitted::{Admitted, Means};
 use super::check::Check;
 use super::part::Part;
 use super::sent::Sent;
-use crate::answer::{CheckError, LocalReply, ResponseHeaders};
+use crate::answer::{CheckError, LocalReply, ResponseHeaders, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::body::Relink;
 use crate::host::Store;
@@ -26,6 +26,16 @@ pub(crate) struct Context<'a, 'r> {
 }
 
 impl Context<'_, '_> {
+    /// Checks that the method is forwarded, and that a WebSocket is opened by GET (RFC 6455 section 4.1): of another method the
+    /// body would be judged as frames, and read by upstream as what it is.
+    pub(crate) fn check_method(&self) -> Result<(), CheckError<'static>> {
+        match self.head.method {
+            method if !is_forwarded(method) => Err(CheckError::Method),
+            method if self.names.is_upgrade && method != b"GET" => Err(CheckError::UpgradeMethod),
+            _ => Ok(()),
+        }
+    }
+
     /// Tells whether the decision about a principal's request is carried out.
     pub(crate) fn decides(&self, principal: &Digest) -> bool {
         self.part.decides(principal, self.now)

@@ -70,6 +70,14 @@ impl Caller<'_> {
         }
     }
 
+    /// Checks that the record is the caller's own: what was sealed for a session or an upload tells nothing of its parent.
+    pub(crate) fn check_own(&self) -> Result<(), CheckError<'static>> {
+        match &self.presented {
+            Presented::Token | Presented::Identity | Presented::Certificate => Ok(()),
+            Presented::Session(_) | Presented::Upload => Err(CheckError::OutOfSession),
+        }
+    }
+
     /// Judges the caller's record, with the client certificate of the connection.
     ///
     /// # Errors

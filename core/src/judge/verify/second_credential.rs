@@ -24,7 +24,8 @@ impl Authenticator {
         if !self.policy.slots.may_have_two(context.names, context.head.path.contains(&b'?')) {
             return unknown();
         }
-        let Ok(path) = RequestPath::parse_with_slashes(context.head.path) else { return unknown() };
+        // An encoded slash was judged for the route of the first one only.
+        let Ok(path) = RequestPath::parse(context.head.path) else { return unknown() };
         if progress.checks.iter().filter(is_found).count() != 1 {
             return unknown();
         }
