@@ -71,13 +71,8 @@ impl Host for Envoy {
         host::remove(map, name)
     }
 
-    /// While a slice is held, the host shows it again in front of what has come.
-    fn slice(body: Body, held: usize, size: usize) -> Result<Vec<u8>, HostError> {
-        let mut bytes = host::body(body, size)?;
-        if held > 0 {
-            bytes = bytes.get(held..).ok_or(HostError::Malformed)?.to_vec();
-        }
-        Ok(bytes)
+    fn slice(body: Body, size: usize) -> Result<Vec<u8>, HostError> {
+        host::body(body, size)
     }
 
     /// Envoy shows all of a body once its head goes on.
@@ -85,12 +80,8 @@ impl Host for Envoy {
         Ok(Vec::new())
     }
 
-    fn replace(body: Body, held: usize, bytes: &[u8]) -> Result<(), HostError> {
-        if held == 0 {
-            return host::set_body(body, bytes);
-        }
-        let before = host::body(body, held)?;
-        host::set_body(body, &[before.as_slice(), bytes].concat())
+    fn replace(body: Body, bytes: &[u8]) -> Result<(), HostError> {
+        host::set_body(body, bytes)
     }
 
     fn replace_all(body: Body, bytes: &[u8]) -> Result<(), HostError> {

@@ -4,7 +4,6 @@
 //! behind it (proxy-wasm ABI 0.2.1). Numbers are 32 bits, little-endian. A map that cannot be read to its end is
 //! refused: it might hide a header.
 
-use keyswap_core::answer::ResponseHeader;
 use keyswap_streams::{Lines, Malformed};
 
 /// The bytes that hold the sizes of the name and the value of a pair.
@@ -60,14 +59,14 @@ fn text<'a>(bytes: &'a [u8], at: &mut Option<usize>, size: usize) -> Option<&'a 
 }
 
 /// Writes headers in that form.
-pub(crate) fn serialize(headers: &[ResponseHeader]) -> Vec<u8> {
+pub(crate) fn serialize<'h>(headers: impl ExactSizeIterator<Item = (&'h str, &'h str)> + Clone) -> Vec<u8> {
     let number = |number: usize| u32::try_from(number).unwrap_or(0).to_le_bytes();
     let mut bytes = number(headers.len()).to_vec();
-    for (name, value) in headers {
+    for (name, value) in headers.clone() {
         bytes.extend(number(name.len()));
         bytes.extend(number(value.len()));
     }
-    for text in headers.iter().flat_map(|(name, value)| [*name, value]) {
+    for text in headers.flat_map(|(name, value)| [name, value]) {
         bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
     }

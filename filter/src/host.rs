@@ -16,7 +16,6 @@ use keyswap_core::base::Moment;
 use keyswap_core::request::CertificatePart;
 use keyswap_core::services::FetchRequest;
 use keyswap_streams::{Body, HostError, Map};
-use proxy_wasm::hostcalls;
 
 use crate::header_map::{self, HeaderMap};
 
@@ -27,7 +26,7 @@ fn accept(call: &'static str, status: u32) -> Result<(), HostError> {
     if status == 0 { Ok(()) } else { Err(HostError::Status(call, status)) }
 }
 
-/// Makes a call that hands over memory, which the host had the SDK's allocator allocate for it.
+/// Makes a call that hands over memory, which the host has filled.
 fn receive(
     call: &'static str,
     fill: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
@@ -37,8 +36,8 @@ fn receive(
     if data.is_null() {
         return Ok(Vec::new());
     }
-    // SAFETY: the host wrote `size` bytes to memory that `proxy_on_memory_allocate` gave it, which makes it as a
-    // `Vec<u8>` of that capacity and forgets it. Nothing else owns it.
+    // SAFETY: the host wrote `size` bytes to memory that `proxy_on_memory_allocate` gave it, which makes it as a boxed slice of
+    // that size and forgets it. Nothing else owns it.
     Ok(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())
 }
 
@@ -153,12 +152,27 @@ pub(crate) fn now() -> Result<Moment, HostError> {
 ///
 /// The answer comes to the context that is active now. So only the root context makes calls: it outlives every stream.
 pub(crate) fn dispatch(request: &FetchRequest) -> Result<u32, HostError> {
-    let headers = request.headers.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect();
-    let body = request.body.as_ref().map(|body| body.as_slice());
-    // The SDK keeps the number, and would panic at an answer whose number it does not know. Of the statuses this call
-    // can have it panics at none.
-    hostcalls::dispatch_http_call(&request.cluster, headers, body, Vec::new(), request.timeout)
-        .map_err(|status| HostError::Status("http_call", status as u32))
+    let headers =
+        header_map::serialize(request.headers.iter().map(|(name, value)| (&**name, value.as_str())));
+    let body = request.body.as_ref().map(|body| body.as_slice()).unwrap_or_default();
+    let trailers = header_map::serialize([].into_iter());
+    let mut number = 0;
+    // SAFETY: the slices and the pointer are valid for the call.
+    let status = unsafe {
+        abi::proxy_http_call(
+            request.cluster.as_ptr(),
+            request.cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            u32::try_from(request.timeout.as_millis()).unwrap_or(u32::MAX),
+            &raw mut number,
+        )
+    };
+    accept("http_call", status).map(|()| number)
 }
 
 /// Returns the answer to a call; `None` where none came.
@@ -301,7 +315,7 @@ pub(crate) fn call_foreign_function(name: &'static str, arguments: &[u8]) -> Res
 /// Answers the stream with a local reply.
 pub(crate) fn send_local_reply(reply: &LocalReply) -> Result<(), HostError> {
     const NO_GRPC_STATUS: i32 = -1;
-    let headers = header_map::serialize(&reply.headers);
+    let headers = header_map::serialize(reply.headers.iter().map(|(name, value)| (*name, &**value)));
     // SAFETY: the slices are valid for the call.
     let status = unsafe {
         abi::proxy_send_local_response(

@@ -7,7 +7,6 @@
 //! and the lints forbid the rest. Outside Wasm the crate is empty.
 
 #![cfg(target_arch = "wasm32")]
-#![allow(missing_docs, reason = "no crate links to a Wasm module, and the SDK adds an undocumented export")]
 #![deny(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -34,7 +33,4 @@ mod envoy;
 
 mod plugin;
 
-proxy_wasm::main! {{
-    host::install_logger();
-    proxy_wasm::set_root_context(|id| Box::new(plugin::Plugin::new(id)));
-}}
+mod hooks;

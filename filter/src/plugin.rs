@@ -7,9 +7,7 @@ use std::rc::Rc;
 use keyswap_core::host::Capabilities;
 use keyswap_core::policy::PolicyErrors;
 use keyswap_core::worker::Worker;
-use keyswap_streams::{Shared, Stream, answered, work};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
+use keyswap_streams::{Shared, answered, work};
 
 use crate::environment::HostEnvironment;
 use crate::envoy::Envoy;
@@ -28,19 +26,14 @@ impl Plugin {
     pub(crate) fn new(id: u32) -> Self {
         Self { id, shared: None }
     }
-}
 
-impl Context for Plugin {
-    fn on_http_call_response(&mut self, number: u32, headers: usize, body: usize, _trailers: usize) {
-        let Some(shared) = &self.shared else { return };
-        let response = host::call_response(headers, body);
-        let response = response.as_ref().map(|(status, body)| (*status, body.as_slice()));
-        answered(shared, number.into(), &response.into());
+    /// Returns what the streams of the worker share.
+    pub(crate) fn shared(&self) -> Option<Rc<Shared<Envoy>>> {
+        self.shared.clone()
     }
-}
 
-impl RootContext for Plugin {
-    fn on_configure(&mut self, _size: usize) -> bool {
+    /// Takes the configuration that the host has now. Returns false where the host is to refuse it.
+    pub(crate) fn configure(&mut self) -> bool {
         match compile() {
             Ok(worker) => {
                 if let Err(error) = seed() {
@@ -63,56 +56,19 @@ impl RootContext for Plugin {
         }
     }
 
-    fn on_tick(&mut self) {
+    /// Does what is due.
+    pub(crate) fn work(&self) {
         if let Some(shared) = &self.shared {
             work(shared);
         }
     }
 
-    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Request(Stream::new(id, self.shared.clone()))))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-}
-
-/// The context of a stream.
-struct Request(Stream<Envoy>);
-
-const fn action(action: keyswap_streams::Action) -> Action {
-    match action {
-        keyswap_streams::Action::Continue => Action::Continue,
-        keyswap_streams::Action::Pause => Action::Pause,
-    }
-}
-
-impl Context for Request {}
-
-impl HttpContext for Request {
-    fn on_http_request_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
-        action(self.0.request_headers(count, end_of_stream))
-    }
-
-    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.request_body(size, end_of_stream))
-    }
-
-    fn on_http_request_trailers(&mut self, count: usize) -> Action {
-        action(self.0.request_trailers(count))
-    }
-
-    fn on_http_response_headers(&mut self, count: usize, end_of_stream: bool) -> Action {
-        action(self.0.response_headers(count, end_of_stream))
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        action(self.0.response_body(size, end_of_stream))
-    }
-
-    fn on_http_response_trailers(&mut self, count: usize) -> Action {
-        action(self.0.response_trailers(count))
+    /// Takes the answer to a call: the number of its header lines, and the size of its body.
+    pub(crate) fn answered(&self, number: u32, headers: usize, body: usize) {
+        let Some(shared) = &self.shared else { return };
+        let response = host::call_response(headers, body);
+        let response = response.as_ref().map(|(status, body)| (*status, body.as_slice()));
+        answered(shared, number.into(), &response.into());
     }
 }
 

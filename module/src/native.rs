@@ -61,8 +61,7 @@ impl Host for Native {
         calls::remove(map, name)
     }
 
-    /// Envoy shows a slice once: what is held is not shown again.
-    fn slice(body: Body, _held: usize, size: usize) -> Result<Vec<u8>, HostError> {
+    fn slice(body: Body, size: usize) -> Result<Vec<u8>, HostError> {
         if size == 0 { Ok(Vec::new()) } else { calls::slice(body, size) }
     }
 
@@ -70,7 +69,7 @@ impl Host for Native {
         calls::kept()
     }
 
-    fn replace(body: Body, _held: usize, bytes: &[u8]) -> Result<(), HostError> {
+    fn replace(body: Body, bytes: &[u8]) -> Result<(), HostError> {
         calls::replace(body, bytes)
     }
 

@@ -66,11 +66,11 @@ fn collect<H: Host>(body: &mut Vec<u8>, size: usize) -> Result<(), Fault> {
     if body.len().saturating_add(size) > Exchange::MAX_BROKERED_BYTES {
         return Err(Fault::Answer(MintFault::TooLong));
     }
-    body.extend(H::slice(Body::Response, 0, size)?);
-    Ok(H::replace(Body::Response, 0, &[])?)
+    body.extend(H::slice(Body::Response, size)?);
+    Ok(H::replace(Body::Response, &[])?)
 }
 
 fn send<H: Host>(exchange: &Exchange, status: u16, body: &[u8]) -> Result<(), Fault> {
     let body = exchange.broker(status, body, H::now()?).map_err(Fault::Answer)?;
-    Ok(H::replace(Body::Response, 0, body.as_bytes())?)
+    Ok(H::replace(Body::Response, body.as_bytes())?)
 }

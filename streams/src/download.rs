@@ -77,7 +77,7 @@ fn read<H: Host>(
         return Ok(Some(Action::Continue));
     }
     let held = request.answer_held.get();
-    let slice = size.map_or(Ok(Vec::new()), |size| H::slice(Body::Response, held, size))?;
+    let slice = size.map_or(Ok(Vec::new()), |size| H::slice(Body::Response, size))?;
     let answer = exchange.answer_body(&slice, is_last, H::now()?, shared.store());
     drop(exchange);
     request.answer_held.set(held.saturating_add(slice.len()));

@@ -115,12 +115,12 @@ pub trait Host: Sized + 'static {
     /// Removes all lines of a header.
     fn remove(map: Map, name: &[u8]) -> Result<(), HostError>;
 
-    /// Returns the part of a body that is on its way now, in a callback that announced `size` bytes. `held` bytes are held
-    /// since earlier callbacks: where the host shows them again, they are not returned.
-    fn slice(body: Body, held: usize, size: usize) -> Result<Vec<u8>, HostError>;
+    /// Returns the part of a body that is on its way now, in a callback that announced `size` bytes. The host shows a part once,
+    /// unless it waited and was not [taken out](Self::take_out).
+    fn slice(body: Body, size: usize) -> Result<Vec<u8>, HostError>;
 
     /// Puts other bytes in place of that part.
-    fn replace(body: Body, held: usize, bytes: &[u8]) -> Result<(), HostError>;
+    fn replace(body: Body, bytes: &[u8]) -> Result<(), HostError>;
 
     /// Returns the part of a request's body that came while its head waited, where the host does not show it again. A host
     /// that shows all of a body once the head goes on returns none.

@@ -68,12 +68,12 @@ fn judge<H: Host>(
         return Ok(Action::Continue);
     }
     let held = request.held.get();
-    let slice = size.map_or(Ok(Vec::new()), |size| H::slice(Body::Request, held, size))?;
+    let slice = size.map_or(Ok(Vec::new()), |size| H::slice(Body::Request, size))?;
     let judged = exchange.request_body(&slice, is_last, H::now()?, shared.store());
     drop(exchange);
     let mut passing = slice.len();
     if let Ok(RequestSlice { bytes: Some(bytes), .. }) = &judged {
-        H::replace(Body::Request, held, bytes)?;
+        H::replace(Body::Request, bytes)?;
         passing = bytes.len();
     }
     request.held.set(held.saturating_add(passing));

@@ -10,3 +10,4 @@ mod long;
 mod outages;
 mod sdks;
 mod slices;
+mod waits;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::bed::{plane, quiet_feed};
 
-const TOKEN: &str = "ptk_of-a-caller-with-objects";
+pub(crate) const TOKEN: &str = "ptk_of-a-caller-with-objects";
 const PAUSE: Duration = Duration::from_millis(300);
 const KIB: usize = 1024;
 
@@ -18,7 +18,7 @@ fn object(id: &str) -> String {
 }
 
 /// Answers like a registry with one token, which holds the objects whose ids end with `own`, and takes its time.
-fn registry(call: &Call) -> Script {
+pub(crate) fn registry(call: &Call) -> Script {
     let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
     match call.target.as_str() {
         "/v1/objects/find" => {
@@ -48,7 +48,7 @@ fn own(number: usize) -> String {
 }
 
 /// A request whose body names an object at its beginning.
-fn naming(id: &str, size: usize) -> Request {
+pub(crate) fn naming(id: &str, size: usize) -> Request {
     let text = "x".repeat(size);
     let body = format!(r#"{{"previous_response_id":"{id}","store":false,"model":"m","input":"{text}"}}"#);
     Request::new("POST", "/v1/responses").bearer(TOKEN).header("content-type", "application/json").body(body)

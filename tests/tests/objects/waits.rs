@@ -1,0 +1,112 @@
+//! Bodies that wait for the registry and go on in parts: upstream gets each byte once.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use keyswap_tests::{Scripted, Setup, releases, until};
+
+use crate::bed::plane;
+use crate::slices::{TOKEN, naming, registry};
+
+/// The parts of a body. The first names an object, for which the registry is asked.
+const PARTS: [&str; 4] = [
+    r#"{"previous_response_id":"resp_0own","#,
+    r#""store":false,"model":"m","#,
+    r#""input":"two","#,
+    r#""metadata":{"end":"1"}}"#,
+];
+
+/// An upstream that keeps every byte, and answers behind the end of the body.
+struct Wire {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<u8>>>,
+}
+
+fn lock(seen: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Wire {
+    fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let (address, seen) = (listener.local_addr()?, Arc::new(Mutex::default()));
+        let shared = Arc::clone(&seen);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let seen = Arc::clone(&shared);
+                thread::spawn(move || serve(stream, &seen));
+            }
+        });
+        Ok(Self { address, seen })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.seen)).into_owned()
+    }
+}
+
+fn serve(mut stream: TcpStream, seen: &Mutex<Vec<u8>>) -> std::io::Result<()> {
+    let mut buffer = [0; 16_384];
+    loop {
+        let size = stream.read(&mut buffer)?;
+        if size == 0 {
+            return Ok(());
+        }
+        let read = buffer.get(..size).unwrap_or_default();
+        lock(seen).extend_from_slice(read);
+        if String::from_utf8_lossy(read).contains("\"end\"") {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")?;
+        }
+    }
+}
+
+/// Sends the parts, each one when the former has arrived upstream. Returns the answer.
+fn send(envoy: SocketAddr, wire: &Wire) -> Result<String> {
+    let mut stream = TcpStream::connect(envoy)?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let length: usize = PARTS.iter().map(|part| part.len()).sum();
+    let head = format!(
+        "POST /v1/responses HTTP/1.1\r\nhost: keyswap.test\r\nconnection: close\r\ncontent-length: {length}\r\n\
+         content-type: application/json\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
+    for part in PARTS {
+        stream.write_all(part.as_bytes())?;
+        until("the part has arrived", || Ok(wire.text().contains(part)))?;
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn goes_up_once(change: fn(Setup) -> Setup) -> Result<()> {
+    let (registry, wire) = (Scripted::start(registry)?, Wire::start()?);
+    let envoy = change(plane(wire.address, registry.address())).start()?;
+    // A worker that has not heard of changes asks again.
+    until("the worker has begun", || {
+        Ok(envoy.send(&naming("resp_none", 1))?.verdict() == "404 object_not_found")
+    })?;
+    let before = registry.count("/v1/objects/find");
+    let answer = send(envoy.address(), &wire)?;
+    let seen = wire.text();
+    ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{seen}");
+    ensure!(registry.count("/v1/objects/find") == before + 1, "it did not wait");
+    ensure!(seen.ends_with(&format!("\r\n\r\n{}", PARTS.concat())), "{seen}");
+    Ok(())
+}
+
+#[test]
+fn a_body_that_has_waited_goes_up_once() -> Result<()> {
+    goes_up_once(|setup| setup)
+}
+
+#[test]
+fn in_the_oldest_envoy_too_a_body_that_has_waited_goes_up_once() -> Result<()> {
+    goes_up_once(|setup| setup.on(&releases::OLDEST_ENVOY))
+}
