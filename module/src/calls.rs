@@ -43,8 +43,11 @@ pub(crate) fn count(map: Map) -> usize {
     unsafe { abi::envoy_dynamic_module_callback_http_get_headers_size(effective(), number(map)) }
 }
 
-/// Reads a header map of `count` lines.
+/// Reads a header map of `count` lines. Other filters may have changed it since it was announced.
 pub(crate) fn lines(map: Map, count: usize) -> Result<Head, HostError> {
+    if self::count(map) != count {
+        return Err(HostError::Malformed);
+    }
     let mut lines = vec![Line::of(b"", b""); count];
     // SAFETY: the stream is the one that the hook is for, which has as many lines as there is room for.
     let is_read = unsafe {

@@ -1,6 +1,7 @@
 //! A configuration: the lanes of its workers, the calls under way, and the clock.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyswap_core::host::Capabilities;
@@ -44,7 +45,8 @@ impl Configuration {
         for worker in 0..u64::from(workers.max(1)) {
             let (text, memory) = (Arc::clone(&text), Arc::clone(&memory));
             let (post, hand) = (Arc::clone(&post), hand.clone());
-            let start = move || start(&text, native(worker, &memory, &post, &hand));
+            let last_call = Arc::default();
+            let start = move || start(&text, native(worker, &memory, &post, &hand, &last_call));
             match Lane::new(Box::new(start)) {
                 Ok(lane) => lanes.push(Arc::new(lane)),
                 Err(errors) => {
@@ -104,7 +106,13 @@ impl Configuration {
     }
 }
 
-fn native(worker: u64, memory: &Arc<Memory>, post: &Arc<Post>, hand: &Hand) -> Native {
+fn native(
+    worker: u64,
+    memory: &Arc<Memory>,
+    post: &Arc<Post>,
+    hand: &Hand,
+    last_call: &Arc<AtomicU64>,
+) -> Native {
     Native {
         worker,
         memory: Arc::clone(memory),
@@ -112,7 +120,7 @@ fn native(worker: u64, memory: &Arc<Memory>, post: &Arc<Post>, hand: &Hand) -> N
         hand: hand.clone(),
         is_rung: false.into(),
         calls: Vec::new().into(),
-        last_call: 0.into(),
+        last_call: Arc::clone(last_call),
     }
 }
 
@@ -168,6 +176,19 @@ mod tests {
         for (_, number) in [first, second, third, fourth] {
             lane.remove(number);
         }
+    }
+
+    #[test]
+    fn an_engine_that_was_made_anew_takes_no_answer_to_a_call_of_the_former_one() {
+        let policy = br#"{"version": "keyswap/v1", "credentials": {"openai": [{"env": "PATH"}]},
+            "registry": {"url": "https://r", "cluster": "r", "credential": {"env": "PATH"}}}"#;
+        let configuration = Configuration::new(null_mut(), "calls", policy).unwrap();
+        let lane = configuration.lane(0).unwrap();
+        let numbers = || lane.work().into_iter().map(|(number, _)| number).collect::<Vec<_>>();
+        let (before, stream) = (numbers(), (null_mut(), lane.add(null_mut())));
+        lane.enter(stream, Action::Continue, |_| panic!("a fault"));
+        let after = numbers();
+        assert!(!after.is_empty() && before.iter().max() < after.iter().min(), "{before:?} {after:?}");
     }
 
     #[test]

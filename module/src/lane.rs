@@ -37,6 +37,8 @@ unsafe impl Send for Confined {}
 struct State {
     /// `None` where the engine could not be made anew after a panic: every request is refused.
     shared: Option<Rc<Shared<Native>>>,
+    /// The engines before it that streams still have.
+    former: Vec<Rc<Shared<Native>>>,
     streams: BTreeMap<u64, Stream<Native>>,
     last_stream: u64,
 }
@@ -48,14 +50,14 @@ impl Lane {
     /// Makes the engine of a worker.
     pub(crate) fn new(start: Start) -> Result<Self, PolicyErrors> {
         let shared = Some(Rc::new(start()?));
-        let state = State { shared, streams: BTreeMap::new(), last_stream: 0 };
+        let state = State { shared, former: Vec::new(), streams: BTreeMap::new(), last_stream: 0 };
         Ok(Self { start, state: Mutex::new(Confined(state)) })
     }
 
     /// Adds a stream. Returns its number.
     pub(crate) fn add(&self, filter: Envoy) -> u64 {
         let mut state = self.lock();
-        let State { shared, streams, last_stream } = &mut state.0;
+        let State { shared, streams, last_stream, .. } = &mut state.0;
         *last_stream = last_stream.wrapping_add(1);
         streams.insert(*last_stream, Stream::new(Waker::new(filter), shared.clone()));
         *last_stream
@@ -142,18 +144,24 @@ impl Lane {
         })
     }
 
-    fn as_a_whole(&self, work: impl FnOnce(&Shared<Native>)) -> Vec<Call> {
+    /// Runs work on each engine that is in use. Calls have numbers of their own in all of them.
+    fn as_a_whole(&self, work: impl Fn(&Shared<Native>)) -> Vec<Call> {
         let mut state = self.lock();
-        let Some(shared) = state.0.shared.clone() else { return Vec::new() };
-        if catch_unwind(AssertUnwindSafe(|| work(&shared))).is_ok() {
-            return shared.host.calls.take();
+        let State { former, streams, .. } = &mut state.0;
+        former.retain(|engine| streams.values().any(|stream| stream.is_of(engine)));
+        let engines: Vec<_> = state.0.shared.iter().chain(&state.0.former).map(Rc::clone).collect();
+        let mut calls = Vec::new();
+        for engine in engines {
+            if catch_unwind(AssertUnwindSafe(|| work(&engine))).is_ok() {
+                calls.extend(engine.host.calls.take());
+            } else {
+                self.renew(&mut state.0, None);
+            }
         }
-        drop(shared);
-        self.renew(&mut state.0, None);
-        Vec::new()
+        calls
     }
 
-    /// Makes the engine anew after a panic, and fails what waits for the old one.
+    /// Makes the engine anew after a panic, and fails what waits for the old one. Streams that do not wait keep theirs.
     fn renew(&self, state: &mut State, number: Option<u64>) {
         log::error!("a fault of Keyswap was caught: the engine of this worker is made anew");
         let renewed = catch_unwind(AssertUnwindSafe(|| {
@@ -162,6 +170,7 @@ impl Lane {
                 std::mem::forget(stream);
             }
             if let Some(shared) = state.shared.take() {
+                state.former.push(Rc::clone(&shared));
                 shared.count_failure();
                 abandon(&shared);
             }

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use keyswap_core::answer::LocalReply;
@@ -29,7 +30,8 @@ pub(crate) struct Native {
     pub(crate) is_rung: Cell<bool>,
     /// The calls to make once the lock was given back, with their numbers.
     pub(crate) calls: RefCell<Vec<(u64, FetchRequest)>>,
-    pub(crate) last_call: Cell<u64>,
+    /// The number of the last call. Engines of a worker share it, so that the answer to a call of one is none for another.
+    pub(crate) last_call: Arc<AtomicU64>,
 }
 
 impl Host for Native {
@@ -148,8 +150,7 @@ impl Host for Native {
 
     /// Notes the call, which is made once the lock was given back.
     fn call(&self, request: FetchRequest) -> Result<u64, HostError> {
-        let number = self.last_call.get().wrapping_add(1);
-        self.last_call.set(number);
+        let number = self.last_call.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         self.calls.try_borrow_mut().map_err(|_| HostError::Busy)?.push((number, request));
         Ok(number)
     }

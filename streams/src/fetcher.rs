@@ -31,6 +31,8 @@ const QUEUE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The fetches to make, those under way, and the requests that wait for them.
 pub(crate) struct Fetcher<H: Host> {
+    /// The fetches that no request waits for, which are made before the others. Each queue is in the order of time.
+    queue_of_own: VecDeque<Queued>,
     queue: VecDeque<Queued>,
     calls: BTreeMap<u64, Call>,
     /// The keys of queued fetches and of calls.
@@ -87,8 +89,8 @@ impl<H: Host> Waiter<H> {
 
 impl<H: Host> Default for Fetcher<H> {
     fn default() -> Self {
-        let (queue, calls, fetching, waiting) = Default::default();
-        Self { queue, calls, fetching, waiting, waiters: 0, background_bytes: 0 }
+        let (queue_of_own, queue, calls, fetching, waiting) = Default::default();
+        Self { queue_of_own, queue, calls, fetching, waiting, waiters: 0, background_bytes: 0 }
     }
 }
 
@@ -110,7 +112,7 @@ impl<H: Host> Fetcher<H> {
         if (kept_bytes > 0 && background_bytes > MAX_BACKGROUND_BYTES)
             || self.waiters >= MAX_WAITERS
             || beside >= MAX_WAITERS_PER_KEY
-            || (is_new && self.queue.len() >= MAX_QUEUED)
+            || (is_new && self.queued() >= MAX_QUEUED)
         {
             return Err(waiter.into_ticket());
         }
@@ -129,11 +131,11 @@ impl<H: Host> Fetcher<H> {
     /// Queues a fetch that no request waits for, before the others. Returns the fetch where the queue is full. A fetch
     /// that is under way is not made twice.
     pub(crate) fn start(&mut self, fetch: Fetch, now: Moment) -> Option<Fetch> {
-        if self.queue.len() >= MAX_QUEUED {
+        if self.queued() >= MAX_QUEUED {
             return Some(fetch);
         }
         if self.fetching.insert(fetch.key.clone()) {
-            self.queue.push_front(Queued { fetch, until: now.after(QUEUE_TIMEOUT) });
+            self.queue_of_own.push_back(Queued { fetch, until: now.after(QUEUE_TIMEOUT) });
         }
         None
     }
@@ -143,14 +145,20 @@ impl<H: Host> Fetcher<H> {
         if self.calls.len() >= MAX_CALLS {
             return None;
         }
-        self.queue.pop_front().map(|queued| queued.fetch)
+        self.queue_of_own.pop_front().or_else(|| self.queue.pop_front()).map(|queued| queued.fetch)
     }
 
     /// Returns a fetch that waited too long in the queue.
     pub(crate) fn overdue(&mut self, now: Moment) -> Option<Fetch> {
-        // The queue is in the order of time, unless the clock was put back; then those behind wait a little longer.
-        let is_overdue = self.queue.front().is_some_and(|queued| queued.until <= now);
-        is_overdue.then(|| self.queue.pop_front()).flatten().map(|queued| queued.fetch)
+        // Where the clock was put back, those behind wait a little longer.
+        let is_overdue =
+            |queue: &&mut VecDeque<Queued>| queue.front().is_some_and(|queued| queued.until <= now);
+        let queue = [&mut self.queue_of_own, &mut self.queue].into_iter().find(is_overdue)?;
+        queue.pop_front().map(|queued| queued.fetch)
+    }
+
+    fn queued(&self) -> usize {
+        self.queue_of_own.len().saturating_add(self.queue.len())
     }
 
     pub(crate) fn called(&mut self, number: u64, call: Call) {
@@ -183,7 +191,7 @@ impl<H: Host> Fetcher<H> {
 
     /// Returns the time at which the worker is needed next.
     pub(crate) fn need(&self) -> Need {
-        match (self.queue.is_empty(), self.calls.len() < MAX_CALLS) {
+        match (self.queued() == 0, self.calls.len() < MAX_CALLS) {
             (true, _) => Need::Later,
             (false, true) => Need::Now,
             (false, false) => Need::Soon,

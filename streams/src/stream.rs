@@ -40,6 +40,11 @@ impl<H: Host> Stream<H> {
         Self { shared, request: Rc::new(Request::new(name)), held: None }
     }
 
+    /// Returns whether the stream is one of this worker's, and is not over.
+    pub fn is_of(&self, shared: &Rc<Shared<H>>) -> bool {
+        self.shared.as_ref().is_some_and(|own| Rc::ptr_eq(own, shared))
+    }
+
     /// Goes on with a request that was woken. The stream is the effective one.
     pub fn go_on(&self) {
         if let Some(shared) = &self.shared {

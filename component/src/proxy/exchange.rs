@@ -31,8 +31,13 @@ const CONNECT_TIMEOUT_NS: u64 = 5_000_000_000;
 /// The time after which a caller that left is noticed, in nanoseconds, also while the upstream is silent.
 const CALLER_CHECK_NS: u64 = 1_000_000_000;
 
-/// The error of a request that the host would not take as it is.
-pub(super) struct Unsendable;
+/// The reason for which nothing of a request was sent.
+pub(super) enum Unsent {
+    /// The host would not take it as it is.
+    Unsendable,
+    /// It is refused, since it has no body.
+    Refused(LocalReply),
+}
 
 /// A request that was sent: its answer, and the rest of its body.
 pub(super) struct Sending {
@@ -41,15 +46,19 @@ pub(super) struct Sending {
 }
 
 impl Sending {
+    /// Sends the head of a request. One without a body ends with its head, so that all of it is judged before.
     pub(super) fn start(
         incoming: &IncomingRequest,
         head: &RequestHead<'_>,
         rewrite: &Rewrite<'_>,
         is_reached: bool,
-    ) -> Result<Self, Unsendable> {
+        judge_nothing: impl FnOnce() -> Result<(), LocalReply>,
+    ) -> Result<Self, Unsent> {
+        use Unsent::Unsendable;
         let outgoing = write_head(head, rewrite).ok_or(Unsendable)?;
         let options = (!is_reached).then(options);
         let Some(Upload { source, from, begun }) = Upload::of(incoming, head) else {
+            judge_nothing().map_err(Unsent::Refused)?;
             let answer = outgoing_handler::handle(outgoing, options).map_err(|_| Unsendable)?;
             return Ok(Self { answer, upload: None });
         };
@@ -74,13 +83,6 @@ impl Sending {
         let refused = Cell::new(None);
         let mut judge = |slice: &[u8], is_last: bool| judge_slice(exchange, &refused, fetch, slice, is_last);
         let mut judge = exchange.borrow().judges_request().then_some(&mut judge as &mut Judge<'_>);
-        if self.upload.is_none()
-            && let Some(judge) = judge.as_mut()
-            && judge(&[], true).is_err()
-        {
-            let reply = refused.take().unwrap_or_else(LocalReply::host_failure);
-            return reply::send(out, &reply, head);
-        }
         let ready = self.answer.subscribe();
         loop {
             let mut turn = Turn::default();
@@ -224,6 +226,18 @@ fn carry_bodies(
             // Dropping a transfer gives it up.
             download = download.filter(Transfer::is_wanted);
         }
+    }
+}
+
+/// Judges a request that has no body, where bodies are judged.
+pub(super) fn judge_nothing(exchange: &RefCell<Exchange>, fetch: &dyn Fn(Fetch)) -> Result<(), LocalReply> {
+    if !exchange.borrow().judges_request() {
+        return Ok(());
+    }
+    let refused = Cell::new(None);
+    match judge_slice(exchange, &refused, fetch, &[], true) {
+        Ok(_) => Ok(()),
+        Err(Refused) => Err(refused.take().unwrap_or_else(LocalReply::host_failure)),
     }
 }
 

@@ -17,7 +17,7 @@ use keyswap_core::worker::{Background, InForce, Worker};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::call::Call;
-use super::exchange::Sending;
+use super::exchange::{Sending, Unsent, judge_nothing};
 use super::host::{log, now};
 use super::reached::Reached;
 use super::{configuration, reply};
@@ -108,14 +108,21 @@ impl Instance {
             Verdict::Forward(rewrite) => {
                 let authority = rewrite.authority;
                 let is_reached = self.reached.lately(authority, request.now);
-                if let Ok(sending) = Sending::start(incoming, request.head, rewrite, is_reached) {
-                    let answered = || self.reached.note(authority, request.now);
-                    let fetch = |fetch: Fetch| {
-                        self.fetch(fetch);
-                    };
-                    sending.carry(&exchange, authority, head, out, answered, &fetch);
-                    observe(exchange.borrow_mut().end(now(), &Forgetful).observations);
-                    return self.report(exchange.borrow().reports(now(), &Forgetful));
+                let fetch = |fetch: Fetch| {
+                    self.fetch(fetch);
+                };
+                let judge_nothing = || judge_nothing(&exchange, &fetch);
+                match Sending::start(incoming, request.head, rewrite, is_reached, judge_nothing) {
+                    Ok(sending) => {
+                        let answered = || self.reached.note(authority, request.now);
+                        sending.carry(&exchange, authority, head, out, answered, &fetch);
+                        return self.conclude(&exchange);
+                    }
+                    Err(Unsent::Refused(refusal)) => {
+                        reply::send(out, &refusal, head);
+                        return self.conclude(&exchange);
+                    }
+                    Err(Unsent::Unsendable) => {}
                 }
             }
             // This host cannot let a request pass, so it accepts no policy in shadow mode.
@@ -127,6 +134,12 @@ impl Instance {
         decision.fail();
         log(decision.log_line(request.head));
         reply::send(out, &LocalReply::host_failure(), head);
+    }
+
+    /// Ends an exchange, and tells what it took.
+    fn conclude(&self, exchange: &RefCell<Exchange>) {
+        observe(exchange.borrow_mut().end(now(), &Forgetful).observations);
+        self.report(exchange.borrow().reports(now(), &Forgetful));
     }
 
     /// Goes on with a judgement in the background until it ends. The caller has its answer.

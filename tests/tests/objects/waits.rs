@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use keyswap_tests::{Scripted, Setup, releases, until};
+use keyswap_tests::{Envoy, Request, Scripted, Setup, releases, until};
 
 use crate::bed::plane;
 use crate::slices::{TOKEN, naming, registry};
@@ -66,8 +66,8 @@ fn serve(mut stream: TcpStream, seen: &Mutex<Vec<u8>>) -> std::io::Result<()> {
     }
 }
 
-/// Sends the parts, each one when the former has arrived upstream. Returns the answer.
-fn send(envoy: SocketAddr, wire: &Wire) -> Result<String> {
+/// Begins a request: its head arrives upstream.
+fn begin(envoy: SocketAddr, wire: &Wire) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(envoy)?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let length: usize = PARTS.iter().map(|part| part.len()).sum();
@@ -76,6 +76,13 @@ fn send(envoy: SocketAddr, wire: &Wire) -> Result<String> {
          content-type: application/json\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
     );
     stream.write_all(head.as_bytes())?;
+    let length = format!("content-length: {length}");
+    until("the head has arrived", || Ok(wire.text().contains(&length)))?;
+    Ok(stream)
+}
+
+/// Sends the parts, each one when the former has arrived upstream. Returns the answer.
+fn finish(mut stream: TcpStream, wire: &Wire) -> Result<String> {
     for part in PARTS {
         stream.write_all(part.as_bytes())?;
         until("the part has arrived", || Ok(wire.text().contains(part)))?;
@@ -85,7 +92,7 @@ fn send(envoy: SocketAddr, wire: &Wire) -> Result<String> {
     Ok(answer)
 }
 
-fn goes_up_once(change: fn(Setup) -> Setup) -> Result<()> {
+fn goes_up_once(change: fn(Setup) -> Setup, meanwhile: fn(&Envoy) -> Result<()>) -> Result<()> {
     let (registry, wire) = (Scripted::start(registry)?, Wire::start()?);
     let envoy = change(plane(wire.address, registry.address())).start()?;
     // A worker that has not heard of changes asks again.
@@ -93,7 +100,9 @@ fn goes_up_once(change: fn(Setup) -> Setup) -> Result<()> {
         Ok(envoy.send(&naming("resp_none", 1))?.verdict() == "404 object_not_found")
     })?;
     let before = registry.count("/v1/objects/find");
-    let answer = send(envoy.address(), &wire)?;
+    let stream = begin(envoy.address(), &wire)?;
+    meanwhile(&envoy)?;
+    let answer = finish(stream, &wire)?;
     let seen = wire.text();
     ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}\n{seen}");
     ensure!(registry.count("/v1/objects/find") == before + 1, "it did not wait");
@@ -103,10 +112,21 @@ fn goes_up_once(change: fn(Setup) -> Setup) -> Result<()> {
 
 #[test]
 fn a_body_that_has_waited_goes_up_once() -> Result<()> {
-    goes_up_once(|setup| setup)
+    goes_up_once(|setup| setup, |_| Ok(()))
 }
 
 #[test]
 fn in_the_oldest_envoy_too_a_body_that_has_waited_goes_up_once() -> Result<()> {
-    goes_up_once(|setup| setup.on(&releases::OLDEST_ENVOY))
+    goes_up_once(|setup| setup.on(&releases::OLDEST_ENVOY), |_| Ok(()))
+}
+
+#[test]
+fn a_body_waits_as_before_when_another_request_was_a_fault_of_the_module() -> Result<()> {
+    goes_up_once(
+        |setup| setup.native().env("KEYSWAP_FAULT", "request_headers:40"),
+        |envoy| {
+            let live = Request::get("/.well-known/keyswap/live");
+            until("a fault was caught", || Ok(envoy.send(&live)?.status == 503)).map(drop)
+        },
+    )
 }
