@@ -13,7 +13,7 @@ use keyswap_core::host::Forgetful;
 use keyswap_core::judge::{Decision, Observation, Request, Verdict};
 use keyswap_core::request::OwnedHead;
 use keyswap_core::services::{Fetch, FetchKey, Resolution};
-use keyswap_core::worker::{Background, InForce, Worker};
+use keyswap_core::worker::{Background, Exchange, InForce, Worker};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::call::Call;

@@ -1,6 +1,7 @@
 //! The component on `wasmtime serve`: its parts, and its behaviour other than the decisions, which `cases` tests.
 
 mod artefact;
+mod bodies;
 mod carrying;
 mod hosts;
 mod prepared;
