@@ -7,6 +7,7 @@
 #![allow(unsafe_code, reason = "the host's ABI is made of pointers")]
 
 mod abi;
+mod logger;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::{null, null_mut, slice_from_raw_parts_mut};
@@ -16,6 +17,8 @@ use keyswap_core::base::Moment;
 use keyswap_core::request::CertificatePart;
 use keyswap_core::services::FetchRequest;
 use keyswap_streams::{Body, HostError, Map};
+
+pub(crate) use self::logger::install as install_logger;
 
 use crate::header_map::{self, HeaderMap};
 
@@ -366,42 +369,4 @@ fn define_metric(kind: u32, name: &str) -> Option<u32> {
     // SAFETY: the slice and the pointer are valid for the call.
     let status = unsafe { abi::proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) };
     (status == 0).then_some(id)
-}
-
-const fn number_of(level: log::Level) -> u32 {
-    match level {
-        log::Level::Trace => 0,
-        log::Level::Debug => 1,
-        log::Level::Info => 2,
-        log::Level::Warn => 3,
-        log::Level::Error => 4,
-    }
-}
-
-/// Sends the lines of the `log` macros to the host, which filters them by its own level.
-pub(crate) fn install_logger() {
-    struct Logger;
-
-    impl log::Log for Logger {
-        /// A host that does not tell its level gets every line.
-        fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-            let mut least = 0;
-            // SAFETY: the pointer is valid for the call.
-            let status = unsafe { abi::proxy_get_log_level(&raw mut least) };
-            status != 0 || number_of(metadata.level()) >= least
-        }
-
-        fn log(&self, record: &log::Record<'_>) {
-            let line = record.args().to_string();
-            // SAFETY: the slice is valid for the call.
-            let _ = unsafe { abi::proxy_log(number_of(record.level()), line.as_ptr(), line.len()) };
-        }
-
-        fn flush(&self) {}
-    }
-
-    // A second VM start in one instance would find the logger already there, which is as good.
-    if log::set_logger(&Logger).is_ok() {
-        log::set_max_level(log::LevelFilter::Trace);
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use keyswap_core::judge::Decision;
 use keyswap_core::services::{FetchKey, Resolution};
 use keyswap_core::worker::{Exchange, Ticket};
 
@@ -81,6 +82,22 @@ impl<H: Host> Request<H> {
     pub(crate) fn tell(&self, name: &str, value: &str) {
         if self.is_told.get() {
             H::tell(name, value.as_bytes());
+        }
+    }
+
+    /// Tells access logs the principal and the outcome of the request.
+    pub(crate) fn publish(&self, decision: &Decision<'_>) {
+        if !self.is_told.get() {
+            return;
+        }
+        self.tell("keyswap_provider", decision.facts.provider);
+        self.tell("keyswap_reason", decision.reason_code());
+        if let Some(principal) = &decision.facts.principal {
+            self.tell("keyswap_principal", &principal.id());
+            self.tell("keyswap_label", principal.label());
+            if let Some(team) = principal.team() {
+                self.tell("keyswap_team", team);
+            }
         }
     }
 

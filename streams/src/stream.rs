@@ -311,7 +311,7 @@ fn carry_out<H: Host>(
         decision.fail();
     }
     shared.count(&decision);
-    publish(request, &decision);
+    request.publish(&decision);
     // The line takes longer to write than to leave out: a host that logs less is not asked to.
     if let Verdict::Reply(..) = decision.verdict
         && log::log_enabled!(log::Level::Info)
@@ -385,21 +385,5 @@ fn reply<H: Host>(reply: &LocalReply) -> Outcome {
 fn complain(done: Result<(), HostError>) {
     if let Err(error) = done {
         log::warn!("an answer's header could not be set: {error}");
-    }
-}
-
-/// Tells access logs the principal and the outcome of a request.
-fn publish<H: Host>(request: &Request<H>, decision: &Decision<'_>) {
-    if !request.is_told.get() {
-        return;
-    }
-    request.tell("keyswap_provider", decision.facts.provider);
-    request.tell("keyswap_reason", decision.reason_code());
-    if let Some(principal) = &decision.facts.principal {
-        request.tell("keyswap_principal", &principal.id());
-        request.tell("keyswap_label", principal.label());
-        if let Some(team) = principal.team() {
-            request.tell("keyswap_team", team);
-        }
     }
 }
