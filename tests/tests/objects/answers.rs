@@ -79,7 +79,7 @@ impl Claims {
     }
 }
 
-fn confirmed(claim: &Value) -> Value {
+pub(crate) fn confirmed(claim: &Value) -> Value {
     let text = |name: &str| claim[name].as_str().unwrap_or_default();
     let key = ["object", text("provider"), text("id")].join("\0");
     json!({

@@ -7,6 +7,7 @@ use keyswap_core::base::Digest;
 use keyswap_tests::{Call, Request, Script, Scripted, until};
 use serde_json::{Value, json};
 
+use crate::answers::confirmed;
 use crate::bed::{plane, quiet_feed};
 
 pub(crate) const TOKEN: &str = "ptk_of-a-caller-with-objects";
@@ -28,6 +29,12 @@ pub(crate) fn registry(call: &Call) -> Script {
             let told = |asked: &str| json!({"sha256": asked, "kind": "response", "principal": sha256, "owner": null, "team": null, "version": 1});
             let objects: Vec<Value> = asked.filter(is_own).map(told).collect();
             Script::After(PAUSE, Box::new(Script::answer(200, json!({"objects": objects}).to_string())))
+        }
+        "/v1/objects/claim" => {
+            let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+            let objects: Vec<Value> =
+                body["objects"].as_array().into_iter().flatten().map(confirmed).collect();
+            Script::answer(200, json!({"objects": objects}).to_string())
         }
         target if target.starts_with("/v1/tokens/") => {
             let record = json!({"sha256": sha256, "label": "t", "providers": ["openai:*"], "version": 1});

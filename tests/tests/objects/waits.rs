@@ -3,12 +3,12 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use keyswap_tests::{Envoy, Request, Scripted, Setup, releases, until};
 
 use crate::bed::plane;
@@ -129,4 +129,77 @@ fn a_body_waits_as_before_when_another_request_was_a_fault_of_the_module() -> Re
             until("a fault was caught", || Ok(envoy.send(&live)?.status == 503)).map(drop)
         },
     )
+}
+
+/// Starts an upstream that answers with an object in parts, each one when it is told to.
+fn in_parts() -> Result<(SocketAddr, mpsc::Sender<()>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let (address, (tell, told)) = (listener.local_addr()?, mpsc::channel());
+    thread::spawn(move || -> Result<()> {
+        let (mut stream, _) = listener.accept()?;
+        let mut buffer = [0; 16_384];
+        let mut request = String::new();
+        while !request.contains('}') {
+            let size = stream.read(&mut buffer)?;
+            request += &String::from_utf8_lossy(buffer.get(..size).unwrap_or_default());
+        }
+        let length: usize = ANSWER.iter().map(|part| part.len()).sum();
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n"
+        )?;
+        for part in ANSWER {
+            stream.write_all(part.as_bytes())?;
+            told.recv()?;
+        }
+        Ok(())
+    });
+    Ok((address, tell))
+}
+
+/// The parts of an answer. The first tells an object, whose holder the registry notes.
+const ANSWER: [&str; 4] = [
+    "data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_7\",\"object\":\"response\"}}\n\n",
+    "data: {\"type\":\"a\"}\n\n",
+    "data: {\"type\":\"b\"}\n\n",
+    "data: {\"type\":\"c\"}\n\n",
+];
+
+fn comes_down_once(change: fn(Setup) -> Setup) -> Result<()> {
+    let (registry, (upstream, next)) = (Scripted::start(registry)?, in_parts()?);
+    let envoy = change(plane(upstream, registry.address())).start()?;
+    let mut stream = TcpStream::connect(envoy.address())?;
+    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    let body = r#"{"model":"m","input":"i","stream":true}"#;
+    write!(
+        stream,
+        "POST /v1/responses HTTP/1.1\r\nhost: keyswap.test\r\nconnection: close\r\ncontent-length: {}\r\n\
+         content-type: application/json\r\nauthorization: Bearer {TOKEN}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let (mut answer, mut buffer) = (String::new(), [0; 4096]);
+    for part in ANSWER {
+        // The last byte of a part may wait for the registry.
+        while !answer.contains(part.trim_end()) {
+            let size = stream.read(&mut buffer).with_context(|| answer.clone())?;
+            ensure!(size > 0, "{part} did not come: {answer}");
+            answer += &String::from_utf8_lossy(buffer.get(..size).unwrap_or_default());
+        }
+        next.send(())?;
+    }
+    drop(next);
+    stream.read_to_string(&mut answer)?;
+    ensure!(registry.count("/v1/objects/claim") == 1, "it did not wait");
+    ensure!(answer.ends_with(&format!("\r\n\r\n{}", ANSWER.concat())), "{answer}");
+    Ok(())
+}
+
+#[test]
+fn an_answer_that_has_waited_comes_down_once() -> Result<()> {
+    comes_down_once(|setup| setup)
+}
+
+#[test]
+fn in_the_oldest_envoy_too_an_answer_that_has_waited_comes_down_once() -> Result<()> {
+    comes_down_once(|setup| setup.on(&releases::OLDEST_ENVOY))
 }
