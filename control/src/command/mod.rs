@@ -3,6 +3,7 @@
 mod terminal;
 
 mod environment;
+mod log;
 mod policy_file;
 mod rate;
 mod secret_variable;

@@ -6,7 +6,6 @@ mod oidc;
 mod sessions;
 mod tls;
 
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,16 +14,16 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use self::access::AccessArgs;
 use self::kubernetes::KubernetesArgs;
 use self::oidc::OidcArgs;
 use self::sessions::SessionArgs;
 use self::tls::TlsArgs;
+use super::log::LogFormat;
 use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
-use super::{environment, rate, secret_variable};
+use super::{environment, log, rate, secret_variable};
 use crate::kubernetes::{Source, Status};
 use crate::registry::{DatabaseUrl, Registry};
 use crate::server::{self, Access, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls};
@@ -122,12 +121,7 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let filter = EnvFilter::builder().parse(&self.log).context("invalid `--log`")?;
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(std::io::stderr().is_terminal())
-            .init();
+        log::start(&self.log, LogFormat::Text)?;
         let registry_token = secret_variable::REGISTRY_TOKEN.read()?;
         let admin_password = secret_variable::ADMIN_PASSWORD.read()?;
         let records_key = self.records_key.as_deref().map(records_key).transpose()?;

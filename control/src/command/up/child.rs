@@ -15,8 +15,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{ChildStderr, Command};
 use tokio::task::JoinHandle;
 
-use super::log::LogFormat;
 use super::variables::Variables;
+use crate::command::log::LogFormat;
 use crate::command::terminal::output::visible;
 
 /// The number of log lines that an error shows.

@@ -1,37 +1,11 @@
-//! The log of the command and of the proxy's program, as lines of text or of JSON.
+//! The lines of the proxy's program in the log of the command.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
-use anyhow::Context as _;
-use clap::ValueEnum;
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
 
+use crate::command::log::LogFormat;
 use crate::command::terminal::output::visible;
-
-/// The form of the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    /// Lines for people
-    #[default]
-    Text,
-    /// A JSON object on each line
-    Json,
-}
-
-/// Sends the log of this process to standard error.
-pub(super) fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(filter).context("invalid `--log`")?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
-}
 
 impl LogFormat {
     /// Returns Envoy's option for this form, `None` for Envoy's own.

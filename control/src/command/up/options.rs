@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::certificate::Certificate;
 use super::host::Host;
-use super::log::LogFormat;
+use crate::command::log::LogFormat;
 use crate::command::rate;
 use crate::command::terminal::exit;
 use crate::server::ProxyUrl;

@@ -4,7 +4,8 @@ use anyhow::Context as _;
 
 use super::options::Up;
 use super::signals::Signals;
-use super::{demo, folder, log, proxy};
+use super::{demo, folder, proxy};
+use crate::command::log;
 use crate::command::terminal::exit::Exit;
 
 impl Up {
