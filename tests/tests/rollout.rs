@@ -158,7 +158,9 @@ fn what_is_not_signed_or_does_not_hold_changes_nothing_and_is_told_to_the_regist
     let publish = |key: &str, more: &[&str]| {
         let (file, key) = (file.to_string_lossy(), desk.path(key));
         let key = key.to_string_lossy();
-        desk.run(&[&["policy", "publish", NAME, &file, "--keys", &keys, "--key", &key], more].concat())
+        desk.run(
+            &[&["policy", "publish", NAME, &file, "--yes", "--keys", &keys, "--key", &key], more].concat(),
+        )
     };
     for (key, policy, problem) in
         [("other.key", policy(|_| true), "bad_signature"), ("policy.key", lacking, "bad_policy")]

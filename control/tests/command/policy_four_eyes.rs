@@ -141,7 +141,7 @@ fn what_one_publishes_is_in_force_once_the_other_one_has_signed_it() {
 fn the_second_signer_sees_the_changes_and_signs_when_saying_yes() {
     let desk = Desk::new();
     desk.both("alice", &["publish", "prod", &desk.stable], "bob");
-    assert_eq!(desk.sign("alice", &["publish", "prod", &desk.next]).code, 0);
+    assert_eq!(desk.sign("alice", &["publish", "prod", &desk.next, "--yes"]).code, 0);
     for (answer, code) in [("no\n", 1), ("yes\n", 0)] {
         let (mut person, tty) = terminal();
         let child = Command::new(env!("CARGO_BIN_EXE_keyswap"))
@@ -185,7 +185,7 @@ fn a_revision_of_one_key_is_not_built_upon_and_a_stale_proposal_is_not_signed() 
     }
     let status = desk.run(&["policy", "status", "prod", "--keys", &desk.team]);
     assert!(status.code == 1 && status.stderr.contains(said), "{}", status.all());
-    desk.both("bob", &["publish", "prod", &desk.next, "--discard-unsigned"], "alice");
+    desk.both("bob", &["publish", "prod", &desk.next, "--discard-unsigned", "--yes"], "alice");
     // A proposal upon a revision that is not the newest any more.
     let pool = runtime.block_on(async {
         sqlx::any::install_default_drivers();
@@ -212,7 +212,7 @@ fn the_number_changes_when_each_signer_says_so_or_the_owner_of_the_database() {
     }
     let status = desk.run(&["policy", "status", "prod", "--keys", &desk.team]);
     assert!(status.stdout.contains("version 2 of the keys is proposed: signed by"), "{}", status.all());
-    assert!(desk.sign("alice", &["publish", "prod", &desk.next]).stdout.contains("is proposed"));
+    assert!(desk.sign("alice", &["publish", "prod", &desk.next, "--yes"]).stdout.contains("is proposed"));
     let run = lower("bob");
     assert!(run.code == 0 && run.stdout.starts_with("prod: version 2 of the keys: "), "{}", run.all());
     // Whoever still requires two does not publish with one.
@@ -222,7 +222,7 @@ fn the_number_changes_when_each_signer_says_so_or_the_owner_of_the_database() {
     let team: Value = serde_json::from_str(&std::fs::read_to_string(&desk.team).unwrap()).unwrap();
     let keys = desk.folder.file("keys.json", json!({"keys": team["keys"]}).to_string());
     let key = desk.path("alice.key");
-    let run = desk.run(&["policy", "publish", "prod", &desk.next, "--key", &key, "--keys", &keys]);
+    let run = desk.run(&["policy", "publish", "prod", &desk.next, "--yes", "--key", &key, "--keys", &keys]);
     assert!(run.code == 0 && !run.stdout.contains("proposed"), "{}", run.all());
     // Without a key, for the owner of the database.
     let trust =

@@ -178,7 +178,8 @@ fn what_is_published_is_signed_by_the_key_for_its_name_and_number() {
     let all: Vec<&Value> = public.iter().map(|set| &set["keys"][0]).collect();
     let all = desk.folder.file("all-keys.json", json!({"keys": all}).to_string());
     for (revision, key) in (1..).zip(&keys) {
-        let run = desk.run(&["policy", "publish", "prod", &desk.stable, "--keys", &all, "--key", key]);
+        let run =
+            desk.run(&["policy", "publish", "prod", &desk.stable, "--yes", "--keys", &all, "--key", key]);
         assert_eq!(run.code, 0, "{key}: {}", run.stderr);
         let set = desk.run(&["policy", "keygen", key, "--show"]).stdout;
         let set = JwkSet::parse(set.as_bytes()).unwrap();

@@ -140,7 +140,7 @@ fn what_no_known_key_signed_is_neither_shown_nor_signed() {
     // What was signed can be shown, and the operator's own document follows it.
     let shown = desk.run(&["policy", "show", "prod", "--revision", "2", "--keys", &keys]);
     assert!(shown.code == 0 && shown.stdout.contains("anthropic"), "{}", shown.all());
-    desk.signs("own", &["publish", "prod", &desk.stable, "--discard-unsigned"]);
+    desk.signs("own", &["publish", "prod", &desk.stable, "--discard-unsigned", "--yes"]);
     let (third, text) = desk.newest();
     assert_eq!((third, &claims(&text)["follows"]["revision"]), (3, &json!(number)));
     assert_eq!(claims(&text)["follows"]["sha256"], Digest::of(newest.as_bytes()).to_hex());
@@ -155,7 +155,7 @@ fn revisions_of_several_signers_count_with_their_keys() {
     let both = desk.folder.file("both.json", both.to_string());
     // The other key is not registered yet, and an unregistered key registers none.
     for args in [
-        &["publish", "prod", &desk.stable, "--keys", &both][..],
+        &["publish", "prod", &desk.stable, "--yes", "--keys", &both][..],
         &["promote", "prod", "--yes", "--keys", &both],
         &["trust", "prod", "--keys", &both],
     ] {
@@ -168,7 +168,7 @@ fn revisions_of_several_signers_count_with_their_keys() {
     // A signer that does not know the other one's key signs nothing upon its revision.
     let run = desk.sign("own", &["rollback", "prod", "--yes"]);
     assert!(run.code == 1 && run.stderr.contains("revision 3 of `prod` is signed by none"), "{}", run.all());
-    let run = desk.sign("own", &["publish", "prod", &desk.stable, "--discard-unsigned"]);
+    let run = desk.sign("own", &["publish", "prod", &desk.stable, "--discard-unsigned", "--yes"]);
     assert!(run.code == 1 && run.stderr.contains("another key signed it"), "{}", run.all());
     desk.signs("own", &["rollback", "prod", "--yes", "--keys", &both]);
     let status = desk.run(&["policy", "status", "prod", "--format", "json", "--keys", &both]).json();
@@ -178,7 +178,7 @@ fn revisions_of_several_signers_count_with_their_keys() {
     // The owner of the database needs no key.
     let run = desk.run(&["policy", "trust", "prod", "--keys", &desk.keys("other")]);
     assert_eq!(run.code, 0, "{}", run.all());
-    let run = desk.sign("own", &["publish", "prod", &desk.stable, "--keys", &both]);
+    let run = desk.sign("own", &["publish", "prod", &desk.stable, "--yes", "--keys", &both]);
     assert!(run.code == 1 && run.stderr.contains("policy trust"), "{}", run.all());
     // Files that are no keys.
     for file in [&desk.stable, &desk.key("own"), &desk.folder.file("empty.json", "{\"keys\": []}")] {
@@ -197,14 +197,15 @@ fn what_builds_on_a_revision_shows_its_changes_and_is_signed_when_a_person_says_
         (
             &["promote", "prod"][..],
             "prod: from revision 2:\npolicy in force:\n  tokens\n    ~ alice-laptop (25acd6678bcfe7b6): providers + anthropic, - openai\n\
-             candidate: removed\n",
+             candidate: removed, its trial ends\n",
         ),
         (
             &["promote", "prod", "--percent", "50"],
             "policy in force: no changes\ncandidate: decides for 10 %, compared for 100 % → decides for 50 %, compared \
              for 100 %: no changes\n",
         ),
-        (&["rollback", "prod"], "policy in force: no changes\ncandidate: removed\n"),
+        (&["rollback", "prod"], "policy in force: no changes\ncandidate: removed, its trial ends\n"),
+        (&["publish", "prod", "STABLE"], "policy in force: no changes\ncandidate: removed, its trial ends\n"),
         (
             &["publish", "prod", "STABLE", "--candidate", "--fall-back", "20/5m"],
             "candidate: decides for 10 %, compared for 100 % → decides for 0 %, compared for 100 %, ends after 20 refusals \

@@ -354,8 +354,8 @@ fn policies_are_published_through_a_server_as_in_a_database() {
         (&["policy", "trust", "prod", "--keys", &others, "--key", &other], "", 1),
         (&["policy", "trust", "prod", "--keys", &others, "--key", &key], "", 0),
         (&["policy", "trust", "prod", "--keys", &keys, "--key", &key], "", 1),
-        (&["policy", "publish", "prod", &file, "--key", &key], "", 1),
-        (&["policy", "publish", "prod", &file, "--keys", &keys, "--key", &other], "", 0),
+        (&["policy", "publish", "prod", &file, "--yes", "--key", &key], "", 1),
+        (&["policy", "publish", "prod", &file, "--yes", "--keys", &keys, "--key", &other], "", 0),
         (&["policy", "status", "' OR 1=1 --%&?#/"], "", 1),
     ]);
 }

@@ -20,7 +20,7 @@ pub(super) fn changes(before: Read<'_>, after: Read<'_>) -> String {
     let mut text = format!("policy in force:{}", policies(&before.policy.stable, stable));
     let candidate = match (before.candidate(), after.candidate()) {
         (None, None) => return text,
-        (Some(_), None) => "removed".to_owned(),
+        (Some(_), None) => "removed, its trial ends".to_owned(),
         (None, Some((trial, new))) => {
             format!("{}; from the policy in force:{}", trial.summary(), policies(stable, new))
         }

@@ -33,33 +33,24 @@ pub(super) struct Release {
 }
 
 impl Release {
-    /// Shows the changes, and asks for confirmation before they are signed and published.
-    pub(super) fn publish_confirmed(&self, opened: &Opened, document: Document) -> anyhow::Result<Exit> {
-        let newest = opened.newest()?;
-        let next = match self.checked(&document)? {
-            Ok(policy) => policy,
-            Err(exit) => return Ok(exit),
-        };
-        let before = Read { document: &newest.document, policy: &newest.policy };
-        let changes = changes(before, Read { document: &document, policy: &next });
-        output::note(&format!(
-            "{}: from revision {}:\n{changes}",
-            visible(&self.signer.name),
-            newest.revision
-        ));
-        confirm("Sign and publish this?", self.signer.yes)?;
-        self.publish(opened, document, None)
-    }
-
-    /// Signs a document and publishes it as the next revision, or as the revision `number`.
+    /// Signs a document and publishes it as the next revision, or as the revision `number`. Shows the changes from the newest
+    /// revision first, and asks.
     pub(super) fn publish(
         &self,
         opened: &Opened,
         document: Document,
         number: Option<u64>,
     ) -> anyhow::Result<Exit> {
-        if let Err(exit) = self.checked(&document)? {
-            return Ok(exit);
+        let policy = match self.checked(&document)? {
+            Ok(policy) => policy,
+            Err(exit) => return Ok(exit),
+        };
+        if let Some(newest) = &opened.newest {
+            let before = Read { document: &newest.document, policy: &newest.policy };
+            let changes = changes(before, Read { document: &document, policy: &policy });
+            let name = visible(&self.signer.name);
+            output::note(&format!("{name}: from revision {}:\n{changes}", newest.revision));
+            confirm("Sign and publish this?", self.signer.yes)?;
         }
         let next = opened.newest.as_ref().map_or(1, |newest| newest.revision.saturating_add(1));
         let summary = document.summary();

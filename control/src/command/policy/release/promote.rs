@@ -31,6 +31,6 @@ impl Promote {
             Some(percent) => newest.with_percent(percent)?,
             None => newest.promoted()?,
         };
-        self.release.publish_confirmed(&opened, document)
+        self.release.publish(&opened, document, None)
     }
 }

@@ -16,7 +16,9 @@ use crate::command::terminal::exit::{self, Exit};
 /// Data planes with `keyswap-bundle/v1` fetch the policy within seconds and verify its signature. They keep their
 /// current policy if the new one is not valid. With `--candidate` the policy in force stays: the candidate decides for
 /// a share of principals, and both policies are compared. The metric `keyswap_divergences` counts the requests that
-/// they decide differently. It shows the changes and asks before it signs.
+/// they decide differently. Without it, the trial of a candidate ends.
+///
+/// Shows the changes from the newest revision and asks before it signs. The first revision of a name is signed at once.
 #[derive(Args)]
 #[command(
     override_usage = "keyswap policy publish <NAME> <FILE> --key <FILE> [OPTIONS]",
@@ -78,7 +80,7 @@ impl Publish {
                 compare: self.compare,
                 fallback: self.fall_back.map(Fallback::from),
             });
-            return self.release.publish_confirmed(&opened, document);
+            return self.release.publish(&opened, document, None);
         }
         if !self.discard_unsigned {
             opened.require_signed()?;

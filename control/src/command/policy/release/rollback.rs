@@ -40,7 +40,7 @@ impl Rollback {
             None if newest.document.candidate.is_some() => newest.document.clone().without_candidate(),
             None => before(&opened, newest, &fetch)?,
         };
-        self.release.publish_confirmed(&opened, document)
+        self.release.publish(&opened, document, None)
     }
 }
 
