@@ -52,6 +52,7 @@ fn objects_are_adopted_listed_shown_transferred_and_forgotten() {
     assert_eq!(all, json!({"transferred": 1}));
     let none = home.run(&["object", "transfer", "--from", "token:ci", "--to", &unknown, "--yes"]);
     assert_eq!(none.stdout, "0 transferred\n");
+    assert!(none.stderr.contains("holds no object"), "{}", none.stderr);
     assert_eq!(home.run(&["object", "forget", "openai", "file-1", "--yes"]).stdout, "forgot openai/file-1\n");
     assert_eq!(home.run(&["object", "show", "openai", "file-1"]).stderr, "error: no such object\n");
 }

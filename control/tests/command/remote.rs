@@ -183,7 +183,7 @@ fn every_subcommand_says_the_same_of_a_server_as_of_a_database() {
         (&["token", "update", "ci", "--owner", "", "--expires-at", "2036-01-01T00:00:00Z"], "", 0),
         (&["token", "update", "ci", "--no-expiry", "--rate-limit", "5/1m"], "", 0),
         (&["token", "list", "--attention", "unowned"], "", 0),
-        (&["user", "offboard", "nobody@acme.example", "--yes"], "", 0),
+        (&["user", "offboard", "nobody@acme.example", "--yes"], "", 1),
         (&["token", "update", "nobody", "--team", "sales"], "", 1),
         (&["token", "list", "--status", "disabled"], "", 0),
         // Status and rotation.

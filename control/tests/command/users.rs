@@ -72,5 +72,13 @@ fn a_leaver_is_shown_and_disabled() {
     assert_eq!(home.json(&["token", "list", "--status", "disabled"])["total"], 2);
     assert_eq!(home.json(&["user", "show", "alice@acme.example"])["status"], "disabled");
     assert_eq!(home.json(&["user", "offboard", "alice@acme.example"])["tokens"], serde_json::json!([]));
+    let again = home.run(&["user", "offboard", "alice@acme.example"]);
+    assert_eq!(
+        (again.code, again.stdout.as_str()),
+        (0, "nothing to disable: all of it was disabled already\n")
+    );
+    let mistyped = home.run(&["user", "offboard", "alcie@acme.example", "--yes"]);
+    assert_eq!((mistyped.code, mistyped.stdout.as_str()), (1, ""));
+    assert!(mistyped.stderr.contains("check its spelling"), "{}", mistyped.stderr);
     assert_eq!(home.json(&["token", "list", "--attention", "unowned"])["total"], 0);
 }

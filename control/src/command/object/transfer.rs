@@ -76,6 +76,9 @@ impl Transfer {
                 break;
             }
         }
+        if count == 0 {
+            output::note(&format!("note: {} holds no object", visible(&from.to_string())));
+        }
         match self.target.format {
             Format::Human => output::print(&format!("{count} transferred"))?,
             Format::Json => output::print_json(&json!({"transferred": count}))?,

@@ -1,5 +1,6 @@
 //! `keyswap user offboard`: disables a leaver, the user and all tokens of the address.
 
+use anyhow::ensure;
 use clap::Args;
 
 use crate::command::connection::target::Target;
@@ -11,7 +12,7 @@ use crate::registry::{Offboarded, Status};
 /// Disable a leaver: the user, and all tokens whose owner has the address
 ///
 /// Prints what will be disabled, and asks. All of it is disabled together, also what was added meanwhile. Each part can be
-/// enabled again.
+/// enabled again. An address of no user and no token is an error.
 #[derive(Args)]
 #[command(after_help = exit::help(
     "  keyswap user offboard alice@example.com --yes --database sqlite://keyswap.db"
@@ -29,19 +30,22 @@ pub(crate) struct Offboard {
 impl Offboard {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let registry = self.target.open()?;
-        let mut owned = registry.owned_by(&self.email)?;
-        owned.user = owned.user.filter(|user| user.status == Status::Active);
-        owned.tokens.retain(|token| token.status == Status::Active);
-        for line in lines(&owned) {
-            output::note(&line);
-        }
-        let is_nothing = owned.user.is_none() && owned.tokens.is_empty();
-        if !is_nothing {
+        let owned = registry.owned_by(&self.email)?;
+        ensure!(
+            owned.user.is_some() || !owned.tokens.is_empty(),
+            "no user and no token of this registry has this address: check its spelling"
+        );
+        let lines = lines(&active(owned));
+        if !lines.is_empty() {
+            output::note(&lines.join("\n"));
             confirm(&format!("Disable all of this for {}?", visible(&self.email)), self.yes)?;
         }
         let done = registry.offboard(&self.email)?;
         match self.target.format {
             Format::Json => output::print_json(&done)?,
+            Format::Human if done.user.is_none() && done.tokens.is_empty() => {
+                output::print("nothing to disable: all of it was disabled already")?;
+            }
             Format::Human => output::print(&format!(
                 "disabled: {} tokens, {} user",
                 done.tokens.len(),
@@ -52,6 +56,14 @@ impl Offboard {
     }
 }
 
+/// Returns what is active.
+fn active(owned: Offboarded) -> Offboarded {
+    let Offboarded { user, mut tokens } = owned;
+    tokens.retain(|token| token.status == Status::Active);
+    Offboarded { user: user.filter(|user| user.status == Status::Active), tokens }
+}
+
+/// Returns a line for the user, and one for each token.
 fn lines(owned: &Offboarded) -> Vec<String> {
     let user = owned.user.iter().map(|user| format!("user   {}", visible(&user.email)));
     let token = owned.tokens.iter().map(|token| format!("token  {} {}", token.id(), visible(&token.label)));
