@@ -1,6 +1,9 @@
 //! `prices`: a table in LiteLLM's format becomes the prices of a policy or the shipped table, and prices are shown with
 //! their origin.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use keyswap_core::price::{Counts, Part, Table, Tier};
 use serde_json::{Value, json};
 
@@ -139,6 +142,24 @@ fn a_policy_gets_the_prices_of_its_providers_and_stays_as_it_is_otherwise() {
     let shown = show.json();
     assert_eq!((&shown[0]["from"], &shown[0]["price"]["flex"]["input"]), (&json!("policy"), &json!("2.5")));
     assert_eq!((&shown[1]["provider"], &shown[1]["price"]["output"]), (&Value::Null, &json!("2")));
+}
+
+#[test]
+fn a_policy_keeps_its_mode_and_its_links_and_no_other_file_is_written() {
+    let folder = Folder::new();
+    let table = folder.file("prices.json", litellm().to_string());
+    let policy = folder.file("policy.yaml", POLICY);
+    let other = folder.file("policy.yaml.new", "of the user");
+    let link = folder.path("link.yaml");
+    std::os::unix::fs::symlink("policy.yaml", &link).unwrap();
+    std::fs::set_permissions(&policy, Permissions::from_mode(0o640)).unwrap();
+    let run = keyswap(&["prices", "update", &table, "--policy", link.to_str().unwrap()]);
+    assert_eq!(run.code, 0, "{}", run.all());
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(std::fs::read_to_string(&policy).unwrap().contains("\"openai/gpt-next\""));
+    assert_eq!(std::fs::metadata(&policy).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "of the user");
+    assert_eq!(std::fs::read_dir(folder.path("")).unwrap().count(), 4);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -9,6 +11,7 @@ use clap::Args;
 use keyswap_core::policy::Policy;
 use keyswap_core::price::Prices;
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use super::catalog::{Catalog, is_covered};
 use super::{section, shipped};
@@ -119,12 +122,22 @@ fn note_count(newer: &BTreeMap<String, Value>) {
     output::note(&format!("{models} that the shipped table has not"));
 }
 
-/// Replaces a file at once, so that no reader sees half of it.
+/// Replaces the content of a file at once, so that no reader sees half of it. The file keeps its mode and its owner, and a link
+/// to it stays.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let new = path.with_file_name(name);
-    fs::write(&new, text)
-        .and_then(|()| fs::rename(&new, path))
-        .with_context(|| format!("cannot write {}", input::name(path)))
+    let replace = || {
+        let file = fs::canonicalize(path)?;
+        let mut new = NamedTempFile::new_in(file.parent().unwrap_or(Path::new("/")))?;
+        new.write_all(text.as_bytes())?;
+        let (old, made) = (fs::metadata(&file)?, new.as_file().metadata()?);
+        // Giving a file away needs rights that writing one does not.
+        if (old.uid(), old.gid()) != (made.uid(), made.gid()) {
+            fchown(new.as_file(), Some(old.uid()), Some(old.gid()))?;
+        }
+        new.as_file().set_permissions(old.permissions())?;
+        new.as_file().sync_all()?;
+        new.persist(&file)?;
+        Ok::<(), std::io::Error>(())
+    };
+    replace().with_context(|| format!("cannot write {}", input::name(path)))
 }
