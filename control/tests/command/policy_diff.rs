@@ -275,6 +275,27 @@ fn where_no_recorded_request_changes_the_code_is_0_whatever_else_does() {
 }
 
 #[test]
+fn a_file_without_a_request_of_the_log_is_an_error_and_an_empty_one_is_not() {
+    let folder = Folder::new();
+    let health = line(&json!({"reason": null, "provider": null}));
+    for (log, code) in [
+        ("127.0.0.1 - - \"GET / HTTP/1.1\" 200\n", 1),
+        ("{\"time\": 1}\n{\"time\": 2}\n", 1),
+        (health.as_str(), 1),
+        (&line(&json!({"principal": null, "reason": "credential_missing", "status": 401})), 0),
+        ("\n", 0),
+        ("", 0),
+    ] {
+        let path = folder.file("access.log", log);
+        for format in ["human", "json"] {
+            let run = diff(&policy(""), &policy(""), &["--requests", &path, "--format", format]);
+            assert_eq!((run.code, run.stdout.is_empty()), (code, code == 1), "{log}: {}", run.all());
+            assert_eq!(run.stderr.contains("`keyswap render`"), code == 1, "{log}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_log_comes_from_standard_input_too_and_its_lines_write_nothing_but_text() {
     const HOSTILE: &str = "a\n\u{1b}[2J\u{202e}";
     let folder = Folder::new();

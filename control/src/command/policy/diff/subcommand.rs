@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Args;
 use keyswap_cases::Placeholders;
 use keyswap_core::host::Capabilities;
@@ -26,7 +26,8 @@ use crate::command::terminal::output::{self, Format};
 /// With `--requests`, replays an access log and lists the requests that the policies decide differently. The log is the
 /// one that envoy/bootstrap.yaml writes, recorded under the old policy. It holds no credentials: callers are known by
 /// their token's id, and each request is judged in every way in which it can have been sent. Rate limits are not
-/// applied, and upstream credentials count as available. Requests that cannot be judged are counted. Where the old policy
+/// applied, and upstream credentials count as available. Requests that cannot be judged are counted; a file without any
+/// request is an error. Where the old policy
 /// meters, models are judged by their names in the prices, costs are summed, and the budgets of the new policy are charged
 /// in the order of the times.
 ///
@@ -66,6 +67,12 @@ impl Diff {
             Some(log) => match (compile(before), compile(after)) {
                 (Ok(before), Ok(after)) => {
                     let report = requests::replay(&before, &after, log)?;
+                    ensure!(
+                        !report.is_of_another_log(),
+                        "no line of {} is a request in Keyswap's access log: pass the log that Envoy writes with the \
+                         configuration of `keyswap render`",
+                        input::name(log)
+                    );
                     match self.format {
                         Format::Human => output::print(report.to_string().trim_end())?,
                         Format::Json => output::print_json(&report)?,
