@@ -6,6 +6,7 @@ mod bindings;
 mod budgets;
 mod confirm;
 mod credentials;
+mod databases;
 mod log;
 mod mutated;
 mod objects;

@@ -93,6 +93,13 @@ pub enum RegistryError {
     UnknownPolicy,
     /// An invalid address of a database.
     DatabaseUrl(&'static str),
+    /// A database that cannot be opened.
+    Unopened {
+        /// The file or the server, without a user and a password.
+        place: String,
+        /// The cause and the remedy.
+        why: String,
+    },
     /// A failed query or connection.
     Database(sqlx::Error),
     /// A connection whose TLS failed.
@@ -166,7 +173,8 @@ impl RegistryError {
             Self::OutdatedSigners => "outdated_signers",
             Self::UnknownPolicy => "unknown_policy",
             Self::DatabaseUrl(_) => "invalid_database_url",
-            Self::Database(_)
+            Self::Unopened { .. }
+            | Self::Database(_)
             | Self::DatabaseTls(_)
             | Self::Migration(_)
             | Self::File(_)
@@ -214,7 +222,8 @@ impl RegistryError {
             | Self::OutdatedSigners
             | Self::StaleProposal
             | Self::TokenExpired => Kind::Conflict,
-            Self::Database(_)
+            Self::Unopened { .. }
+            | Self::Database(_)
             | Self::DatabaseTls(_)
             | Self::Migration(_)
             | Self::File(_)
@@ -293,6 +302,7 @@ impl fmt::Display for RegistryError {
             Self::OutdatedSigners => f.write_str("the keys of this policy have changed: try again"),
             Self::UnknownPolicy => f.write_str("no such policy"),
             Self::DatabaseUrl(why) => write!(f, "invalid database URL: {why}"),
+            Self::Unopened { place, why } => write!(f, "cannot open the database {place}: {why}"),
             Self::Database(error) => write!(f, "the database does not answer: {error}"),
             Self::DatabaseTls(why) => write!(
                 f,

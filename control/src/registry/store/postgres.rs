@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use sqlx::Executor as _;
 use sqlx::any::AnyPoolOptions;
-use sqlx::postgres::{PgListener, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions, PgSslMode};
+use sqlx::{Connection as _, Executor as _};
 use tokio::sync::Semaphore;
 
 use super::database::{Background, Store};
@@ -30,18 +30,22 @@ const CHANNEL: &str = "keyswap_changes";
 
 const CONNECTIONS: u32 = 16;
 
+/// The time limit of the first connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The pause before the listener reconnects to a server that does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
     tell_if_readable(url)?;
-    let once = PgPoolOptions::new().max_connections(1).connect(url).await.map_err(with_remedy)?;
+    try_once(url).await?;
+    let once = PgPoolOptions::new().max_connections(1).connect(url).await?;
     sqlx::migrate!("migrations/postgres").run(&once).await?;
     once.close().await;
 
     let pool = AnyPoolOptions::new()
         .max_connections(CONNECTIONS)
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(CONNECT_TIMEOUT)
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // A process that hangs in a transaction must not block all others for ever.
@@ -67,6 +71,15 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
         noting: Arc::new(Semaphore::new(1)),
         _listener: Background(tokio::spawn(listen(listener, wake))),
     })
+}
+
+/// Connects and disconnects. Returns the error of a server that is down at once: a pool would try again for half a minute, and
+/// then not name it.
+async fn try_once(url: &str) -> Result<(), RegistryError> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect(url)).await {
+        Ok(connected) => Ok(connected.map_err(with_remedy)?.close().await?),
+        Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
+    }
 }
 
 /// Warns of a connection that others on the network may read.
