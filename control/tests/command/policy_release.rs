@@ -259,7 +259,11 @@ fn nothing_is_published_that_data_planes_would_refuse() {
         (&["publish", "prod", &desk.stable, "--revision", "2"], 1, "malformed"),
         (&["promote", "prod"], 1, "no candidate is published"),
         (&["promote", "prod", "--percent", "5"], 1, "no candidate is published"),
-        (&["rollback", "prod", "--to", "9"], 1, "no such policy"),
+        (
+            &["rollback", "prod", "--to", "9"],
+            1,
+            "`prod` has no revision 9: `keyswap policy status prod` lists them",
+        ),
         (&["publish", "prod", &desk.stable, "--revision", "40"], 0, ""),
         (&["publish", "prod", &desk.stable, "--wait", "1s"], 0, "0 data planes run it"),
     ];
@@ -270,6 +274,10 @@ fn nothing_is_published_that_data_planes_would_refuse() {
     }
     let newest = desk.run(&["policy", "status", "--format", "json"]).json();
     assert_eq!(newest["items"][0]["revision"], 41);
+    for (name, said) in [("prod", "`prod` has no revision 9: "), ("staging", "no such policy")] {
+        let run = desk.run(&["policy", "show", name, "--revision", "9", "--keys", &desk.keys_file]);
+        assert!(run.code == 1 && run.stderr.contains(said), "{name}: {}", run.stderr);
+    }
 }
 
 #[test]

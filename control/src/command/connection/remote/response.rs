@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::address::Address;
 use crate::command::connection::refused::RefusedError;
 use crate::command::terminal::output::visible;
+use crate::registry::RegistryError;
 
 /// The longest response that is read.
 const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -91,6 +92,8 @@ fn in_words(problem: &Problem, retry_after: Option<u32>, address: &Address) -> a
         "database_unavailable" => {
             anyhow!("{address} cannot reach its database: try again later")
         }
+        // Callers know this one: a policy that is there lacks a revision.
+        "unknown_policy" => RegistryError::UnknownPolicy.into(),
         _ if problem.status == StatusCode::FORBIDDEN => RefusedError(cut(&problem.detail)).into(),
         _ => anyhow!(cut(&problem.detail)),
     }

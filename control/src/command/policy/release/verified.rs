@@ -1,6 +1,6 @@
 //! A revision that was fetched and verified. Nothing of a registry is shown as a policy or signed anew without this.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use keyswap_core::base::{Digest, UnixTime};
 use keyswap_core::identity::jwt::{PureRust, Quorum};
 use keyswap_core::policy::RolloutPolicy;
@@ -13,7 +13,7 @@ use super::signatures::unsigned;
 use crate::command::connection::operations::Operations;
 use crate::command::policy::report::error_lines;
 use crate::command::terminal::output::visible;
-use crate::registry::{Revision, SignerKeys};
+use crate::registry::{RegistryError, Revision, SignerKeys};
 
 /// A revision that enough known keys have signed, for its name and number.
 pub(super) struct Verified {
@@ -79,14 +79,24 @@ impl Verified {
         }))
     }
 
-    /// Fetches a revision and verifies it. A revision that too few keys of the set have signed is an error with the remedy.
+    /// Fetches a revision of a policy that the registry has, and verifies it. A number without a revision is an error with the
+    /// remedy, and so is a revision that too few keys of the set have signed.
     pub(super) fn require(
         registry: &dyn Operations,
         name: &str,
         revision: i64,
         keys: &SignerKeys,
     ) -> anyhow::Result<Self> {
-        Self::fetch(registry, name, revision, keys)?.with_context(|| {
+        let fetched = Self::fetch(registry, name, revision, keys).map_err(|error| {
+            let is_unknown = matches!(error.downcast_ref(), Some(RegistryError::UnknownPolicy));
+            let shown = visible(name);
+            if is_unknown {
+                anyhow!("`{shown}` has no revision {revision}: `keyswap policy status {shown}` lists them")
+            } else {
+                error
+            }
+        });
+        fetched?.with_context(|| {
             let words = unsigned(name, &[revision], keys.required());
             format!("{words}: if another signer published it, pass that public key with `--keys`")
         })
