@@ -209,8 +209,16 @@ fn what_is_no_table_or_no_policy_is_an_error_that_names_the_entry_and_writes_not
     }
     let table = folder.file("prices.json", litellm().to_string());
     let broken = folder.file("broken.yaml", "version: keyswap/v1\n");
-    let run = keyswap(&["prices", "update", &table, "--policy", &broken]);
-    assert!(run.code == 1 && run.stderr.contains("`credentials` is missing"), "{}", run.all());
+    for args in [&["update", &table][..], &["show", "gpt-5"]] {
+        let run = keyswap(&[&["prices"], args, &["--policy", &broken]].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{args:?}");
+        assert!(
+            run.stderr.starts_with("error: the field `credentials` is missing\n")
+                && run.stderr.ends_with("broken.yaml: 1 error\n"),
+            "{args:?}: {}",
+            run.stderr
+        );
+    }
     assert_eq!(std::fs::read_to_string(&policy).unwrap(), POLICY);
 }
 

@@ -256,12 +256,21 @@ fn tokens_of_a_policy_come_in_once_and_as_they_are() {
         ("{\"tokens\": {}}".to_owned(), "has no list `tokens`"),
         ("{\"tokens\": [".to_owned(), "not valid JSON"),
         ("a: [\u{1b}[2J".to_owned(), "not valid YAML"),
-        (policy("  - {sha256: SENTINEL, label: x, providers: [openai]}\n"), "tokens[1].sha256"),
-        (policy("surprise: 1\n"), "surprise"),
     ] {
         let run = home.run_with(&["token", "import", "-"], document.as_bytes());
         assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{document}");
         assert!(run.stderr.contains(words), "{document}: {}", run.stderr);
+        assert!(!run.stderr.contains("SENTINEL"), "{}", run.stderr);
+    }
+    // The code and the words are those of `policy check`.
+    for (document, words) in [
+        (policy("  - {sha256: SENTINEL, label: x, providers: [openai]}\n"), "error at `tokens[1].sha256`"),
+        (policy("surprise: 1\n"), "surprise"),
+    ] {
+        let run = home.run_with(&["token", "import", "-"], document.as_bytes());
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{document}");
+        assert!(run.stderr.starts_with("error at ") && run.stderr.contains(words), "{}", run.stderr);
+        assert!(run.stderr.ends_with("standard input: 1 error\n"), "{}", run.stderr);
         assert!(!run.stderr.contains("SENTINEL"), "{}", run.stderr);
     }
     // The first record is valid, the second is not: neither is imported.

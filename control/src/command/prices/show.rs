@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::anyhow;
 use clap::Args;
 use keyswap_core::policy::Policy;
 use keyswap_core::price::{Found, Nano, Origin, Part, Prices, Table as Shipped};
 use serde_json::{Value, json};
 
 use super::section;
+use crate::command::policy::report_invalid;
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::{self, Exit};
-use crate::command::terminal::input;
 use crate::command::terminal::output::{self, Format, visible};
 use crate::command::terminal::table::{NONE, Table};
 
@@ -38,12 +37,11 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let policy = match &self.policy {
+        let file = self.policy.as_deref().map(PolicyFile::read).transpose()?;
+        let policy = match file.as_ref().map(|file| (file, file.policy())) {
             None => None,
-            Some(path) => {
-                let read = PolicyFile::read(path)?.policy();
-                Some(read.map_err(|errors| anyhow!("{} is invalid:\n{errors}", input::name(path)))?)
-            }
+            Some((_, Ok(policy))) => Some(policy),
+            Some((file, Err(errors))) => return report_invalid(&file.name, &errors, self.format),
         };
         let shipped = Prices::default();
         let prices = policy.as_ref().map_or(&shipped, Policy::prices);

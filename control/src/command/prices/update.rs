@@ -15,9 +15,11 @@ use tempfile::NamedTempFile;
 
 use super::catalog::{Catalog, is_covered};
 use super::{section, shipped};
+use crate::command::policy::report_invalid;
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::{self, Exit};
-use crate::command::terminal::{input, output};
+use crate::command::terminal::input;
+use crate::command::terminal::output::{self, Format};
 
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -87,7 +89,10 @@ fn newer(catalog: &Catalog, shipped: &Prices, is_meant: impl Fn(&str) -> bool) -
 fn update_policy(path: &Path, catalog: &Catalog) -> anyhow::Result<Exit> {
     let file = PolicyFile::read(path)?;
     let name = input::name(path);
-    let policy = file.policy().map_err(|errors| anyhow!("{name} is invalid:\n{errors}"))?;
+    let policy = match file.policy() {
+        Ok(policy) => policy,
+        Err(errors) => return report_invalid(&file.name, &errors, Format::Human),
+    };
     let providers: Vec<&str> = policy.provider_names().collect();
     let sells_all = providers.iter().any(|provider| RESELLERS.contains(provider));
     let newer = newer(catalog, &Prices::default(), |provider| sells_all || providers.contains(&provider));
@@ -109,7 +114,8 @@ fn update_policy(path: &Path, catalog: &Catalog) -> anyhow::Result<Exit> {
     };
     let written = PolicyFile::of(path, text.as_bytes()).policy().map(|policy| Policy::sha256(&policy));
     if let Err(errors) = written {
-        bail!("{name} would be invalid, and is left as it was:\n{errors}");
+        output::note(&format!("{name} is left as it was: with these prices it would be invalid"));
+        return report_invalid(&file.name, &errors, Format::Human);
     }
     write(path, &text)?;
     note_count(&newer);

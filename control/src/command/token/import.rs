@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use keyswap_core::base::Digest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::command::connection::target::Target;
+use crate::command::policy::report_invalid;
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::{self, Exit};
-use crate::command::terminal::output::{self, Format, visible};
+use crate::command::terminal::output::{self, Format};
 use crate::registry::{Budget, KnownToken, NewToken, Payer, RateLimit, SetBy, Status};
 use crate::text::object::Object;
 
@@ -53,7 +54,15 @@ struct Record {
 
 impl Import {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let (tokens, budgets): (Vec<_>, Vec<_>) = read(&PolicyFile::read(&self.file)?)?.into_iter().unzip();
+        let file = PolicyFile::read(&self.file)?;
+        let document = file.document().map_err(|error| anyhow!("{}: {error}", file.name))?;
+        // A whole policy must be valid. A document with tokens only is validated token by token.
+        if document.get("version").is_some()
+            && let Err(errors) = file.policy()
+        {
+            return report_invalid(&file.name, &errors, self.target.format);
+        }
+        let (tokens, budgets): (Vec<_>, Vec<_>) = read(&file.name, &document)?.into_iter().unzip();
         let count = tokens.len();
         let registry = self.target.open_or_make()?;
         // A budget comes before its token, so that none is ever without it. One that the registry has stays.
@@ -76,17 +85,9 @@ impl Import {
 type WithBudget = (KnownToken, Option<(Payer, Budget)>);
 
 /// Reads the tokens of the document. Errors name the place and do not quote its content.
-fn read(file: &PolicyFile) -> anyhow::Result<Vec<WithBudget>> {
-    // A whole policy must be valid. A document with tokens only is validated token by token.
-    let document = file.document().map_err(|error| anyhow::anyhow!("{}: {error}", file.name))?;
-    if document.get("version").is_some()
-        && let Err(errors) = file.policy()
-    {
-        let lines: Vec<String> = errors.0.iter().map(|error| visible(&error.to_string())).collect();
-        bail!("{}", lines.join("\n"));
-    }
+fn read(name: &str, document: &Value) -> anyhow::Result<Vec<WithBudget>> {
     let Some(Value::Array(records)) = document.get("tokens") else {
-        bail!("{} has no list `tokens`", file.name);
+        bail!("{name} has no list `tokens`");
     };
     let read = |(index, record): (usize, &Value)| {
         let Object(record): Object<Record> = Object::deserialize(record)
