@@ -31,6 +31,7 @@ mod tokens;
 mod usage;
 mod users;
 mod version;
+mod written;
 
 #[path = "../shared/revisions.rs"]
 mod revisions;

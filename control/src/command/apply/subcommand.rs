@@ -16,6 +16,7 @@ use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::confirm::confirm;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format, visible};
+use crate::command::terminal::written;
 use crate::registry::{KnownToken, Listing, SecretText, Source, Status, TokenPatch};
 
 /// Make the tokens of a registry what a file says
@@ -36,7 +37,7 @@ pub(crate) struct Apply {
     #[arg(long)]
     dry_run: bool,
     /// File to create for the tokens that are minted, a JSON document a line, readable by its owner only
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = written::path())]
     tokens_out: Option<PathBuf>,
     /// Disable the tokens whose labels begin with this text and that the file does not have
     ///

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use keyswap_core::policy::Policy;
 use keyswap_core::price::Prices;
@@ -18,8 +18,8 @@ use super::{section, shipped};
 use crate::command::policy::report_invalid;
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::{self, Exit};
-use crate::command::terminal::input;
 use crate::command::terminal::output::{self, Format};
+use crate::command::terminal::{input, written};
 
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 
@@ -42,10 +42,10 @@ pub(crate) struct Update {
     #[arg(value_name = "FILE")]
     table: PathBuf,
     /// Policy whose section `prices` is written; only models of its providers are
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = written::path())]
     policy: Option<PathBuf>,
     /// Table of the engine to write
-    #[arg(long, value_name = "FILE", hide = true, requires = "dated", conflicts_with = "policy")]
+    #[arg(long, value_name = "FILE", value_parser = written::path(), hide = true, requires = "dated", conflicts_with = "policy")]
     shipped: Option<PathBuf>,
     /// Day of the prices
     #[arg(long, value_name = "DAY", hide = true, requires = "shipped")]
@@ -70,9 +70,6 @@ impl Update {
             note_count(&newer);
             return Ok(Exit::Ok);
         };
-        if input::is_stdin(path) {
-            bail!("`--policy` is written: pass the path of a file");
-        }
         update_policy(path, &catalog)
     }
 }

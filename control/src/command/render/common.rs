@@ -16,6 +16,7 @@ use crate::command::policy::report_invalid;
 use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::Exit;
 use crate::command::terminal::output::{self, Format};
+use crate::command::terminal::written;
 
 /// The arguments that all renderings share.
 #[derive(Args)]
@@ -33,7 +34,7 @@ pub(super) struct Common {
     #[arg(long, value_name = "NAME", value_parser = variable)]
     env: Vec<String>,
     /// Folder to write to (default: standard output)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = written::path())]
     output: Option<PathBuf>,
 }
 

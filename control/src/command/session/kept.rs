@@ -15,7 +15,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::command::terminal::input;
+use crate::command::terminal::{input, written};
 
 /// The longest file of a session.
 const MAX_BYTES: usize = 64 * 1024;
@@ -24,7 +24,7 @@ const MAX_BYTES: usize = 64 * 1024;
 #[derive(Args)]
 pub(super) struct KeptArgs {
     /// File with the session of this device (default: `keyswap/session.json` in `XDG_STATE_HOME` or `~/.local/state`)
-    #[arg(long, env = "KEYSWAP_SESSION_FILE", value_name = "FILE")]
+    #[arg(long, env = "KEYSWAP_SESSION_FILE", value_name = "FILE", value_parser = written::path())]
     session_file: Option<PathBuf>,
 }
 

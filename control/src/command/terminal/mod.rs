@@ -5,5 +5,6 @@ pub(super) mod output;
 
 pub(super) mod input;
 pub(super) mod table;
+pub(super) mod written;
 
 pub(super) mod confirm;

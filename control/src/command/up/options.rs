@@ -12,7 +12,7 @@ use super::certificate::Certificate;
 use super::host::Host;
 use crate::command::log::LogFormat;
 use crate::command::rate;
-use crate::command::terminal::exit;
+use crate::command::terminal::{exit, written};
 use crate::server::ProxyUrl;
 
 /// The port of the registry beside a policy.
@@ -76,7 +76,7 @@ pub(crate) struct Up {
     #[arg(long, conflicts_with = "policy")]
     pub(super) stand_in: bool,
     /// Folder for the registry's data [default: with `--policy` `$XDG_DATA_HOME/keyswap` or `~/.local/share/keyswap`, else nothing is kept]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = written::path())]
     pub(super) data: Option<PathBuf>,
     /// URL at which callers reach the proxy, for the dashboard's examples [default: the address that it listens on]
     #[arg(long, env = "KEYSWAP_PROXY_URL", value_name = "URL")]

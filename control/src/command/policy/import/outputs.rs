@@ -9,13 +9,13 @@ use clap::Args;
 use serde_json::Value;
 
 use super::test_file;
-use crate::command::terminal::input;
+use crate::command::terminal::{input, written};
 
 /// The options of every import.
 #[derive(Args)]
 pub(super) struct Outputs {
     /// File of cases to write for `keyswap policy test`: what each token may call, and what not
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = written::path())]
     tests: Option<PathBuf>,
 }
 
