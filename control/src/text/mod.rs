@@ -2,4 +2,6 @@
 
 pub(crate) mod mask;
 pub(crate) mod object;
+
+pub(crate) mod fit;
 pub(crate) mod yaml;

@@ -213,7 +213,16 @@ fn rows_beyond_the_role_of_a_key_are_named_and_stay_as_they_are() {
 fn what_is_no_record_is_refused_and_not_quoted() {
     let bed = Bed::new();
     for (document, said) in [
-        ("tokens: [{label: a, providers: [openai], token: ptk_SENTINEL}]", "tokens[0] is not a record"),
+        (
+            "tokens: [{label: a, providers: [openai], token: ptk_SENTINEL}]",
+            "tokens.yaml: tokens[0].token is no such field",
+        ),
+        ("tokens: [{label: a, providers: openai}]", "tokens[0].providers is invalid: expected a list"),
+        ("tokens: [{providers: [openai]}]", "tokens[0].label is missing"),
+        (
+            "tokens: [{label: a, providers: [openai], status: SENTINEL}]",
+            "tokens[0].status is invalid: expected `active` or `disabled`",
+        ),
         ("tokens: [{label: ptk_SENTINEL, providers: [openai]}]", "tokens[0].label looks like a token"),
         ("tokens: [{label: a, providers: [openai], sha256: ptk_SENTINEL}]", "tokens[0].sha256: expected 64"),
         ("tokens: [{label: a, providers: []}]", "tokens[0]"),
@@ -222,7 +231,10 @@ fn what_is_no_record_is_refused_and_not_quoted() {
             "tokens[1] names a token",
         ),
         ("tokens: ptk_SENTINEL", "is not a document with the list `tokens` alone"),
-        ("version: keyswap/v1\ntokens: []", "is not a document with the list `tokens` alone"),
+        (
+            "version: keyswap/v1\ntokens: []",
+            "is not a document with the list `tokens` alone: version is no such field: expected `tokens`",
+        ),
         ("", "the document is empty"),
     ] {
         let run = bed.apply(document, &["--dry-run", "--database", "sqlite://none.db"]);

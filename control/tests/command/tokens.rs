@@ -249,10 +249,15 @@ fn tokens_of_a_policy_come_in_once_and_as_they_are() {
     };
     let new = "2".repeat(64);
     for (document, words) in [
-        (record(&new, r#", "token": "ptk_SENTINEL""#), "tokens[0] is not the record of a token"),
+        (record(&new, r#", "token": "ptk_SENTINEL""#), "standard input: tokens[0].token is no such field"),
         (record("SENTINEL", ""), "tokens[0].sha256: expected 64"),
         (record(&new, r#", "expires_at": "SENTINEL""#), "tokens[0]: invalid expiry"),
-        (record(&new, r#", "status": "SENTINEL""#), "tokens[0] is not the record of a token"),
+        (
+            record(&new, r#", "status": "SENTINEL""#),
+            "tokens[0].status is invalid: expected `active` or `disabled`",
+        ),
+        (record(&new, r#", "models": "SENTINEL""#), "tokens[0].models is invalid: expected a list"),
+        (record(&new, r#", "rate_limit": {"requests": "SENTINEL"}"#), "tokens[0].rate_limit"),
         ("{\"tokens\": {}}".to_owned(), "has no list `tokens`"),
         ("{\"tokens\": [".to_owned(), "not valid JSON"),
         ("a: [\u{1b}[2J".to_owned(), "not valid YAML"),

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, ensure};
 use keyswap_core::base::Digest;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::command::policy_file::PolicyFile;
 use crate::registry::{NewToken, RateLimit, Status};
-use crate::text::object::Object;
+use crate::text::fit;
 
 /// A token as it is to be.
 #[derive(Clone, Debug)]
@@ -46,30 +46,24 @@ struct Record {
 
 /// Reads the entries. Errors name the place and do not quote its content, which may be a secret in the wrong place.
 pub(super) fn read(file: &PolicyFile) -> anyhow::Result<Vec<Entry>> {
-    let document = file.document().map_err(|error| anyhow::anyhow!("{}: {error}", file.name))?;
-    let Ok(Object(Document { tokens })) = Object::<Document>::deserialize(&document) else {
-        bail!("{} is not a document with the list `tokens` alone", file.name);
-    };
+    let document = file.document().map_err(|error| anyhow!("{}: {error}", file.name))?;
+    let Document { tokens } = fit::read("", &document)
+        .map_err(|why| anyhow!("{} is not a document with the list `tokens` alone: {why}", file.name))?;
     let entries = tokens.iter().enumerate().map(|(index, record)| entry(index, record));
-    let entries = entries.collect::<anyhow::Result<Vec<Entry>>>()?;
+    let entries = entries.collect::<anyhow::Result<Vec<Entry>>>().with_context(|| file.name.clone())?;
     let (mut labels, mut digests) = (BTreeSet::new(), BTreeSet::new());
     for (index, entry) in entries.iter().enumerate() {
         let is_new = match &entry.digest {
             Some(digest) => digests.insert(digest.to_hex()),
             None => labels.insert(&entry.record.label),
         };
-        ensure!(is_new, "tokens[{index}] names a token that stands in the file already");
+        ensure!(is_new, "{}: tokens[{index}] names a token that stands in the file already", file.name);
     }
     Ok(entries)
 }
 
 fn entry(index: usize, record: &Value) -> anyhow::Result<Entry> {
-    let Object(record): Object<Record> = Object::deserialize(record).ok().with_context(|| {
-        format!(
-            "tokens[{index}] is not a record: it has label, providers, and where needed sha256, owner, team, models, expires_at, \
-             rate_limit, certificate_sha256 and status"
-        )
-    })?;
+    let record: Record = fit::read(&format!("tokens[{index}]"), record).map_err(anyhow::Error::msg)?;
     let digest = record.sha256.map(|text| {
         Digest::from_hex(&text)
             .with_context(|| format!("tokens[{index}].sha256: expected 64 lower-case hexadecimal digits"))

@@ -14,7 +14,7 @@ use crate::command::policy_file::PolicyFile;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format};
 use crate::registry::{Budget, KnownToken, NewToken, Payer, RateLimit, SetBy, Status};
-use crate::text::object::Object;
+use crate::text::fit;
 
 /// Import the tokens of a policy into the registry
 ///
@@ -90,9 +90,7 @@ fn read(name: &str, document: &Value) -> anyhow::Result<Vec<WithBudget>> {
         bail!("{name} has no list `tokens`");
     };
     let read = |(index, record): (usize, &Value)| {
-        let Object(record): Object<Record> = Object::deserialize(record)
-            .ok()
-            .with_context(|| format!("tokens[{index}] is not the record of a token"))?;
+        let record: Record = fit::read(&format!("tokens[{index}]"), record).map_err(anyhow::Error::msg)?;
         let digest = Digest::from_hex(&record.sha256)
             .with_context(|| format!("tokens[{index}].sha256: expected 64 lower-case hexadecimal digits"))?;
         let new = NewToken {
@@ -109,5 +107,5 @@ fn read(name: &str, document: &Value) -> anyhow::Result<Vec<WithBudget>> {
         let budget = record.budget.map(|budget| (Payer::Token(digest), budget));
         Ok((KnownToken { digest, new, status: record.status.unwrap_or(Status::Active) }, budget))
     };
-    records.iter().enumerate().map(read).collect()
+    records.iter().enumerate().map(read).collect::<anyhow::Result<_>>().with_context(|| name.to_owned())
 }
