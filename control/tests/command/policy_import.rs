@@ -249,13 +249,18 @@ fn input_that_is_made_to_exhaust_or_to_forge_is_refused_or_told_in_one_line() {
             "no AIServiceBackend",
         ),
         ("portkey", "a: {b: SENTINEL}\n", "is no config of Portkey's"),
-        ("portkey", "provider: bedrock\napi_key: SENTINEL\n", "no target with a supported provider"),
+        ("portkey", "provider: bedrock\napi_key: SENTINEL\n", "provider: see the lines above"),
+        ("portkey", "strategy: {mode: single}\ntargets: []\n", "no target with a supported provider"),
+        ("ai-gateway", "error: SENTINEL\n", "x.yaml` has no object of Kubernetes: expected manifests"),
     ] {
         let file = folder.file("x.yaml", text);
         let run = keyswap(&["policy", "import", command, &file]);
         assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{command}: {}", run.all());
         assert!(run.stderr.contains(words) && !run.stderr.contains("SENTINEL"), "{command}: {}", run.stderr);
         assert_only_text(&run);
+        // Lines are pointed to only where there are some.
+        let lines = run.stderr.lines().count();
+        assert_eq!(run.stderr.contains("see the lines above"), lines > 1, "{command}: {}", run.stderr);
     }
     // A list of 20000 entries in a document of four levels is read in one pass.
     let items = vec!["{provider: groq}"; 20_000].join(", ");
@@ -281,14 +286,51 @@ fn virtual_keys_come_from_every_form_of_export() {
         let tokens = policy(&run)["tokens"].clone();
         assert_eq!((tokens.as_array().map(Vec::len), &tokens[0]["label"]), (Some(1), &json!("a")), "{text}");
     }
-    let run =
-        keyswap(&["policy", "import", "litellm", &config, "--keys", &folder.file("k.json", "{SENTINEL")]);
-    assert_eq!((run.code, run.stdout.as_str()), (1, ""));
-    assert!(
-        run.stderr.contains("not valid JSON at line 1") && !run.stderr.contains("SENTINEL"),
-        "{}",
-        run.stderr
-    );
+    for text in ["[]", "{\"keys\": [], \"total_count\": 0}"] {
+        let run = keyswap(&["policy", "import", "litellm", &config, "--keys", &folder.file("k.json", text)]);
+        assert!(run.code == 1 && run.stderr.contains("k.json` has no key: "), "{text}: {}", run.all());
+    }
+    let whole = folder.file("whole.json", json!([key]).to_string());
+    for (text, words) in [
+        ("{SENTINEL", "e.json`: not valid JSON at line 1"),
+        ("", "e.json` is empty: expected the answer of `GET /"),
+        (" \n", "e.json` is empty: expected the answer of `GET /"),
+        ("{\"error\": {\"message\": \"SENTINEL\"}}", "e.json` has an error that LiteLLM answered"),
+        ("{\"detail\": \"SENTINEL\"}", "e.json` has an error that LiteLLM answered"),
+    ] {
+        let empty = folder.file("e.json", text);
+        for files in [
+            &["--keys", &empty][..],
+            &["--keys", &whole, "--teams", &empty],
+            &["--keys", &whole, "--users", &empty],
+        ] {
+            let run = keyswap(&[&["policy", "import", "litellm", &config], files].concat());
+            assert_eq!((run.code, run.stdout.as_str()), (1, ""), "{text}");
+            assert!(run.stderr.contains(words) && !run.stderr.contains("SENTINEL"), "{text}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn an_option_that_meets_nothing_in_the_input_is_an_error() {
+    let keys = json!([{"token": sha256("sk-1"), "key_alias": "a", "models": [], "max_budget": 1}]);
+    for (setting, code) in [("max_budget", 0), ("max_budgets", 1), ("guardrails", 1)] {
+        let run = litellm(CONFIG, Some(&keys), &["--without", setting]);
+        assert_eq!((run.code, run.stdout.is_empty()), (code, code == 1), "{setting}: {}", run.stderr);
+        assert_eq!(
+            run.stderr.contains(&format!("no key is restricted by `{setting}`")),
+            code == 1,
+            "{setting}"
+        );
+    }
+    let folder = Folder::new();
+    let config = folder.file("config.json", "{\"targets\": [{\"virtual_key\": \"team-a\"}]}");
+    for (slug, code) in [("team-a", 0), ("team-b", 1)] {
+        let pair = format!("{slug}=openai");
+        let run = keyswap(&["policy", "import", "portkey", &config, "--virtual-key", &pair]);
+        assert_eq!((run.code, run.stdout.is_empty()), (code, code == 1), "{slug}: {}", run.stderr);
+        assert_eq!(run.stderr.contains("no target has the virtual key `team-b`"), code == 1, "{slug}");
+    }
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub(super) struct Draft {
     pub(super) model_groups: BTreeMap<String, BTreeSet<String>>,
     /// The registry that keeps budgets.
     pub(super) registry: Option<Value>,
+    /// The settings that restrict a key, and without which it is imported.
+    pub(super) lost: BTreeSet<String>,
     tokens: Vec<Token>,
     /// The index of each token by its digest.
     digests: BTreeMap<String, usize>,
@@ -56,6 +58,16 @@ impl Draft {
         let line = format!("{place}: {}", message.as_ref());
         output::note(&visible(line.trim_start_matches([':', ' '])));
         self.notes = self.notes.saturating_add(1);
+    }
+
+    /// Returns whether a key was in the input, also one that is left out.
+    pub(super) fn has_keys(&self) -> bool {
+        !self.tokens.is_empty() || !self.left_out.is_empty()
+    }
+
+    /// Returns words for an error that point to the lines so far, if there are any.
+    pub(super) fn see_lines(&self) -> &'static str {
+        if self.notes > 0 { ": see the lines above" } else { "" }
     }
 
     /// Writes a line about a key that is left out, and counts the key.

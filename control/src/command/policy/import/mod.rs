@@ -6,6 +6,7 @@
 mod ai_gateway;
 mod api_key;
 mod calls;
+mod documents;
 mod draft;
 mod hosts;
 mod kong;

@@ -5,22 +5,20 @@
 
 use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use anyhow::{bail, ensure};
 use clap::Args;
 use serde_json::Value;
 
 use super::backends;
 use super::routes::{self, AiRoute};
 use crate::command::policy::import::api_key::{self, Found, Secrets};
+use crate::command::policy::import::documents;
 use crate::command::policy::import::draft::Draft;
 use crate::command::policy::import::objects::Objects;
 use crate::command::policy::import::outputs::Outputs;
 use crate::command::policy::import::rights::Rights;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
-use crate::text::yaml;
-
-const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// Kinds that are read.
 const READ: [&str; 8] = [
@@ -60,16 +58,19 @@ impl AiGateway {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let mut documents: Vec<Value> = Vec::new();
         for file in &self.files {
-            let name = input::name(file);
-            let read = yaml::parse_all(&input::read(file, MAX_BYTES)?)
-                .map_err(|error| anyhow!("{name}: {error}"))?;
+            let read = documents::read(file)?;
+            ensure!(
+                Objects::of(&read).iter().next().is_some(),
+                "{} has no object of Kubernetes: expected manifests, or what `kubectl get -o yaml` prints",
+                input::name(file)
+            );
             documents.extend(read);
         }
         let objects = Objects::of(&documents);
         let mut draft = Draft::default();
         let backends = backends::read(&objects, &mut draft);
         if backends.is_empty() {
-            bail!("no AIServiceBackend with a supported provider: see the lines above");
+            bail!("no AIServiceBackend with a supported provider{}", draft.see_lines());
         }
         let routes = routes::read(&objects, &backends, &mut draft);
         for object in objects.iter().filter(|object| !READ.contains(&object.kind)) {

@@ -1,8 +1,8 @@
 //! `keyswap policy import litellm`: the models and virtual keys of a LiteLLM proxy.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, bail};
+use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use serde_json::{Deserializer, Value, json};
 
@@ -10,12 +10,14 @@ use super::keys::Keys;
 use super::models::Models;
 use super::owners::Owners;
 use super::settings;
+use crate::command::policy::import::documents::MAX_BYTES;
 use crate::command::policy::import::draft::Draft;
 use crate::command::policy::import::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
 
-const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// The answer with the virtual keys.
+const KEYS: &str = "the answer of `GET /key/list?return_full_object=true`";
 
 /// Create a policy from a LiteLLM proxy's configuration
 ///
@@ -26,7 +28,7 @@ const MAX_BYTES: usize = 64 * 1024 * 1024;
 ///
 /// A key may use no more than before: its models, and those of its team or user (`--teams`, `--users`), become `models`
 /// of the token, and access groups become `model_groups`. A key that is restricted in a way that policies do not have is
-/// imported as disabled, with the reason; `--without` names restrictions that may be lost. With `--registry`, budgets
+/// imported as disabled, with the reason; `--without` names restrictions that may be lost. An export without a key is an error. With `--registry`, budgets
 /// that last an hour, a day, a week or a month are imported.
 ///
 /// Files that `include` names are read. Settings that have no counterpart, such as routing, are listed on standard error,
@@ -69,7 +71,7 @@ impl Litellm {
             bail!("only one of the files can be `-`: pass a path for the others");
         }
         let name = input::name(&self.config);
-        let config = &settings::read(&self.config, MAX_BYTES)?;
+        let config = &settings::read(&self.config)?;
         let mut draft = Draft::default();
         let models = Models::read(config, &mut draft);
         settings::note(config, &mut draft);
@@ -79,7 +81,8 @@ impl Litellm {
         if let Some(keys) = &self.keys {
             draft.note("model_list", "LiteLLM's pass-through routes stay open to keys for all models, with every model of their providers; a key for some models has each at its own provider only");
             let owners = |file: Option<&PathBuf>, kind: &str, draft: &mut Draft| {
-                let documents = file.map(|file| read_json(file)).transpose()?.unwrap_or_default();
+                let answer = format!("the answer of `GET /{kind}/list`");
+                let documents = file.map(|file| read_json(file, &answer)).transpose()?.unwrap_or_default();
                 anyhow::Ok(Owners::read(&documents, kind, draft))
             };
             let teams = owners(self.teams.as_ref(), "team", &mut draft)?;
@@ -90,17 +93,30 @@ impl Litellm {
             let (widen, has_registry) = (self.widen_models, self.registry.is_some());
             let (without, of_all) = (self.without.into_iter().collect(), settings::of_all_keys(config));
             let keys_of = Keys { models: &models, teams, users, widen, without, of_all, has_registry };
-            keys_of.read(&read_json(keys)?, &mut draft);
+            keys_of.read(&read_json(keys, KEYS)?, &mut draft)?;
+            ensure!(
+                draft.has_keys(),
+                "{} has no key: export it with the master key, or leave `--keys` out",
+                input::name(keys)
+            );
         }
         draft.finish("LiteLLM", &self.outputs)
     }
 }
 
-/// Reads a sequence of JSON documents. Errors do not quote them: they hold keys.
-fn read_json(path: &std::path::Path) -> anyhow::Result<Vec<Value>> {
-    let bytes = input::read(path, MAX_BYTES)?;
+/// Reads a sequence of JSON documents. No document, or an answer of LiteLLM that is an error, is an error: `answer` is the
+/// expected one. Errors do not quote the documents: they hold keys.
+fn read_json(path: &Path, answer: &str) -> anyhow::Result<Vec<Value>> {
+    let (bytes, name) = (input::read(path, MAX_BYTES)?, input::name(path));
     let documents: Result<Vec<Value>, _> = Deserializer::from_slice(&bytes).into_iter().collect();
-    documents.map_err(|error| {
-        anyhow!("{}: not valid JSON at line {} column {}", input::name(path), error.line(), error.column())
-    })
+    let documents = documents.map_err(|error| {
+        anyhow!("{name}: not valid JSON at line {} column {}", error.line(), error.column())
+    })?;
+    ensure!(!documents.is_empty(), "{name} is empty: expected {answer}");
+    let is_failed = |document: &Value| ["error", "detail"].iter().any(|name| document.get(name).is_some());
+    ensure!(
+        !documents.iter().any(is_failed),
+        "{name} has an error that LiteLLM answered: export it again with the master key; expected {answer}"
+    );
+    Ok(documents)
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::bail;
 use keyswap_core::base::{Digest, UnixTime};
 use keyswap_core::syntax::{is_email, is_plain_name};
 use serde_json::Value;
@@ -112,8 +113,8 @@ pub(super) struct Keys<'m> {
 }
 
 impl Keys<'_> {
-    /// Adds every key in the documents to the draft.
-    pub(super) fn read(&self, documents: &[Value], draft: &mut Draft) {
+    /// Adds every key in the documents to the draft. A setting of `without` that restricts none of them is an error.
+    pub(super) fn read(&self, documents: &[Value], draft: &mut Draft) -> anyhow::Result<()> {
         note_pages(documents, "keys", draft);
         for document in documents {
             match document {
@@ -126,6 +127,12 @@ impl Keys<'_> {
                 },
                 _ => draft.leave_out("keys", "neither a key nor a list of keys"),
             }
+        }
+        match self.without.difference(&draft.lost).next() {
+            Some(name) => bail!(
+                "no key is restricted by `{name}`: take `--without {name}` out, or correct its spelling"
+            ),
+            None => Ok(()),
         }
     }
 
@@ -169,7 +176,7 @@ impl Keys<'_> {
     }
 
     /// Reads the limits of a key and of its owners.
-    fn limit(&self, key: &Value, scope: &Scope<'_>, token: &mut Token) {
+    fn limit(&self, key: &Value, scope: &Scope<'_>, token: &mut Token, draft: &mut Draft) {
         let mut limits = Limits::default();
         let table = |record: Option<&'_ Value>| record.and_then(|it| it.get("litellm_budget_table").cloned());
         let (of_key, of_member) = (table(Some(key)), table(scope.member));
@@ -187,7 +194,7 @@ impl Keys<'_> {
         }
         limits.refused.iter().for_each(|reason| token.disable(reason));
         for reason in limits.write(token, self.has_registry) {
-            if self.without.contains("max_budget") {
+            if self.is_without("max_budget", draft) {
                 token.note(reason);
             } else {
                 token.disable(format!("{reason}; `--without max_budget` imports the key without it"));
@@ -210,7 +217,7 @@ impl Keys<'_> {
         names.extend(RESTRICTING.iter().filter(of_metadata).map(|name| format!("team.metadata.{name}")));
         names.extend(restricting(key));
         let (without, names): (Vec<String>, Vec<String>) =
-            names.into_iter().partition(|name| self.without.contains(name));
+            names.into_iter().partition(|name| self.is_without(name, draft));
         let quoted =
             |names: Vec<String>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let mut unsupported: Vec<String> = unsupported(key);
@@ -221,9 +228,20 @@ impl Keys<'_> {
         if !names.is_empty() {
             token.disable(format!("not supported, and may restrict it: {}", quoted(names)));
         }
-        for name in self.of_all.iter().filter(|name| !self.without.contains(**name)) {
-            token.disable(format!("`{name}` of the configuration restricts every key"));
+        for name in &self.of_all {
+            if !self.is_without(name, draft) {
+                token.disable(format!("`{name}` of the configuration restricts every key"));
+            }
         }
+    }
+
+    /// Returns whether a setting that restricts a key may be lost.
+    fn is_without(&self, name: &str, draft: &mut Draft) -> bool {
+        let is_without = self.without.contains(name);
+        if is_without {
+            draft.lost.insert(name.to_owned());
+        }
+        is_without
     }
 
     fn add(&self, key: &Value, beside: Option<&Value>, path: &str, draft: &mut Draft) {
@@ -253,7 +271,7 @@ impl Keys<'_> {
         scope.faults.iter().for_each(|fault| token.disable(fault));
         self.restrict(&scope, &mut token, draft);
         read_state(key, &mut token);
-        self.limit(key, &scope, &mut token);
+        self.limit(key, &scope, &mut token, draft);
         draft.add(path, token);
     }
 }

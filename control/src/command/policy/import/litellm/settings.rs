@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use serde_json::{Map, Value};
 
+use crate::command::policy::import::documents;
 use crate::command::policy::import::draft::{Draft, is_empty};
 use crate::command::policy::import::list::list;
 use crate::command::terminal::input;
-use crate::text::yaml;
 
 /// The sections that the import reads.
 const READ: [&str; 3] = ["model_list", "credential_list", "include"];
@@ -33,17 +33,16 @@ const OF_ALL_KEYS: [(&str, &str); 9] = [
 ///
 /// # Errors
 /// A file that is missing or cannot be read, also one that is included: it may have a setting that restricts a key.
-pub(super) fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Value> {
+pub(super) fn read(path: &Path) -> anyhow::Result<Value> {
     let mut seen = BTreeSet::from([path.to_owned()]);
-    let mut config = read_one(path, max_bytes)?;
+    let mut config = read_one(path)?;
     let mut pending: Vec<(PathBuf, PathBuf)> = included(&config, path)?;
     while !pending.is_empty() {
         let (file, declared_in) = pending.remove(0);
         if !seen.insert(file.clone()) {
             continue;
         }
-        let more = read_one(&file, max_bytes)
-            .with_context(|| format!("{} includes it", input::name(&declared_in)))?;
+        let more = read_one(&file).with_context(|| format!("{} includes it", input::name(&declared_in)))?;
         pending.extend(included(&more, &file)?);
         let (Some(config), Value::Object(more)) = (config.as_object_mut(), more) else {
             bail!("{}: expected a mapping", input::name(&file))
@@ -53,11 +52,9 @@ pub(super) fn read(path: &Path, max_bytes: usize) -> anyhow::Result<Value> {
     Ok(config)
 }
 
-fn read_one(path: &Path, max_bytes: usize) -> anyhow::Result<Value> {
-    let name = input::name(path);
-    let documents =
-        yaml::parse_all(&input::read(path, max_bytes)?).map_err(|error| anyhow!("{name}: {error}"))?;
-    let [config] = documents.as_slice() else { bail!("{name}: expected one document") };
+fn read_one(path: &Path) -> anyhow::Result<Value> {
+    let documents = documents::read(path)?;
+    let [config] = documents.as_slice() else { bail!("{}: expected one document", input::name(path)) };
     Ok(config.clone())
 }
 

@@ -4,18 +4,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
 
 use super::targets::Targets;
+use crate::command::policy::import::documents;
 use crate::command::policy::import::draft::Draft;
 use crate::command::policy::import::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
-use crate::text::yaml;
-
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+use crate::command::terminal::output::visible;
 
 /// Create a policy from Portkey's configs
 ///
@@ -45,16 +44,15 @@ pub(crate) struct Portkey {
 impl Portkey {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let mut draft = Draft::default();
-        let mut targets = Targets::new(self.virtual_keys);
+        let mut targets = Targets::new(self.virtual_keys.iter().cloned());
         let mut configs = Vec::new();
         for file in &self.files {
-            let name = input::name(file);
-            let documents = yaml::parse_all(&input::read(file, MAX_BYTES)?)
-                .map_err(|error| anyhow!("{name}: {error}"))?;
-            for document in documents {
+            for document in documents::read(file)? {
                 if !targets.learn(&document, &mut draft) {
-                    configs
-                        .push(config(document).ok_or_else(|| anyhow!("{name} is no config of Portkey's"))?);
+                    let config = config(document);
+                    configs.push(
+                        config.with_context(|| format!("{} is no config of Portkey's", input::name(file)))?,
+                    );
                 }
             }
         }
@@ -66,8 +64,11 @@ impl Portkey {
                 &mut draft,
             );
         }
+        if let Some((slug, _)) = self.virtual_keys.iter().find(|(slug, _)| !targets.uses(slug)) {
+            bail!("no target has the virtual key `{}` of `--virtual-key`: check its spelling", visible(slug));
+        }
         if targets.is_empty() {
-            bail!("no target with a supported provider: see the lines above");
+            bail!("no target with a supported provider{}", draft.see_lines());
         }
         targets.write(&mut draft);
         draft.note(

@@ -1,6 +1,6 @@
 //! The targets of Portkey's configs: the provider, the address and the key of each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -22,6 +22,8 @@ pub(super) struct Targets {
     /// Portkey's name of the provider of each virtual key.
     slugs: BTreeMap<String, String>,
     variables: Variables,
+    /// The virtual keys of the targets.
+    used: BTreeSet<String>,
     found: Vec<(String, Host, Key)>,
 }
 
@@ -30,7 +32,17 @@ struct LeftOut;
 
 impl Targets {
     pub(super) fn new(slugs: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { slugs: slugs.into_iter().collect(), variables: Variables::default(), found: Vec::new() }
+        Self {
+            slugs: slugs.into_iter().collect(),
+            variables: Variables::default(),
+            used: BTreeSet::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Returns whether a target has this virtual key.
+    pub(super) fn uses(&self, slug: &str) -> bool {
+        self.used.contains(slug)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -85,6 +97,7 @@ impl Targets {
         let targets = member(target, "targets").filter(|it| !is_empty(it));
         note_rest(target, path, draft);
         let Some(targets) = targets else {
+            self.used.extend(slug_of(target).map(str::to_owned));
             if let Ok((vendor, host)) = self.destination(target, host, path, draft) {
                 let key = self.key(target, vendor, path, draft);
                 self.found.push((path.to_owned(), host, key));
