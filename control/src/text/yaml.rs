@@ -88,14 +88,16 @@ fn words(error: &Error) -> Cow<'static, str> {
         Error::MergeKeyNotAllowed { .. } => "merge keys (`<<`) are not supported: write the fields out",
         Error::UnsupportedTag { .. } => "tags are not supported: remove it",
         Error::NonFiniteFloat { .. } => "a number out of range: put it in quotes if it is text",
-        Error::MultipleDocuments { .. } => "a second document: a policy is a single document",
+        Error::MultipleDocuments { .. } => "a second document: expected one",
         Error::UnknownAnchor { .. } => "an alias without an anchor",
         Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias within its own anchor",
         Error::Budget { .. }
         | Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. } => "more values, nesting or aliases than a policy has",
+        | Error::AliasReplayStackDepthExceeded { .. } => {
+            "more values, nesting or aliases than are read: shorten it"
+        }
         Error::SerdeInvalidType { .. } | Error::SerdeInvalidValue { .. } | Error::NullIntoString { .. } => {
             "a key that is not text"
         }

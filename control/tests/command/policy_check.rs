@@ -212,7 +212,7 @@ fn what_is_no_policy_document_is_one_error_with_its_place() {
         (
             "p.yaml",
             b"a: 1\n---\nb: 2\n",
-            "error: not valid YAML: a second document: a policy is a single document at line 3 column 1",
+            "error: not valid YAML: a second document: expected one at line 3 column 1",
         ),
         ("p.yaml", b"~: x\n", "error: not valid YAML: a key that is not text at line 1 column 1"),
         ("p.yaml", b"a: *b\n", "error: not valid YAML: an alias without an anchor at line 1 column 4"),
@@ -230,7 +230,7 @@ fn what_is_no_policy_document_is_one_error_with_its_place() {
         (
             "p.yaml",
             steps.as_bytes(),
-            "error: not valid YAML: more values, nesting or aliases than a policy has at line 65",
+            "error: not valid YAML: more values, nesting or aliases than are read: shorten it at line 65",
         ),
     ];
     for (name, content, expect) in cases {
@@ -253,7 +253,7 @@ fn aliases_cannot_blow_a_small_file_up() {
     for bomb in [laughs, copies] {
         let run = check("p.yaml", &bomb);
         assert_eq!(run.code, 3);
-        assert!(run.stdout.contains("more values, nesting or aliases than a policy has"), "{}", run.stdout);
+        assert!(run.stdout.contains("more values, nesting or aliases than are read"), "{}", run.stdout);
     }
 }
 

@@ -17,7 +17,10 @@ pub(crate) fn read(path: &Path, limit: usize) -> anyhow::Result<Vec<u8>> {
     };
     let bytes = read.with_context(|| format!("cannot read {}", name(path)))?;
     if bytes.len() > limit {
-        bail!("{} is larger than {limit} bytes: is it the right file?", name(path));
+        bail!(
+            "{} is larger than {limit} bytes, the most that is read: pass the right file, or a part of it",
+            name(path)
+        );
     }
     Ok(bytes)
 }

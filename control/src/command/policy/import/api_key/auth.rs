@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::Args;
 
 use super::key::{Found, token};
 use super::lists::Search;
+use crate::command::policy::import::documents;
 use crate::command::policy::import::draft::Draft;
 use crate::command::policy::import::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
-use crate::command::terminal::input;
-use crate::text::yaml;
-
-const MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// Create a policy from a list of API keys
 ///
@@ -43,10 +40,7 @@ impl ApiKeyAuth {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let (mut search, mut draft) = (Search::default(), Draft::default());
         for file in &self.files {
-            let name = input::name(file);
-            let documents = yaml::parse_all(&input::read(file, MAX_BYTES)?)
-                .map_err(|error| anyhow!("{name}: {error}"))?;
-            for document in &documents {
+            for document in &documents::read(file)? {
                 search.walk(document, "", &mut draft);
             }
         }

@@ -5,20 +5,18 @@
 
 use std::path::PathBuf;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::Args;
 use serde_json::Value;
 
 use super::consumers::{self, Credentials};
 use super::plugins::Plugins;
 use super::routes;
+use crate::command::policy::import::documents;
 use crate::command::policy::import::draft::Draft;
 use crate::command::policy::import::outputs::Outputs;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::input;
-use crate::text::yaml;
-
-const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// The members of the configuration that are read, and those that describe it.
 const READ: [&str; 14] = [
@@ -62,8 +60,7 @@ pub(crate) struct Kong {
 impl Kong {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         let name = input::name(&self.config);
-        let documents = yaml::parse_all(&input::read(&self.config, MAX_BYTES)?)
-            .map_err(|error| anyhow!("{name}: {error}"))?;
+        let documents = documents::read(&self.config)?;
         let [config] = documents.as_slice() else { bail!("{name}: expected one document") };
         if config.get("_format_version").is_none() {
             bail!("{name} is no declarative configuration of Kong: it has no `_format_version`");
