@@ -112,7 +112,7 @@ fn a_wrong_request_is_told_in_full_and_mints_nothing() {
     let long = "x".repeat(65);
     let secret = "sk-SENTINELsentinelSENTINEL0";
     let good = ["--label", "a", "--provider", "openai"];
-    let cases: [(&[&str], &[&str]); 15] = [
+    let cases: [(&[&str], &[&str]); 16] = [
         (&[], &["label is required", "pick at least one provider"]),
         (&["--label", "  ", "--provider", "openai"], &["label is required"]),
         (&["--label", "a"], &["pick at least one provider"]),
@@ -137,6 +137,10 @@ fn a_wrong_request_is_told_in_full_and_mints_nothing() {
         (
             &[&good[..], &["--expires-at", "2030-01-01T00:00:00"]].concat(),
             &["invalid expiry: expected a time"],
+        ),
+        (
+            &[&good[..], &["--expires-at", "2020-01-01T00:00:00Z"]].concat(),
+            &["`--expires-at` is in the past: no data plane"],
         ),
         (&[&good[..], &["--expires-at", ""]].concat(), &["invalid expiry: expected a time with an offset"]),
         (&["--label", "", "--expires-at", "x"], &["label is required", "pick at least", "invalid expiry: "]),

@@ -251,7 +251,7 @@ fn tokens_of_a_policy_come_in_once_and_as_they_are() {
     for (document, words) in [
         (record(&new, r#", "token": "ptk_SENTINEL""#), "standard input: tokens[0].token is no such field"),
         (record("SENTINEL", ""), "tokens[0].sha256: expected 64"),
-        (record(&new, r#", "expires_at": "SENTINEL""#), "tokens[0]: invalid expiry"),
+        (record(&new, r#", "expires_at": "SENTINEL""#), "tokens[0]: invalid expiry: expected a time"),
         (
             record(&new, r#", "status": "SENTINEL""#),
             "tokens[0].status is invalid: expected `active` or `disabled`",

@@ -67,7 +67,7 @@ async fn what_is_wrong_with_a_new_token_is_told(database: &Database) {
         (
             NewToken { expires_at: Some("2027-01-01T00:00:00".to_owned()), ..valid.clone() },
             "invalid_expiry",
-            "invalid expiry",
+            "invalid expiry: expected a time with an offset, such as `2027-06-30T00:00:00Z`",
         ),
         (
             NewToken { label: "a\nb".to_owned(), ..valid.clone() },

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
-use keyswap_core::base::Digest;
+use keyswap_core::base::{Digest, UnixTime};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::command::rate;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format};
 use crate::registry::policy_token::{Draft, PolicyToken};
-use crate::registry::{NewToken, RateLimit, SecretText, Source};
+use crate::registry::{NewToken, RateLimit, SecretText, Source, now};
 
 /// Create a proxy token
 ///
@@ -71,6 +71,11 @@ impl Create {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
         // All errors are reported together, before standard input is read.
         let draft = self.record(Digest::of(b""))?;
+        let expiry = draft.expires_at.as_deref().and_then(UnixTime::from_rfc3339);
+        ensure!(
+            expiry.is_none_or(|at| at > now()),
+            "`--expires-at` is in the past: no data plane would accept the token"
+        );
         if self.target.is_named()? { self.keep(draft) } else { self.mint() }
     }
 
@@ -127,7 +132,7 @@ impl Create {
 
     /// Creates a token for a policy and prints it with its record.
     fn mint(self) -> anyhow::Result<Exit> {
-        anyhow::ensure!(
+        ensure!(
             self.models.is_empty() && self.rate_limit.is_none() && !self.stdin,
             "`--model`, `--rate-limit` and `--stdin` need a registry: pass `--database` or `--server`"
         );

@@ -244,7 +244,9 @@ impl fmt::Display for RegistryError {
             Self::LabelRequired => f.write_str("label is required"),
             Self::ProvidersRequired => f.write_str("pick at least one provider"),
             Self::TokenTooShort => f.write_str("custom token too short (min 12 chars)"),
-            Self::InvalidExpiry => f.write_str("invalid expiry"),
+            Self::InvalidExpiry => f.write_str(
+                "invalid expiry: expected a time with an offset, such as `2027-06-30T00:00:00Z`",
+            ),
             Self::Invalid { field, expected } => write!(f, "invalid {field}: {expected}"),
             Self::DuplicateToken => f.write_str("this token is in the registry already"),
             Self::DuplicateUser => f.write_str("this user is in the registry already"),
