@@ -150,6 +150,10 @@ impl Usage {
         // Clocks of data planes may be ahead.
         let tomorrow = UnixTime(now.0.saturating_add(86_400));
         let until = self.until.as_deref().map_or(Ok(tomorrow), |text| moment("--until", text))?;
+        ensure!(
+            since < until,
+            "the span is empty: `--since` must be before `--until`, or before now without `--until`"
+        );
         let token = self.token.as_deref().map(|token| principal(token, registry)).transpose()?;
         Ok(UsageQuery {
             token,

@@ -88,6 +88,9 @@ fn usage_is_shown_as_a_table_json_csv_and_focus() {
     for (args, words) in [
         (&["--since", "soon"][..], "invalid `--since`"),
         (&["--until", "2026-02-30"], "invalid `--until`"),
+        (&["--since", "1d", "--until", "7d"], "`--since` must be before `--until`"),
+        (&["--since", "2026-11-02", "--until", "2026-11-02"], "`--since` must be before `--until`"),
+        (&["--since", "2999-01-01"], "`--since` must be before `--until`"),
         (&["--by", "year"], "invalid value"),
         (&["--token", "nobody"], "no such token"),
         (&["--format", "xml"], "invalid value"),
