@@ -11,6 +11,7 @@ mod changes;
 mod document;
 mod keygen;
 mod keys;
+mod name;
 mod next_revision;
 mod promote;
 mod publish;

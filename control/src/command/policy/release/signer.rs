@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::keys::{read_private, with_own};
+use super::name;
 use super::signatures::{missing, unsigned};
 use super::verified::Verified;
 use super::wait::Wait;
@@ -20,6 +21,7 @@ use crate::signing::SigningKey;
 #[derive(Args)]
 pub(super) struct Signer {
     /// Name of the policy in data planes: 1 to 64 letters, digits, `-` or `_`
+    #[arg(value_parser = name::parse)]
     pub(super) name: String,
     /// Private key to sign with: a PKCS#8 file as `policy keygen` writes it; `-` reads standard input
     #[arg(long, value_name = "FILE")]

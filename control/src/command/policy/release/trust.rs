@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::keys::{read_private, read_public};
+use super::name;
 use crate::command::connection::target::Target;
 use crate::command::terminal::exit::{self, Exit};
 use crate::command::terminal::output::{self, Format, visible};
@@ -26,7 +27,8 @@ use crate::registry::{Progress, RegistryError, SIGNERS_TYPE, SignersChange};
     )
 )]
 pub(crate) struct Trust {
-    /// Name of the policy
+    /// Name of the policy in data planes: 1 to 64 letters, digits, `-` or `_`
+    #[arg(value_parser = name::parse)]
     name: String,
     /// Public keys to register, a JWK Set as `policy keygen` prints it
     #[arg(long, value_name = "FILE")]
