@@ -51,7 +51,7 @@ pub(crate) struct Create {
     /// Model that the token may use, in a registry (default: all); repeatable, or separated by commas
     #[arg(long = "model", value_name = "NAME", value_delimiter = ',')]
     models: Vec<String>,
-    /// Rate limit of the token, in a registry: requests and a period, such as `60/1m`
+    /// Rate limit of the token, in a registry: requests, tokens or both, and a period, such as `60/1m` or `100000t/1m`
     #[arg(long, value_name = "LIMIT/TIME", value_parser = rate::parse)]
     rate_limit: Option<RateLimit>,
     /// Certificate in PEM that the token is bound to: only connections with this client certificate may bring the token

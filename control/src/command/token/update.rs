@@ -52,7 +52,7 @@ struct Change {
     /// Remove the expiry
     #[arg(long)]
     no_expiry: bool,
-    /// New rate limit of the token: requests and a period, such as `60/1m`
+    /// New rate limit of the token: requests, tokens or both, and a period, such as `60/1m` or `100000t/1m`
     #[arg(long, value_name = "LIMIT/TIME", value_parser = rate::parse, conflicts_with = "no_rate_limit")]
     rate_limit: Option<RateLimit>,
     /// Remove the rate limit

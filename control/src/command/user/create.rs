@@ -29,7 +29,7 @@ pub(crate) struct Create {
     /// Model that the user may use (default: all); repeatable, or separated by commas
     #[arg(long = "model", value_name = "NAME", value_delimiter = ',')]
     models: Vec<String>,
-    /// Rate limit of the user: requests and a period, such as `60/1m`
+    /// Rate limit of the user: requests, tokens or both, and a period, such as `60/1m` or `100000t/1m`
     #[arg(long, value_name = "LIMIT/TIME", value_parser = rate::parse)]
     rate_limit: Option<RateLimit>,
     #[command(flatten)]
