@@ -45,6 +45,7 @@ fn what_is_wrong_with_a_user_is_told() {
         (&["create", "b", "--provider", "openai"], "invalid email address"),
         (&["create", "b@acme.example", "--provider", "Open\u{1b}[2J"], "invalid provider"),
         (&["update", "b@acme.example", "--label", "x"], "no such user"),
+        (&["update", "a@acme.example"], "required arguments were not provided"),
         (&["update", "a@acme.example", "--rate-limit", "1/1s", "--no-rate-limit"], "cannot be used with"),
         (&["delete", "b@acme.example", "--yes"], "no such user"),
     ] {

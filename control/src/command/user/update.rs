@@ -17,6 +17,16 @@ use crate::registry::{RateLimit, Status, UserPatch};
 pub(crate) struct Update {
     /// Email address of the user
     email: String,
+    #[command(flatten)]
+    change: Change,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// The fields to change. At least one is given.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct Change {
     /// New label of the user; an empty text removes the label
     #[arg(long)]
     label: Option<String>,
@@ -33,28 +43,32 @@ pub(crate) struct Update {
     /// New status of the user
     #[arg(long, value_enum)]
     status: Option<StatusName>,
-    /// New rate limit of the user: requests and a period, such as `60/1m`
+    /// New rate limit of the user: requests, tokens or both, and a period, such as `60/1m` or `100000t/1m`
     #[arg(long, value_name = "LIMIT/TIME", value_parser = rate::parse, conflicts_with = "no_rate_limit")]
     rate_limit: Option<RateLimit>,
     /// Remove the rate limit
     #[arg(long)]
     no_rate_limit: bool,
-    #[command(flatten)]
-    target: Target,
 }
 
 impl Update {
     pub(crate) fn run(self) -> anyhow::Result<Exit> {
-        let patch = UserPatch {
-            label: self.label,
-            team: self.team.map(Some),
-            providers: self.providers,
-            models: self.models,
-            status: self.status.map(Status::from),
-            rate_limit: if self.no_rate_limit { Some(None) } else { self.rate_limit.map(Some) },
-            version: None,
-        };
-        view::print(&self.target.open()?.update_user(&self.email, patch)?, self.target.format)?;
+        let user = self.target.open()?.update_user(&self.email, self.change.into())?;
+        view::print(&user, self.target.format)?;
         Ok(Exit::Ok)
+    }
+}
+
+impl From<Change> for UserPatch {
+    fn from(change: Change) -> Self {
+        Self {
+            label: change.label,
+            team: change.team.map(Some),
+            providers: change.providers,
+            models: change.models,
+            status: change.status.map(Status::from),
+            rate_limit: if change.no_rate_limit { Some(None) } else { change.rate_limit.map(Some) },
+            version: None,
+        }
     }
 }
