@@ -3,6 +3,7 @@
 mod terminal;
 
 mod environment;
+mod listen;
 mod log;
 mod policy_file;
 mod rate;

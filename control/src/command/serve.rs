@@ -23,7 +23,7 @@ use self::tls::TlsArgs;
 use super::log::LogFormat;
 use super::terminal::exit::{self, Exit};
 use super::terminal::{input, output};
-use super::{environment, log, rate, secret_variable};
+use super::{environment, listen, log, rate, secret_variable};
 use crate::kubernetes::{Source, Status};
 use crate::registry::{DatabaseUrl, Registry};
 use crate::server::{self, Access, ConnectionLimits, Listeners, Oidc, Options, ProxyUrl, State, Tls};
@@ -47,10 +47,10 @@ const DEFAULT_DATABASE: &str = "sqlite://keyswap.db";
 )]
 pub(crate) struct Serve {
     /// Address and port to listen on; port 0 selects a free port
-    #[arg(long, env = "KEYSWAP_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7070")]
+    #[arg(long, env = "KEYSWAP_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:7070", value_parser = listen::parse)]
     listen: SocketAddr,
     /// Address and port of the dashboard and the administration API; `--listen` then has only the API for data planes
-    #[arg(long, env = "KEYSWAP_ADMIN_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "KEYSWAP_ADMIN_LISTEN", value_name = "ADDR", value_parser = listen::parse)]
     admin_listen: Option<SocketAddr>,
     /// Database of the registry: `sqlite://FILE`, which is created on the first start, or `postgres://…` (default:
     /// `KEYSWAP_DATABASE`, or the content of the file that `KEYSWAP_DATABASE_FILE` names, or `sqlite://keyswap.db`)

@@ -7,6 +7,7 @@ mod budgets;
 mod confirm;
 mod credentials;
 mod databases;
+mod listen;
 mod log;
 mod mutated;
 mod objects;

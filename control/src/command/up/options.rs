@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::certificate::Certificate;
 use super::host::Host;
+use crate::command::listen;
 use crate::command::log::LogFormat;
 use crate::command::rate;
 use crate::command::terminal::{exit, written};
@@ -43,7 +44,7 @@ pub(crate) struct Up {
     #[arg(long, value_enum, default_value_t)]
     pub(super) host: Host,
     /// Address and port for callers, such as `0.0.0.0:10000`, in place of `--port`; where callers come over a network, set `--tls-cert`, too
-    #[arg(long, env = "KEYSWAP_UP_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "KEYSWAP_UP_LISTEN", value_name = "ADDR", value_parser = listen::parse)]
     pub(super) listen: Option<SocketAddr>,
     /// Port for callers, on the loopback address; 0 selects a free port
     #[arg(long, value_name = "PORT", default_value_t = 10000)]
@@ -58,7 +59,7 @@ pub(crate) struct Up {
     #[arg(long, env = "KEYSWAP_UP_TLS_KEY", value_name = "FILE", requires_all = ["tls_cert", "policy"])]
     pub(super) tls_key: Option<PathBuf>,
     /// Address and port of the dashboard for other machines, such as `0.0.0.0:7070`; it asks for the password, and has TLS with `--tls-cert`
-    #[arg(long, env = "KEYSWAP_UP_DASHBOARD_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "KEYSWAP_UP_DASHBOARD_LISTEN", value_name = "ADDR", value_parser = listen::parse)]
     pub(super) dashboard_listen: Option<SocketAddr>,
     /// Port of the registry and its dashboard, on the loopback address [default: 7070 with `--policy` and without `--dashboard-listen`, else a free port]
     #[arg(long, value_name = "PORT")]
