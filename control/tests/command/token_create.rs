@@ -1,9 +1,12 @@
 //! `token create`: a token that is shown once, and a record that works.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
+use crate::confirm::{read_until, rest, terminal};
 use crate::support::{Folder, Run, assert_only_text, keyswap, policy};
 
 fn create(args: &[&str]) -> Run {
@@ -232,4 +235,26 @@ fn a_token_is_bound_to_the_certificate_in_a_file_or_to_its_digest() {
         let run = create(&[&["--label", "a", "--provider", "openai"], named].concat());
         assert!(run.code == 1 && run.stderr.contains(expect), "{named:?}: {}", run.all());
     }
+}
+
+#[test]
+fn a_token_is_asked_for_at_a_terminal_and_not_shown_there() {
+    const OWN: &str = "SENTINEL-of-my-own-0123456789";
+    let folder = Folder::new();
+    let (mut person, tty) = terminal();
+    let child = Command::new(env!("CARGO_BIN_EXE_keyswap"))
+        .args(["token", "create", "--label", "own", "--provider", "openai", "--stdin"])
+        .env_clear()
+        .env("KEYSWAP_DATABASE", format!("sqlite://{}", folder.path("registry.db").display()))
+        .stdin(tty.try_clone().unwrap())
+        .stderr(tty)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = read_until(&mut person, "which is not shown:");
+    person.write_all(format!("{OWN}\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    said.push_str(&rest(&mut person));
+    assert_eq!((output.status.code(), output.stdout), (Some(0), format!("{OWN}\n").into_bytes()), "{said}");
+    assert!(!said.contains(OWN), "{said}");
 }

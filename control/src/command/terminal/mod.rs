@@ -8,3 +8,4 @@ pub(super) mod table;
 pub(super) mod written;
 
 pub(super) mod confirm;
+pub(super) mod secret;
