@@ -235,7 +235,7 @@ fn added(table: &Table, row: &Row, metric: Metric, unit: &str) -> String {
     format!("{median:+.1} {unit} ({low:+.1} to {high:+.1})")
 }
 
-/// Returns the median cost of a row as a multiple of that of Envoy with Keyswap.
+/// Returns the median of the ratios, round by round, of the cost of a row and that of Envoy with Keyswap.
 fn beside(table: &Table, row: &Row) -> String {
     let ratio = table.ratio(row, "keyswap-token", Metric::ProcessorMicros);
     ratio.map(|spread| format!("{:.1} ×", spread.median)).unwrap_or_default()
