@@ -16,7 +16,7 @@ use crate::command::terminal::exit::{self, Exit};
 /// Data planes with `keyswap-bundle/v1` fetch the policy within seconds and verify its signature. They keep their
 /// current policy if the new one is not valid. With `--candidate` the policy in force stays: the candidate decides for
 /// a share of principals, and both policies are compared. The metric `keyswap_divergences` counts the requests that
-/// they decide differently. Without it, the trial of a candidate ends.
+/// they decide differently. Without `--candidate` the trial of a present candidate ends.
 ///
 /// Shows the changes from the newest revision and asks before it signs. The first revision of a name is signed at once.
 #[derive(Args)]
