@@ -118,3 +118,38 @@ fn connections_are_limited_in_total_and_by_address() {
         }
     }
 }
+
+/// Sends a request with a head of so many bytes, the last of which may be missing. Returns the status of the answer.
+fn status_of_head(server: &Server, bytes: usize, is_whole: bool) -> String {
+    let (begin, end) = ("GET /healthz HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ", "\r\n\r\n");
+    let end = if is_whole { end } else { "" };
+    let jwt = "a".repeat(bytes - begin.len() - end.len());
+    let mut stream = connect(server);
+    stream.write_all(format!("{begin}{jwt}{end}").as_bytes()).unwrap();
+    let mut answer = [0; 1024];
+    let read = stream.read(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer[..read]).split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_head_may_hold_a_long_jwt_and_no_more() {
+    let database = Database::sqlite();
+    let server = Server::start_with(&database.url(), &["--client-timeout", "2s"]);
+    for (bytes, is_whole, status) in
+        [(100, true, "200"), (24 * 1024, true, "200"), (31 * 1024, true, "200"), (32 * 1024, false, "431")]
+    {
+        assert_eq!(status_of_head(&server, bytes, is_whole), status, "{bytes} bytes");
+    }
+    // A body may be longer than a head. This one is read to its end: it is no right password.
+    let body = format!(r#"{{"password":"{}"}}"#, "a".repeat(60 * 1024));
+    let head = format!(
+        "POST /admin/session HTTP/1.1\r\nHost: a\r\nX-Keyswap-Client: test\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = connect(&server);
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 401");
+}

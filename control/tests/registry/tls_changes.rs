@@ -207,3 +207,15 @@ async fn http_2_has_requests_side_by_side_and_ends_when_it_is_idle() {
     timeout(HANGS, connection).await.unwrap().unwrap().unwrap();
     drop(sender);
 }
+
+#[tokio::test]
+async fn http_2_has_a_bound_for_heads_too() {
+    let (database, authority) = (Database::sqlite(), Authority::new().unwrap());
+    let server = Files::new(&authority).start(&database, &[]);
+    let (mut sender, _connection) = http_2(&authority, &server).await;
+    for (bytes, status) in [(12 * 1024, 200), (20 * 1024, 431)] {
+        let request = hyper::Request::get(format!("{}/healthz", server.url));
+        let request = request.header("authorization", "a".repeat(bytes)).body(String::new()).unwrap();
+        assert_eq!(sender.send_request(request).await.unwrap().status(), status, "{bytes} bytes");
+    }
+}

@@ -31,6 +31,14 @@ use super::places::{ConnectionLimits, Places};
 use super::prompt::Prompt;
 use super::tls::TlsState;
 
+/// The bytes of a request's head, and the most that a connection of HTTP/1 buffers. A long JWT has 16 KiB. Without a bound, half-sent
+/// heads would hold 400 KiB of each connection.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+/// The bytes of a request's head in HTTP/2, as its names and values count (RFC 9113, section 6.5.2). A connection may have
+/// [`MAX_STREAMS`] heads.
+const MAX_HEAD_BYTES_HTTP_2: u32 = 16 * 1024;
+
 /// The most requests at a time on a connection of HTTP/2.
 const MAX_STREAMS: u32 = 100;
 
@@ -94,11 +102,12 @@ pub(in crate::server) async fn serve(
 impl Protocol {
     fn new(router: Router, tls: Option<TlsState>, patience: Duration) -> Self {
         let mut http_1 = http1::Builder::new();
-        http_1.timer(TokioTimer::new()).header_read_timeout(patience);
+        http_1.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEAD_BYTES);
         let mut http_2 = http2::Builder::new(TokioExecutor::new());
         http_2
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(MAX_HEAD_BYTES_HTTP_2)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .initial_stream_window_size(STREAM_WINDOW_BYTES);
         Self { http_1, http_2, router: TowerToHyperService::new(router), tls, patience }
