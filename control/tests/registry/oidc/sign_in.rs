@@ -13,7 +13,10 @@ use super::setup::{ALICE, CODE, SECRET, Setup, claims, person, session};
 use crate::key_server::Signer;
 use crate::support::{Database, on_both_databases};
 
-on_both_databases!(a_person_signs_in_with_a_role_and_out_again);
+on_both_databases!(
+    a_person_signs_in_with_a_role_and_out_again,
+    tries_of_the_password_and_of_the_provider_are_counted_apart,
+);
 
 async fn a_person_signs_in_with_a_role_and_out_again(database: &Database) {
     let signer = Signer::first("k1");
@@ -84,6 +87,26 @@ async fn a_person_signs_in_with_a_role_and_out_again(database: &Database) {
         assert!(!log.contains(text), "in the log: {text}");
         assert!(!dump.contains(text), "in the database: {text}");
     }
+}
+
+async fn tries_of_the_password_and_of_the_provider_are_counted_apart(database: &Database) {
+    let signer = Signer::first("k1");
+    let issuer = Issuer::start(&signer).await;
+    let setup = Setup::start(database, &issuer);
+    let guess = async || {
+        let request = setup.server.client.post(format!("{}/admin/session", setup.server.url));
+        request.json(&json!({"password": "SENTINEL-wrong"})).send().await.unwrap().status().as_u16()
+    };
+    let by_provider = async || {
+        let sign = |nonce: &str| signer.sign(claims(&issuer, nonce, person(ALICE, &["staff"])));
+        setup.sign_in(&issuer, sign).await.status().as_u16()
+    };
+    for _ in 0..9 {
+        assert_eq!(guess().await, 401);
+    }
+    assert_eq!(by_provider().await, 200);
+    assert_eq!((guess().await, guess().await), (401, 429), "no account at a provider gives tries back");
+    assert_eq!(by_provider().await, 200, "wrong passwords shut out no person of the provider");
 }
 
 fn ring_sha256(text: &[u8]) -> Vec<u8> {

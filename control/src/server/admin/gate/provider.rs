@@ -1,7 +1,8 @@
 //! Sign-in by an `OpenID` provider: the browser's way there, and its way back.
 //!
-//! An answer counts as a try of its client, is taken once, and only from the browser that began. Each sign-in is in the
-//! audit log, and so is each failed one, without an author.
+//! An answer counts as a try of its client, apart from tries with the password: neither sign-in gives tries of the other back,
+//! or shuts it out. An answer is taken once, and only from the browser that began. Each sign-in is in the audit log, and so is each
+//! failed one, without an author.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use reqwest::Url;
@@ -42,7 +43,8 @@ pub(in crate::server::admin) async fn finish(
     // Nothing is stored or asked for a request that no browser of a sign-in sends.
     let flow = flow.ok_or_else(Oidc::not_begun)?;
     let code = oidc.code(&flow, returned).await?;
-    if registry.count_try(&name).await?.is_some() {
+    let tries = format!("provider {name}");
+    if registry.count_try(&tries).await?.is_some() {
         let detail = "too many attempts: wait a minute";
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", detail));
     }
@@ -56,7 +58,7 @@ pub(in crate::server::admin) async fn finish(
             return Err(problem);
         }
     };
-    registry.forget_tries(&name).await?;
+    registry.forget_tries(&tries).await?;
     let cookie = session::begin_for(registry, client, &person, &role, oidc.settings()).await?;
     registry.note(&Actor::within(&person, role.reach()), "admin.sign_in", &name).await?;
     Ok(cookie)
