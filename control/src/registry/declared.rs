@@ -21,7 +21,7 @@ use super::record::error::{Kind, RegistryError};
 use super::record::model::{Status, Token};
 use super::record::secret_text::SecretText;
 use super::store::write::Write;
-use super::tokens::{described, differences, insert, status_action, update};
+use super::tokens::{described_with, differences, insert, status_action, update};
 
 /// A token as its source declares it. It does not contain the token.
 #[derive(Clone, Debug)]
@@ -212,10 +212,7 @@ async fn add(
         Err(error) => return Err(error),
     }
     let record = insert(write, digest, String::new(), valid, Status::Active, digest, Some(source)).await?;
-    let mut detail = described(&record);
-    if let Some(detail) = detail.as_object_mut() {
-        detail.insert("source".to_owned(), json!(source));
-    }
+    let detail = described_with(&record, "source", json!(source));
     write.audit(actor, "token.create", &digest.to_hex(), &detail).await?;
     Ok(true)
 }

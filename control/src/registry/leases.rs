@@ -4,6 +4,7 @@
 //! - Live leases together never hold more than the window has. Only spending that data planes tell can go beyond it.
 //! - A lease that expires gives back its rest. What is told of it later still counts, in its own window.
 //! - A window ends by the calendar: then a new lease begins, with a new id.
+//! - The tokens of a line of rotations spend one window, also in a grace period: a rotation renews no budget.
 
 use std::sync::atomic::Ordering;
 
@@ -63,26 +64,31 @@ impl Registry {
             let expected = "expected 32 hexadecimal digits".to_owned();
             return Err(RegistryError::Invalid { field: "nonce", expected });
         }
-        let mut ledger = self.0.ledger(&subjects).await?;
+        let mut accounts = Vec::new();
+        for request in requests {
+            accounts.push(self.0.account(&request.subject, request.id.as_deref()).await?);
+        }
+        let mut ledger = self.0.ledger(&accounts).await?;
         let now = clock();
         let mut answers = Vec::new();
-        for request in requests {
-            answers.push(self.lease_one(&mut ledger, request, node, now).await?);
+        for (request, account) in requests.iter().zip(&accounts) {
+            answers.push(self.lease_one(&mut ledger, request, account, node, now).await?);
         }
         ledger.commit().await?;
         Ok(answers)
     }
 
+    /// Renews or begins a lease for a subject, in the windows of its account.
     async fn lease_one(
         &self,
         ledger: &mut Ledger,
         request: &LeaseRequest,
+        subject: &Payer,
         node: &str,
         now: UnixTime,
     ) -> Result<Leased> {
-        let subject = &request.subject;
-        let held = find(ledger, request).await?;
-        let budget = ledger.budget(subject).await?.or_else(|| request.budget.clone());
+        let held = find(ledger, request, subject).await?;
+        let budget = ledger.budget(&request.subject).await?.or_else(|| request.budget.clone());
         let Some(budget) = budget else {
             if let Some(lease) = held {
                 ended(ledger, subject, lease, now).await?;
@@ -153,7 +159,7 @@ impl Registry {
     pub(super) async fn settle_old_leases(&self, now: UnixTime) -> Result<()> {
         let before = UnixTime(now.0.saturating_sub(KEPT_SECONDS));
         for subject in self.0.subjects_with_leases_before(before, MAX_SETTLED).await? {
-            let mut ledger = self.0.ledger(&[&subject]).await?;
+            let mut ledger = self.0.ledger(std::slice::from_ref(&subject)).await?;
             for lease in ledger.leases_before(&subject, before).await? {
                 settle(&mut ledger, &subject, &lease).await?;
             }
@@ -213,8 +219,7 @@ async fn ended(ledger: &mut Ledger, subject: &Payer, mut lease: Lease, now: Unix
 }
 
 /// Returns the lease that a request names, with what it tells of it; or the one that an equal first request began.
-async fn find(ledger: &mut Ledger, request: &LeaseRequest) -> Result<Option<Lease>> {
-    let subject = &request.subject;
+async fn find(ledger: &mut Ledger, request: &LeaseRequest, subject: &Payer) -> Result<Option<Lease>> {
     match (&request.id, &request.nonce) {
         (Some(id), _) => {
             let Some(mut lease) = ledger.lease(subject, id).await? else { return Ok(None) };

@@ -8,7 +8,7 @@ use keyswap_core::base::Digest;
 use super::handle::Result;
 use super::record::actor::Actor;
 use super::record::budget::Payer;
-use super::record::draft::{NewToken, NewUser, Source, TokenPatch, check_team};
+use super::record::draft::{NewToken, NewUser, Source, TokenPatch, ValidToken, check_team};
 use super::record::error::RegistryError;
 use super::record::model::{Status, Token, User};
 use super::record::reach::Reach;
@@ -65,14 +65,47 @@ impl Write {
                 if !matches!(source, Source::Mint) {
                     return Err(RegistryError::BeyondRole("a token of your own is generated"));
                 }
-                match self.user(email).await {
-                    Ok(user) => own_token(&user, new),
-                    Err(RegistryError::UnknownUser) => {
-                        Err(RegistryError::BeyondRole("the registry has no user with your email address"))
-                    }
-                    Err(error) => Err(error),
-                }
+                own_token(&self.own_user(email).await?, new)
             }
+        }
+    }
+
+    /// Returns the successor of a token as an actor may create it. A person could have lost rights since the token was made, so its
+    /// successor is a token that the person may create now.
+    pub(super) async fn heir_by(&mut self, actor: &Actor, token: &Token) -> Result<ValidToken> {
+        let heir = ValidToken {
+            label: token.label.clone(),
+            owner: token.owner.clone(),
+            team: token.team.clone(),
+            providers: token.providers.clone(),
+            models: token.models.clone(),
+            expires_at: token.own_expiry,
+            rate_limit: token.rate_limit,
+            certificate: token.certificate,
+        };
+        let Reach::Person(email) = actor.reach() else { return Ok(heir) };
+        let user = self.own_user(email).await?;
+        // An administrator may have given the token a limit of its own.
+        let given = token.rate_limit.filter(|_| user.rate_limit.is_some());
+        let own = NewToken {
+            owner: heir.owner.clone(),
+            team: heir.team.clone(),
+            providers: heir.providers.clone(),
+            models: heir.models.clone(),
+            rate_limit: given,
+            ..NewToken::default()
+        };
+        let own = own_token(&user, own)?;
+        Ok(ValidToken { team: own.team, rate_limit: own.rate_limit.or(heir.rate_limit), ..heir })
+    }
+
+    /// Returns the user that a person with self-service is.
+    async fn own_user(&mut self, email: &str) -> Result<User> {
+        match self.user(email).await {
+            Err(RegistryError::UnknownUser) => {
+                Err(RegistryError::BeyondRole("the registry has no user with your email address"))
+            }
+            found => found,
         }
     }
 }

@@ -64,10 +64,7 @@ impl Registry {
             }
             let record =
                 insert(&mut write, digest, String::new(), new.check()?, status, digest, None).await?;
-            let mut detail = described(&record);
-            if let Some(detail) = detail.as_object_mut() {
-                detail.insert("status".to_owned(), json!(status));
-            }
+            let detail = described_with(&record, "status", json!(status));
             write.audit(actor, "token.import", &digest.to_hex(), &detail).await?;
             added.push(record);
         }
@@ -138,7 +135,8 @@ impl Registry {
         Ok(token)
     }
 
-    /// Creates a successor with the same rights. The old token works until `grace` is over, at most [`MAX_GRACE`].
+    /// Creates a successor with the same rights. The old token works until `grace` is over, at most [`MAX_GRACE`]. A person rotates
+    /// only what the person could create now.
     pub async fn rotate_token(
         &self,
         digest: &Digest,
@@ -152,22 +150,10 @@ impl Registry {
         let now = now();
         let mut retiring = write.token_of(digest, actor).await?;
         may_rotate(&retiring, now)?;
-        let heir = ValidToken {
-            label: retiring.label.clone(),
-            owner: retiring.owner.clone(),
-            team: retiring.team.clone(),
-            providers: retiring.providers.clone(),
-            models: retiring.models.clone(),
-            expires_at: retiring.own_expiry,
-            rate_limit: retiring.rate_limit,
-            certificate: retiring.certificate,
-        };
-        // Both hold the objects of their line: a rotation moves none.
+        let heir = write.heir_by(actor, &retiring).await?;
+        // Both hold the objects of their line, and spend one budget: a rotation moves nothing.
         let holder = retiring.holder;
         let record = insert(&mut write, successor, last4, heir, Status::Active, holder, None).await?;
-        if let Some(budget) = write.budget(&Payer::Token(*digest)).await? {
-            write.put_budget(&Payer::Token(successor), &budget).await?;
-        }
         retiring.successor = Some(successor);
         retiring.retires_at = Some(UnixTime(now.0.saturating_add(grace)));
         update(&mut write, &mut retiring).await?;
@@ -177,6 +163,9 @@ impl Registry {
             "retires_at": shown(retiring.retires_at),
         });
         write.audit(actor, "token.rotate", &digest.to_hex(), &detail).await?;
+        let detail = described_with(&record, "predecessor", digest.to_hex().into());
+        write.audit(actor, "token.create", &successor.to_hex(), &detail).await?;
+        write.copy_budget(digest, &successor, actor).await?;
         write.commit().await?;
         Ok(Rotation { successor: Created { token, record }, retiring })
     }
@@ -331,6 +320,15 @@ fn may_rotate(token: &Token, now: UnixTime) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Returns a token for the audit log, with one more member.
+pub(super) fn described_with(token: &Token, name: &str, value: Value) -> Value {
+    let mut described = described(token);
+    if let Some(members) = described.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+    described
 }
 
 pub(super) fn described(token: &Token) -> Value {

@@ -32,6 +32,7 @@ mod oidc;
 mod people;
 mod policies;
 mod replicas;
+mod rotated_budgets;
 mod secrets;
 mod selection;
 mod server;

@@ -295,6 +295,7 @@ async fn every_change_is_in_the_audit_log(database: &Database) {
             "token.enable",
             "token.set_expiry",
             "token.rotate",
+            "token.create",
             "token.delete",
             "admin.sign_in"
         ]
@@ -306,7 +307,7 @@ async fn every_change_is_in_the_audit_log(database: &Database) {
     assert_eq!((page.items.len(), page.total, page.next.is_some()), (4, 6, true));
     // The failed change is not in the log.
     assert!(registry.delete_token(&token.digest, &admin()).await.is_err());
-    assert_eq!(registry.audit(&AuditQuery::default()).await.unwrap().total, 7);
+    assert_eq!(registry.audit(&AuditQuery::default()).await.unwrap().total, 8);
 }
 
 async fn hostile_labels_are_only_text(database: &Database) {

@@ -130,6 +130,30 @@ impl Store {
         rows.into_iter().map(WindowRow::read).collect()
     }
 
+    /// Returns the subject that counts the spending of a subject. A token counts under the first one of its line of rotations, so
+    /// that a line spends one budget. A deleted token counts where its `lease` does.
+    pub(in crate::registry) async fn account(
+        &self,
+        subject: &Payer,
+        lease: Option<&str>,
+    ) -> Result<Payer, RegistryError> {
+        let Payer::Token(digest) = subject else { return Ok(subject.clone()) };
+        let holder: Option<String> = sqlx::query_scalar("SELECT holder FROM tokens WHERE digest = $1")
+            .bind(digest.to_hex())
+            .fetch_optional(&self.reader)
+            .await?;
+        if let Some(holder) = holder {
+            // A replica of an older release, which still runs, adds tokens without one.
+            return if holder.is_empty() { Ok(subject.clone()) } else { payer(&format!("token:{holder}")) };
+        }
+        let account: Option<String> =
+            sqlx::query_scalar("SELECT subject FROM leases WHERE id = $1 AND subject LIKE 'token:%'")
+                .bind(lease.unwrap_or_default())
+                .fetch_optional(&self.reader)
+                .await?;
+        account.map_or_else(|| Ok(subject.clone()), |account| payer(&account))
+    }
+
     /// Returns the leases of a window.
     pub(in crate::registry) async fn leases_of(&self, opened: &Opened) -> Result<Vec<Lease>, RegistryError> {
         let mut connection = self.reader.acquire().await?;

@@ -30,7 +30,7 @@ pub(in crate::registry) struct Ledger {
 
 impl Store {
     /// Begins a transaction and locks the subjects, in their order, so that two transactions cannot deadlock.
-    pub(in crate::registry) async fn ledger(&self, subjects: &[&Payer]) -> Result<Ledger, RegistryError> {
+    pub(in crate::registry) async fn ledger(&self, subjects: &[Payer]) -> Result<Ledger, RegistryError> {
         let mut transaction = self.writer.begin_with(self.dialect.begin).await?;
         if let Some(lock_key) = self.dialect.lock_key {
             let mut keys: Vec<String> =

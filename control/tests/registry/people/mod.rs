@@ -6,5 +6,6 @@ mod document;
 mod requests;
 
 mod matrix;
+mod own_tokens;
 mod pages;
 mod rights;
