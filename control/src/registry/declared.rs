@@ -198,7 +198,7 @@ async fn admit(write: &mut Write, new: NewToken) -> Result<ValidToken> {
     Ok(valid)
 }
 
-/// Adds a token. A token that the registry has by other means is an error.
+/// Adds a token. A token that the registry has by other means is an error, and so is one that it knows as a principal.
 async fn add(
     write: &mut Write,
     digest: Digest,
@@ -206,11 +206,7 @@ async fn add(
     source: &str,
     actor: &Actor,
 ) -> Result<bool> {
-    match write.token(&digest).await {
-        Ok(_) => return Err(RegistryError::DuplicateToken),
-        Err(RegistryError::UnknownToken) => {}
-        Err(error) => return Err(error),
-    }
+    write.check_new(&digest, false).await?;
     let record = insert(write, digest, String::new(), valid, Status::Active, digest, Some(source)).await?;
     let detail = described_with(&record, "source", json!(source));
     write.audit(actor, "token.create", &digest.to_hex(), &detail).await?;

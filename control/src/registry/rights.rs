@@ -60,7 +60,12 @@ impl Write {
     ) -> Result<NewToken> {
         match actor.reach() {
             Reach::All => Ok(new),
-            Reach::Teams(_) => Ok(NewToken { team: team_of(actor, new.team)?, ..new }),
+            Reach::Teams(_) => {
+                if matches!(source, Source::Digest(_)) {
+                    return Err(RegistryError::BeyondRole("administrators name tokens by their SHA-256"));
+                }
+                Ok(NewToken { team: team_of(actor, new.team)?, ..new })
+            }
             Reach::Person(email) => {
                 if !matches!(source, Source::Mint) {
                     return Err(RegistryError::BeyondRole("a token of your own is generated"));
@@ -68,6 +73,18 @@ impl Write {
                 own_token(&self.own_user(email).await?, new)
             }
         }
+    }
+
+    /// Checks that a token is new to the registry, so that it gets nothing of others. `is_named` is set where an administrator names it by
+    /// its digest: a token that a policy had, or that was deleted, keeps its successors, its objects, its budget and its limit.
+    pub(super) async fn check_new(&mut self, digest: &Digest, is_named: bool) -> Result<()> {
+        match self.token(digest).await {
+            Ok(_) => return Err(RegistryError::DuplicateToken),
+            Err(RegistryError::UnknownToken) => {}
+            Err(error) => return Err(error),
+        }
+        let is_taken = self.is_person(digest).await? || (!is_named && self.has_rows(digest).await?);
+        (!is_taken).then_some(()).ok_or(RegistryError::PrincipalInUse)
     }
 
     /// Returns the successor of a token as an actor may create it. A person could have lost rights since the token was made, so its

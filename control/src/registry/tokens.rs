@@ -44,7 +44,9 @@ impl Registry {
     pub async fn create_token(&self, source: Source, new: NewToken, actor: &Actor) -> Result<Created> {
         let mut write = self.0.write().await?;
         let valid = write.token_by(actor, &source, new).await?.check()?;
+        let is_named = matches!(source, Source::Digest(_));
         let (token, digest, last4) = source.take()?;
+        write.check_new(&digest, is_named).await?;
         let record = insert(&mut write, digest, last4, valid, Status::Active, digest, None).await?;
         write.audit(actor, "token.create", &digest.to_hex(), &described(&record)).await?;
         write.commit().await?;
@@ -57,10 +59,9 @@ impl Registry {
         let mut write = self.0.write().await?;
         let mut added = Vec::new();
         for KnownToken { digest, new, status } in tokens {
-            match write.token(&digest).await {
-                Ok(_) => continue,
-                Err(RegistryError::UnknownToken) => {}
-                Err(error) => return Err(error),
+            match write.check_new(&digest, true).await {
+                Err(RegistryError::DuplicateToken) => continue,
+                checked => checked?,
             }
             let record =
                 insert(&mut write, digest, String::new(), new.check()?, status, digest, None).await?;
@@ -151,6 +152,7 @@ impl Registry {
         let mut retiring = write.token_of(digest, actor).await?;
         may_rotate(&retiring, now)?;
         let heir = write.heir_by(actor, &retiring).await?;
+        write.check_new(&successor, false).await?;
         // Both hold the objects of their line, and spend one budget: a rotation moves nothing.
         let holder = retiring.holder;
         let record = insert(&mut write, successor, last4, heir, Status::Active, holder, None).await?;

@@ -25,6 +25,8 @@ pub enum RegistryError {
     },
     /// A token that is in the registry already.
     DuplicateToken,
+    /// A new token whose digest is that of a person, or has successors, objects, a budget or the count of a rate limit.
+    PrincipalInUse,
     /// A user that is in the registry already.
     DuplicateUser,
     /// A token that is not in the registry.
@@ -139,6 +141,7 @@ impl RegistryError {
             Self::InvalidExpiry => "invalid_expiry",
             Self::Invalid { .. } => "invalid_field",
             Self::DuplicateToken => "duplicate_token",
+            Self::PrincipalInUse => "principal_in_use",
             Self::DuplicateUser => "duplicate_user",
             Self::UnknownToken => "unknown_token",
             Self::UnknownUser => "unknown_user",
@@ -207,6 +210,7 @@ impl RegistryError {
             | Self::UnknownProposal => Kind::Unknown,
             Self::BeyondRole(_) => Kind::Forbidden,
             Self::DuplicateToken
+            | Self::PrincipalInUse
             | Self::DuplicateUser
             | Self::DuplicateApiKey
             | Self::TooManyCredentials
@@ -249,6 +253,10 @@ impl fmt::Display for RegistryError {
             ),
             Self::Invalid { field, expected } => write!(f, "invalid {field}: {expected}"),
             Self::DuplicateToken => f.write_str("this token is in the registry already"),
+            Self::PrincipalInUse => f.write_str(
+                "the registry has a budget, objects, a rate limit or successors of this token: generate another one; an \
+                 administrator brings in a token that a policy had, or that was deleted, by its SHA-256",
+            ),
             Self::DuplicateUser => f.write_str("this user is in the registry already"),
             Self::UnknownToken => f.write_str("no such token"),
             Self::UnknownUser => f.write_str("no such user"),

@@ -21,6 +21,7 @@ mod open;
 mod page;
 mod policies;
 mod postgres;
+mod principals;
 mod proposals;
 mod reach;
 mod sessions;

@@ -9,3 +9,4 @@ mod matrix;
 mod own_tokens;
 mod pages;
 mod rights;
+mod takeover;

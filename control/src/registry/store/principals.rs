@@ -1,0 +1,34 @@
+//! The rows that a principal has: a new token must not come into those of others.
+
+use keyswap_core::base::Digest;
+
+use super::write::Write;
+use crate::registry::record::error::RegistryError;
+
+const IS_PERSON: &str = "SELECT CAST(CASE WHEN
+         EXISTS (SELECT 1 FROM objects WHERE principal = $1 AND is_person = 1)
+     THEN 1 ELSE 0 END AS BIGINT)";
+
+const HAS_ROWS: &str = "SELECT CAST(CASE WHEN
+         EXISTS (SELECT 1 FROM tokens WHERE holder = $1 AND digest <> $1)
+         OR EXISTS (SELECT 1 FROM objects WHERE principal = $1)
+         OR EXISTS (SELECT 1 FROM rate_limits WHERE key = $1)
+         OR EXISTS (SELECT 1 FROM budgets WHERE subject = 'token:' || $1)
+         OR EXISTS (SELECT 1 FROM budget_windows WHERE subject = 'token:' || $1)
+     THEN 1 ELSE 0 END AS BIGINT)";
+
+impl Write {
+    /// Returns true if a principal is a person with objects.
+    pub(in crate::registry) async fn is_person(&mut self, digest: &Digest) -> Result<bool, RegistryError> {
+        let found: i64 =
+            sqlx::query_scalar(IS_PERSON).bind(digest.to_hex()).fetch_one(self.connection()).await?;
+        Ok(found > 0)
+    }
+
+    /// Returns true if a principal has successors, objects, a budget or a count of a rate limit.
+    pub(in crate::registry) async fn has_rows(&mut self, digest: &Digest) -> Result<bool, RegistryError> {
+        let found: i64 =
+            sqlx::query_scalar(HAS_ROWS).bind(digest.to_hex()).fetch_one(self.connection()).await?;
+        Ok(found > 0)
+    }
+}
