@@ -5,11 +5,12 @@ use serde_json::json;
 use super::handle::{Registry, Result};
 use super::record::actor::Actor;
 use super::record::change::Subject;
+use super::record::draft::normal;
 use super::record::error::RegistryError;
 use super::record::model::{Status, Token, User};
 use super::record::reach::Reach;
 use super::tokens::status_action;
-use super::users::{difference, normal};
+use super::users::difference;
 
 /// The user and the tokens of an address.
 #[derive(Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]

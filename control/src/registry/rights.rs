@@ -8,7 +8,7 @@ use keyswap_core::base::Digest;
 use super::handle::Result;
 use super::record::actor::Actor;
 use super::record::budget::Payer;
-use super::record::draft::{NewToken, NewUser, Source, TokenPatch, ValidToken, check_team};
+use super::record::draft::{NewToken, NewUser, Source, TokenPatch, ValidToken, check_team, normal};
 use super::record::error::RegistryError;
 use super::record::model::{Status, Token, User};
 use super::record::reach::Reach;
@@ -64,6 +64,7 @@ impl Write {
                 if matches!(source, Source::Digest(_)) {
                     return Err(RegistryError::BeyondRole("administrators name tokens by their SHA-256"));
                 }
+                self.check_owner(new.owner.as_deref(), None, actor).await?;
                 Ok(NewToken { team: team_of(actor, new.team)?, ..new })
             }
             Reach::Person(email) => {
@@ -85,6 +86,44 @@ impl Write {
         }
         let is_taken = self.is_person(digest).await? || (!is_named && self.has_rows(digest).await?);
         (!is_taken).then_some(()).ok_or(RegistryError::PrincipalInUse)
+    }
+
+    /// Checks the owner that an actor gives a token: bindings and budgets of policies are for owners. A team owner names people of its
+    /// teams, or leaves the owner as it is.
+    pub(super) async fn check_owner(
+        &mut self,
+        owner: Option<&str>,
+        present: Option<&str>,
+        actor: &Actor,
+    ) -> Result<()> {
+        let Reach::Teams(_) = actor.reach() else { return Ok(()) };
+        let email = owner.map(normal).unwrap_or_default();
+        if email.is_empty() || present.is_some_and(|present| normal(present) == email) {
+            return Ok(());
+        }
+        match self.user_of(&email, actor).await {
+            Err(RegistryError::UnknownUser) => {
+                Err(RegistryError::BeyondRole("the owner is a user of your teams: add the user first"))
+            }
+            found => found.map(drop),
+        }
+    }
+
+    /// Returns a new user as an actor may create it, validated. A team owner adds no address that is in use outside of its teams: the user's
+    /// record counts for all of them.
+    pub(super) async fn user_by(&mut self, actor: &Actor, new: NewUser) -> Result<NewUser> {
+        match actor.reach() {
+            Reach::All => new.check(),
+            Reach::Teams(_) => {
+                let valid = NewUser { team: team_of(actor, new.team)?, ..new }.check()?;
+                if self.is_used_beyond(&valid.email, actor.reach()).await? {
+                    let why = "the address is in use outside of your teams: an administrator adds the user";
+                    return Err(RegistryError::BeyondRole(why));
+                }
+                Ok(valid)
+            }
+            Reach::Person(_) => Err(RegistryError::BeyondRole("administrators and team owners add users")),
+        }
     }
 
     /// Returns the successor of a token as an actor may create it. A person could have lost rights since the token was made, so its
@@ -124,15 +163,6 @@ impl Write {
             }
             found => found,
         }
-    }
-}
-
-/// Returns a new user as an actor may create it.
-pub(super) fn user_by(actor: &Actor, new: NewUser) -> Result<NewUser> {
-    match actor.reach() {
-        Reach::All => Ok(new),
-        Reach::Teams(_) => Ok(NewUser { team: team_of(actor, new.team)?, ..new }),
-        Reach::Person(_) => Err(RegistryError::BeyondRole("administrators and team owners add users")),
     }
 }
 

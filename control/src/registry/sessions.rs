@@ -11,6 +11,7 @@ use super::handle::{Registry, Result};
 use super::record::actor::Actor;
 use super::record::change::Subject;
 use super::record::clock::now;
+use super::record::draft::normal;
 use super::record::error::RegistryError;
 use super::record::model::{Status, User};
 use super::record::reach::Reach;
@@ -20,7 +21,6 @@ use super::record::session::{
     RefreshToken, Session, device_name, digest_of_user_code, new_user_code, next_refresh_token,
 };
 use super::store::write::Write;
-use super::users::normal;
 
 /// A user as data planes look it up.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]

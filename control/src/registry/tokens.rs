@@ -118,6 +118,9 @@ impl Registry {
         let mut write = self.0.write().await?;
         let before = write.token_of(digest, actor).await?;
         check_patch(&patch, actor)?;
+        if let Some(owner) = &patch.owner {
+            write.check_owner(owner.as_deref(), before.owner.as_deref(), actor).await?;
+        }
         check_source(&before, &patch)?;
         if patch.version.is_some_and(|version| version != before.version) {
             return Err(RegistryError::ChangedMeanwhile);

@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::handle::{Registry, Result};
 use super::record::actor::Actor;
-use super::record::draft::{TokenPatch, UserPatch};
+use super::record::draft::{TokenPatch, UserPatch, normal};
 use super::record::error::RegistryError;
 use super::record::model::{AuditEntry, Status, Token, User};
 use super::tokens::{field, status_action};
-use super::users::{described, normal};
+use super::users::described;
 
 impl AuditEntry {
     /// Returns true if the entry is about a change that can be undone.

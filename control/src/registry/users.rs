@@ -6,16 +6,16 @@ use super::handle::{Registry, Result};
 use super::record::actor::Actor;
 use super::record::change::Subject;
 use super::record::clock::now;
-use super::record::draft::{NewUser, UserPatch};
+use super::record::draft::{NewUser, UserPatch, normal};
 use super::record::error::RegistryError;
 use super::record::model::{Listing, Page, Status, User};
-use super::rights::{check_move, user_by};
+use super::rights::check_move;
 
 impl Registry {
     /// Adds a user to the registry.
     pub async fn create_user(&self, new: NewUser, actor: &Actor) -> Result<User> {
-        let valid = user_by(actor, new)?.check()?;
         let mut write = self.0.write().await?;
+        let valid = write.user_by(actor, new).await?;
         let user = User {
             version: write.change(Subject::User, &valid.email).await?,
             email: valid.email,
@@ -99,10 +99,6 @@ fn patched(before: &User, patch: UserPatch) -> Result<User> {
         rate_limit: valid.rate_limit,
         version: before.version,
     })
-}
-
-pub(super) fn normal(email: &str) -> String {
-    email.trim().to_lowercase()
 }
 
 /// Returns the changed fields of a user, before and after the change.

@@ -249,6 +249,11 @@ impl NewUser {
     }
 }
 
+/// Returns an email address as it is compared: in lower case, without spaces around it.
+pub(in crate::registry) fn normal(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
 /// Validates a team's name. Returns `None` for no team or an empty text.
 pub(in crate::registry) fn check_team(text: Option<&str>) -> Result<Option<String>, RegistryError> {
     let text = text.map(str::trim).filter(|text| !text.is_empty());

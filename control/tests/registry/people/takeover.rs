@@ -1,20 +1,24 @@
-//! What a team owner cannot take: principals of others.
+//! What a team owner cannot take: principals of others, and addresses that are in use outside of its teams.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use keyswap::registry::{
-    Actor, Budget, Holder, KnownToken, NewToken, ObjectClaim, ObjectKey, Payer, Per, RateLimit, Reach,
-    Registry, SecretText, Source, Status, Zone,
+    Actor, AuditQuery, Budget, CallerKind, Counts, Holder, KnownToken, NewToken, NewUser, ObjectClaim,
+    ObjectKey, Payer, Per, RateLimit, Reach, Registry, RoleName, SecretText, Source, Status, Token, TokenPatch,
+    UsageReport, UsageRow, UserPatch, Zone,
 };
-use keyswap_core::base::Digest;
+use keyswap_core::base::{Digest, UnixTime};
+use reqwest::Method;
 
-use super::setup::BOB;
-use crate::support::{Database, admin, new_token, on_both_databases};
+use super::setup::{ALICE, BOB, Body, Setup, role};
+use crate::support::{Database, admin, new_token, on_both_databases, run};
 
 on_both_databases!(
     a_token_is_brought_by_its_digest_by_administrators_only,
     a_principal_of_another_is_no_new_token,
     a_policys_token_is_imported_with_what_it_has,
+    a_team_owner_adds_no_address_that_is_in_use_elsewhere,
+    the_owner_of_a_teams_token_is_a_person_of_the_team,
 );
 
 const RAW: &str = "a-token-that-was-known-before";
@@ -25,6 +29,15 @@ fn owner() -> Actor {
 
 fn new(team: &str, of: Option<&str>) -> NewToken {
     NewToken { owner: of.map(str::to_owned), team: Some(team.to_owned()), ..new_token("a") }
+}
+
+fn user(email: &str, team: &str) -> NewUser {
+    NewUser {
+        email: email.to_owned(),
+        team: Some(team.to_owned()),
+        providers: vec!["openai".to_owned()],
+        ..NewUser::default()
+    }
 }
 
 fn raw(rest: &str) -> Source {
@@ -98,4 +111,120 @@ async fn a_policys_token_is_imported_with_what_it_has(database: &Database) {
     registry.adopt_objects(&[person], None, &Holder::Person(BOB.to_owned()), &admin()).await.unwrap();
     let known = KnownToken { digest: of_bob, new: new_token("person"), status: Status::Active };
     assert_eq!(code(registry.import_tokens(vec![known], &admin()).await), "principal_in_use");
+}
+
+async fn a_team_owner_adds_no_address_that_is_in_use_elsewhere(database: &Database) {
+    let registry = database.open().await;
+    let usage = |owner: &str, team: &str, id: u32| {
+        let hour = UnixTime(i64::try_from(SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap());
+        let row = UsageRow {
+            hour,
+            principal: Digest::of(owner.as_bytes()),
+            kind: CallerKind::Person,
+            label: String::new(),
+            owner: Some(owner.to_owned()),
+            team: Some(team.to_owned()),
+            provider: "openai".to_owned(),
+            model: "gpt-5".to_owned(),
+            counts: Counts { requests: 1, ..Counts::default() },
+        };
+        UsageReport { id: format!("{id:032x}"), rows: vec![row] }
+    };
+    let address = |name: &str| format!("{name}@acme.example");
+    let holder = new("blue", Some(&address("token")));
+    registry.create_token(Source::Mint, holder, &admin()).await.unwrap();
+    registry.set_budget(&Payer::Owner(address("budget")), &budget(), &admin()).await.unwrap();
+    registry.report_usage(usage(&address("usage"), "blue", 1)).await.unwrap();
+    registry.report_usage(usage(&address("teamless"), "", 2)).await.unwrap();
+    registry.report_usage(usage(&address("red"), "red", 3)).await.unwrap();
+    registry.create_token(Source::Mint, new("red", Some(&address("red"))), &admin()).await.unwrap();
+    for (name, expect) in [
+        ("token", "beyond_role"),
+        ("Token", "beyond_role"),
+        ("budget", "beyond_role"),
+        ("usage", "beyond_role"),
+        ("teamless", "beyond_role"),
+        ("red", "done"),
+        ("new", "done"),
+        ("new", "duplicate_user"),
+    ] {
+        assert_eq!(code(registry.create_user(user(&address(name), "red"), &owner()).await), expect, "{name}");
+    }
+    assert_eq!(
+        code(registry.delete_budget(&Payer::Owner(address("budget")), &owner()).await),
+        "unknown_budget"
+    );
+    assert_eq!(code(registry.create_user(user(&address("token"), "blue"), &admin()).await), "done");
+}
+
+async fn the_owner_of_a_teams_token_is_a_person_of_the_team(database: &Database) {
+    let registry = database.open().await;
+    registry.create_user(user(ALICE, "red"), &admin()).await.unwrap();
+    registry.create_user(user(BOB, "blue"), &admin()).await.unwrap();
+    let stranger = "carol@acme.example";
+    for (of, expect) in [
+        (None, "done"),
+        (Some(" "), "done"),
+        (Some(ALICE), "done"),
+        (Some("Alice@acme.example"), "done"),
+        (Some(BOB), "beyond_role"),
+        (Some(stranger), "beyond_role"),
+    ] {
+        let made = registry.create_token(Source::Mint, new("red", of), &owner()).await;
+        assert_eq!(code(made), expect, "{of:?}");
+    }
+    let own = registry.create_token(Source::Mint, new("red", Some(BOB)), &admin()).await.unwrap().record;
+    let patch = |owner: &str| TokenPatch { owner: Some(Some(owner.to_owned())), ..TokenPatch::default() };
+    for (of, expect) in [
+        (BOB, "done"),
+        ("Bob@acme.example", "done"),
+        (stranger, "beyond_role"),
+        (ALICE, "done"),
+        (BOB, "beyond_role"),
+    ] {
+        assert_eq!(code(registry.update_token(&own.digest, patch(of), &owner()).await), expect, "{of}");
+    }
+    let entry = newest_change_of_owner(&registry, &own).await;
+    assert_eq!(code(registry.undo_token(&own.digest, entry, &owner()).await), "beyond_role");
+    assert_eq!(code(registry.undo_token(&own.digest, entry, &admin()).await), "done");
+    let rotated = registry.rotate_token(&own.digest, Source::Mint, Duration::ZERO, &owner()).await;
+    assert_eq!(code(rotated), "done", "the owner stays");
+    // A person that leaves the team is no owner of new tokens.
+    let moved = UserPatch { team: Some(Some("blue".to_owned())), ..UserPatch::default() };
+    registry.update_user(ALICE, moved, &admin()).await.unwrap();
+    assert_eq!(
+        code(registry.create_token(Source::Mint, new("red", Some(ALICE)), &owner()).await),
+        "beyond_role"
+    );
+}
+
+#[test]
+fn forms_of_the_dashboard_tell_what_is_refused() {
+    run(
+        async |database| {
+            let setup = Setup::start(database).await;
+            setup.registry.create_user(user(BOB, "blue"), &admin()).await.unwrap();
+            let used = new("blue", Some("carol@acme.example"));
+            setup.registry.create_token(Source::Mint, used, &admin()).await.unwrap();
+            for (path, name, address, words) in [
+                ("/admin/tokens", "owner", BOB, "the owner is a user of your teams"),
+                ("/admin/users", "email", "carol@acme.example", "in use outside of your teams"),
+            ] {
+                let fields = [("label", "a"), ("provider", "openai"), ("team", "red"), (name, address)];
+                let form = Body::Form(fields.map(|(name, value)| (name, value.to_owned())).to_vec());
+                let (status, page) = setup.ask(&role(RoleName::TeamOwner), &Method::POST, path, &form).await;
+                assert!(status == 403 && page.contains(words), "{path}: {status}: {page}");
+            }
+        },
+        &Database::sqlite(),
+    );
+}
+
+async fn newest_change_of_owner(registry: &Registry, token: &Token) -> i64 {
+    let query = AuditQuery {
+        subject: Some(token.digest.to_hex()),
+        action: Some("token.set_owner".to_owned()),
+        ..AuditQuery::default()
+    };
+    registry.audit(&query).await.unwrap().items[0].id
 }
