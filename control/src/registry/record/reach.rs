@@ -27,7 +27,7 @@ impl Reach {
         }
     }
 
-    /// Returns the teams as a parameter of [`within`](crate::registry::store::reach::within): each between separators, an empty
+    /// Returns the teams as a parameter of [`payer_within`](crate::registry::store::reach::payer_within): each between separators, an empty
     /// text for any.
     pub(in crate::registry) fn teams(&self) -> String {
         let Self::Teams(teams) = self else { return String::new() };

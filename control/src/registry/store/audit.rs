@@ -1,10 +1,9 @@
 //! The audit log's rows. [`super::write::Write::audit`] adds them, and triggers of the database refuse to change them.
 
 use keyswap_core::base::UnixTime;
-use sqlx::any::AnyArguments;
-use sqlx::query::{QueryAs, QueryScalar};
 use sqlx::{Any, AssertSqlSafe};
 
+use super::conditions::Conditions;
 use super::database::Store;
 use crate::registry::record::actor::Actor;
 use crate::registry::record::error::RegistryError;
@@ -24,46 +23,23 @@ struct Row {
     detail: String,
 }
 
-/// The conditions of a question, with the values of their parameters. Conditions without a value are left out, so that
-/// the database can use its index of subjects.
-struct Conditions {
-    sql: String,
-    texts: Vec<String>,
-    numbers: Vec<i64>,
-}
-
-impl Conditions {
-    fn of(query: &AuditQuery) -> Self {
-        let mut texts = Vec::new();
-        let mut conditions = Vec::new();
-        if let Some(subject) = &query.subject {
-            texts.push(subject.clone());
-            conditions.push(format!("subject = ${}", texts.len()));
+/// Returns the conditions of a question. The database has an index of subjects.
+fn conditions(query: &AuditQuery) -> Conditions {
+    let mut conditions = Conditions::default();
+    conditions.with_text("subject = ?", query.subject.clone());
+    let actor = query.actor.as_ref().map(|actor| if actor == UNKNOWN { "" } else { actor });
+    conditions.with_text("actor = ?", actor.map(str::to_owned));
+    let pattern = query.action.as_ref().map(|action| {
+        let escaped = action.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+        if action.contains('.') { escaped } else { format!("{escaped}.%") }
+    });
+    conditions.with_text("action LIKE ? ESCAPE '!'", pattern);
+    for (comparison, moment) in [("at >= ?", query.since), ("at < ?", query.until)] {
+        if let Some(at) = moment {
+            conditions.with_number(comparison, at.0);
         }
-        if let Some(actor) = &query.actor {
-            texts.push(if actor == UNKNOWN { String::new() } else { actor.clone() });
-            conditions.push(format!("actor = ${}", texts.len()));
-        }
-        if let Some(action) = &query.action {
-            let escaped = action.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-            texts.push(if action.contains('.') { escaped } else { format!("{escaped}.%") });
-            conditions.push(format!("action LIKE ${} ESCAPE '!'", texts.len()));
-        }
-        let mut numbers = Vec::new();
-        for (comparison, moment) in [("at >=", query.since), ("at <", query.until)] {
-            if let Some(at) = moment {
-                numbers.push(at.0);
-                conditions.push(format!("{comparison} ${}", texts.len().saturating_add(numbers.len())));
-            }
-        }
-        let sql = if conditions.is_empty() { "1 = 1".to_owned() } else { conditions.join(" AND ") };
-        Self { sql, texts, numbers }
     }
-
-    /// Returns the place of the parameter that is `further` behind those of the conditions.
-    fn place(&self, further: usize) -> usize {
-        self.texts.len().saturating_add(self.numbers.len()).saturating_add(further)
-    }
+    conditions
 }
 
 impl Store {
@@ -86,32 +62,24 @@ impl Store {
     }
 
     async fn audit_rows(&self, query: &AuditQuery, count: i64) -> Result<Vec<Row>, RegistryError> {
-        let conditions = Conditions::of(query);
-        let [after, limit, skip] = [1, 2, 3].map(|further| conditions.place(further));
+        let mut conditions = conditions(query);
+        conditions.with_number("id < ?", query.after.unwrap_or(i64::MAX));
+        let [limit, skip] = [count, i64::from(query.skip)].map(|number| conditions.number(number));
         let sql = format!(
             "SELECT id, at, actor, action, subject, detail FROM audit
-             WHERE {} AND id < ${after} ORDER BY id DESC LIMIT ${limit} OFFSET ${skip}",
-            conditions.sql
+             WHERE {} ORDER BY id DESC LIMIT {limit} OFFSET {skip}",
+            conditions.sql()
         );
-        let mut rows: QueryAs<'_, Any, Row, AnyArguments> = sqlx::query_as(AssertSqlSafe(sql));
-        rows = conditions.texts.iter().fold(rows, |rows, text| rows.bind(text.as_str()));
-        rows = conditions.numbers.iter().fold(rows, |rows, number| rows.bind(*number));
-        let rows = rows
-            .bind(query.after.unwrap_or(i64::MAX))
-            .bind(count)
-            .bind(i64::from(query.skip))
-            .fetch_all(&self.reader);
-        Ok(rows.await?)
+        let rows = sqlx::query_as_with::<Any, Row, _>(AssertSqlSafe(sql), conditions.arguments()?);
+        Ok(rows.fetch_all(&self.reports).await?)
     }
 
     /// Returns the number of entries on all pages.
     pub(in crate::registry) async fn count_audit(&self, query: &AuditQuery) -> Result<i64, RegistryError> {
-        let conditions = Conditions::of(query);
-        let sql = format!("SELECT count(*) FROM audit WHERE {}", conditions.sql);
-        let mut count: QueryScalar<'_, Any, i64, AnyArguments> = sqlx::query_scalar(AssertSqlSafe(sql));
-        count = conditions.texts.iter().fold(count, |count, text| count.bind(text.as_str()));
-        count = conditions.numbers.iter().fold(count, |count, number| count.bind(*number));
-        Ok(count.fetch_one(&self.reader).await?)
+        let conditions = conditions(query);
+        let sql = format!("SELECT count(*) FROM audit WHERE {}", conditions.sql());
+        let count = sqlx::query_scalar_with::<Any, i64, _>(AssertSqlSafe(sql), conditions.arguments()?);
+        Ok(count.fetch_one(&self.reports).await?)
     }
 
     /// Returns an entry, `None` if the log has none of this number.

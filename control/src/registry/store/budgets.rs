@@ -92,7 +92,7 @@ impl Store {
         .bind(reach.teams())
         .bind(reach.owner())
         .bind(limit)
-        .fetch_all(&self.reader)
+        .fetch_all(&self.reports)
         .await?;
         rows.into_iter().map(BudgetRow::read).collect()
     }
@@ -125,7 +125,7 @@ impl Store {
         .bind(reach.teams())
         .bind(reach.owner())
         .bind(limit)
-        .fetch_all(&self.reader)
+        .fetch_all(&self.reports)
         .await?;
         rows.into_iter().map(WindowRow::read).collect()
     }

@@ -15,6 +15,8 @@ use crate::registry::record::error::RegistryError;
 /// An open database.
 pub(in crate::registry) struct Store {
     pub(super) reader: AnyPool,
+    /// The connections for lists and reports, which people ask for: few, so that lookups of data planes never wait for them.
+    pub(super) reports: AnyPool,
     /// The same pool as `reader` with PostgreSQL. With SQLite a pool of one connection: writers queue here in their
     /// order of arrival; in the database they would poll for the lock.
     pub(super) writer: AnyPool,
@@ -58,5 +60,27 @@ impl Store {
     /// Begins a transaction for a change.
     pub(in crate::registry) async fn write(&self) -> Result<Write, RegistryError> {
         Write::begin(&self.writer, self.dialect, self.wake.clone()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyswap_core::base::Digest;
+
+    use super::*;
+    use crate::registry::store::url::DatabaseUrl;
+
+    #[tokio::test]
+    async fn a_lookup_does_not_wait_for_reports() {
+        let folder = tempfile::tempdir().unwrap();
+        let url: DatabaseUrl = format!("sqlite://{}", folder.path().join("a.db").display()).parse().unwrap();
+        let store = Store::open(&url).await.unwrap();
+        let mut reports = Vec::new();
+        for _ in 0..store.reports.options().get_max_connections() {
+            reports.push(store.reports.acquire().await.unwrap());
+        }
+        assert!(store.reports.try_acquire().is_none());
+        let found = store.token(&Digest::of(b"unknown")).await;
+        assert!(matches!(found, Err(RegistryError::UnknownToken)), "{found:?}");
     }
 }

@@ -12,6 +12,7 @@ pub(super) mod write;
 mod api_keys;
 mod audit;
 mod changes;
+mod conditions;
 mod credentials;
 mod dialect;
 mod limits;

@@ -1,15 +1,14 @@
 //! The objects' rows.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use keyswap_core::base::{Digest, UnixTime};
 use sqlx::any::AnyArguments;
 use sqlx::query::QueryAs;
 use sqlx::{Any, AnyConnection, AssertSqlSafe};
 
+use super::conditions::Conditions;
 use super::database::Store;
-use super::reach::within;
 use super::write::Write;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::model::{Listing, Page};
@@ -113,42 +112,28 @@ impl Store {
         holder: Option<Digest>,
         now: UnixTime,
     ) -> Result<Page<KeptObject>, RegistryError> {
-        let holder = holder.map(|digest| digest.to_hex());
-        let owner = listing.owner.as_deref().map(str::to_lowercase);
-        let mut places = concat!("WHERE $1 = $1 AND ", within!("$2", "$3", "team", "owner")).to_owned();
-        let (teams, person) = (listing.reach.teams(), listing.reach.owner().to_owned());
-        let mut values = vec![&teams, &person];
-        for (column, value) in [
-            ("provider", &listing.provider),
-            ("kind", &listing.kind),
-            ("principal", &holder),
-            ("owner", &owner),
-            ("team", &listing.team),
-        ] {
-            if let Some(value) = value {
-                values.push(value);
-                let _ = write!(places, " AND {column} = ${}", values.len().saturating_add(1));
-            }
-        }
+        let mut conditions = Conditions::default();
+        // The time is the first parameter of the statement, see above.
+        let time = conditions.number(now.0);
+        conditions.with_sql(&format!("{time} = {time}"));
+        conditions.within(&listing.reach, "team", "owner");
+        conditions.with_text("provider = ?", listing.provider.clone());
+        conditions.with_text("kind = ?", listing.kind.clone());
+        conditions.with_text("principal = ?", holder.map(|digest| digest.to_hex()));
+        conditions.with_text("owner = ?", listing.owner.as_deref().map(str::to_lowercase));
+        conditions.with_text("team = ?", listing.team.clone());
         if listing.left {
-            places.push_str(concat!(" AND NOT ", is_active!()));
+            conditions.with_sql(concat!("NOT ", is_active!()));
         }
-        let (after, limit) = (values.len().saturating_add(2), values.len().saturating_add(3));
-        let sql =
-            format!("{}{places} AND ordinal < ${after} ORDER BY ordinal DESC LIMIT ${limit}", select!(""));
+        let count = AssertSqlSafe(format!("SELECT count(*) FROM objects WHERE {}", conditions.sql()));
+        let count = sqlx::query_scalar_with::<Any, i64, _>(count, conditions.arguments()?);
+        let total = count.fetch_one(&self.reports).await?;
         let size = Listing { limit: listing.limit, ..Listing::default() };
-        let query: Rows<'_> = sqlx::query_as(AssertSqlSafe(sql)).bind(now.0);
-        let rows: Vec<Row> = values
-            .iter()
-            .fold(query, |query, value| query.bind(value.as_str()))
-            .bind(listing.after.unwrap_or(i64::MAX))
-            .bind(size.size_and_one())
-            .fetch_all(&self.reader)
-            .await?;
-        let count = AssertSqlSafe(format!("SELECT count(*) FROM objects {places}"));
-        let count = sqlx::query_scalar::<Any, i64>(count).bind(now.0);
-        let count = values.iter().fold(count, |query, value| query.bind(value.as_str()));
-        let total = count.fetch_one(&self.reader).await?;
+        conditions.with_number("ordinal < ?", listing.after.unwrap_or(i64::MAX));
+        let limit = conditions.number(size.size_and_one());
+        let sql = format!("{}WHERE {} ORDER BY ordinal DESC LIMIT {limit}", select!(""), conditions.sql());
+        let rows = sqlx::query_as_with::<Any, Row, _>(AssertSqlSafe(sql), conditions.arguments()?);
+        let rows = rows.fetch_all(&self.reports).await?;
         Page::of(rows, &size, total, |row| row.ordinal, KeptObject::try_from)
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::postgres::{PgConnection, PgListener, PgPoolOptions, PgSslMode};
-use sqlx::{Connection as _, Executor as _};
+use sqlx::{AnyPool, Connection as _, Executor as _};
 use tokio::sync::Semaphore;
 
 use super::database::{Background, Store};
@@ -33,6 +33,9 @@ const CONNECTIONS: u32 = 16;
 /// The time limit of the first connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The lists and reports that are read at a time.
+const MAX_REPORTS: u32 = 4;
+
 /// The pause before the listener reconnects to a server that does not answer.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -43,8 +46,27 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
     sqlx::migrate!("migrations/postgres").run(&once).await?;
     once.close().await;
 
-    let pool = AnyPoolOptions::new()
-        .max_connections(CONNECTIONS)
+    let shared = pool(url, CONNECTIONS).await?;
+    let mut listener = PgListener::connect(url).await?;
+    listener.listen(CHANNEL).await?;
+    let wake = Wake::new();
+    Ok(Store {
+        reader: shared.clone(),
+        writer: shared,
+        reports: pool(url, MAX_REPORTS).await?,
+        dialect: DIALECT,
+        wake: wake.clone(),
+        forgotten_at: AtomicU64::new(0),
+        open_windows: AtomicU64::new(0),
+        objects: AtomicU64::new(0),
+        noting: Arc::new(Semaphore::new(1)),
+        _listener: Background(tokio::spawn(listen(listener, wake))),
+    })
+}
+
+async fn pool(url: &str, size: u32) -> Result<AnyPool, RegistryError> {
+    let options = AnyPoolOptions::new()
+        .max_connections(size)
         .acquire_timeout(CONNECT_TIMEOUT)
         .after_connect(|connection, _| {
             Box::pin(async move {
@@ -54,23 +76,8 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
                 connection.execute("SET synchronous_commit = on").await?;
                 Ok(())
             })
-        })
-        .connect(url)
-        .await?;
-    let mut listener = PgListener::connect(url).await?;
-    listener.listen(CHANNEL).await?;
-    let wake = Wake::new();
-    Ok(Store {
-        reader: pool.clone(),
-        writer: pool,
-        dialect: DIALECT,
-        wake: wake.clone(),
-        forgotten_at: AtomicU64::new(0),
-        open_windows: AtomicU64::new(0),
-        objects: AtomicU64::new(0),
-        noting: Arc::new(Semaphore::new(1)),
-        _listener: Background(tokio::spawn(listen(listener, wake))),
-    })
+        });
+    Ok(options.connect(url).await?)
 }
 
 /// Connects and disconnects. Returns the error of a server that is down at once: a pool would try again for half a minute, and

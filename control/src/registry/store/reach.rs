@@ -1,33 +1,9 @@
-//! The condition under which a row is in an actor's part of the registry, for statements.
+//! The condition under which a budget is in an actor's part of the registry, for statements.
 
-/// Returns the condition. `$teams` and `$owner` are parameters: [`Reach::teams`](crate::registry::Reach) and `Reach::owner`.
-/// `team` and `of` are expressions with the row's team and its owner in lower case.
+/// Returns the condition for a subject of a budget: a team, or a token or an owner that is in the part. `$teams` and `$owner` are
+/// parameters: [`Reach::teams`](crate::registry::Reach) and `Reach::owner`.
 ///
 /// A list of teams is one text, since neither database takes a list. `replace` compares byte for byte, as `LIKE` would not.
-macro_rules! within {
-    ($teams:literal, $owner:literal, $team:literal, $of:literal) => {
-        concat!(
-            "(",
-            $teams,
-            " = '' OR replace(",
-            $teams,
-            ", '\n' || ",
-            $team,
-            " || '\n', '') <> ",
-            $teams,
-            ") AND (",
-            $owner,
-            " = '' OR ",
-            $of,
-            " = ",
-            $owner,
-            ")"
-        )
-    };
-}
-pub(super) use within;
-
-/// Returns the condition for a subject of a budget: a team, or a token or an owner that is in the part.
 macro_rules! payer_within {
     ($teams:literal, $owner:literal) => {
         concat!(

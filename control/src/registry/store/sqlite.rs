@@ -40,6 +40,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(25);
 
 const MAX_READERS: u32 = 4;
 
+/// The lists and reports that are read at a time.
+const MAX_REPORTS: u32 = 2;
+
 /// The characters of a path that are percent-encoded in the pool's URL.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.');
 
@@ -51,6 +54,7 @@ pub(super) async fn open(path: &Path) -> Result<Store, RegistryError> {
     let wake = Wake::new();
     Ok(Store {
         reader: pool(MAX_READERS).await?,
+        reports: pool(MAX_REPORTS).await?,
         writer: pool(1).await?,
         dialect: DIALECT,
         wake: wake.clone(),

@@ -2,30 +2,16 @@
 
 use keyswap_core::base::UnixTime;
 use sqlx::AssertSqlSafe;
-use sqlx::any::AnyArguments;
-use sqlx::query::{QueryAs, QueryScalar};
 
+use super::conditions::Conditions;
 use super::database::Store;
-use super::page::containing;
-use super::reach::within;
+use super::page::{Table, containing};
 use super::tokens::{COLUMNS, Row};
 use super::write::Write;
 use crate::registry::record::day::Day;
 use crate::registry::record::error::RegistryError;
-use crate::registry::record::model::{Listing, Page, Status, Token};
+use crate::registry::record::model::{Listing, Page, Token};
 use crate::registry::record::selection::{Attention, EXPIRING_DAYS, Order, UNUSED_DAYS};
-
-/// The condition of a listing. The parameters are: search, status, attention, now, the end of the time in which tokens
-/// count as expiring, the time and the day before which tokens count as unused, the teams and the owner in reach.
-const MATCHES: &str = concat!(
-    "($1 = '' OR search LIKE $1 ESCAPE '!') AND ($2 = '' OR status = $2)
-    AND ($3 = '' OR (status = 'active'
-        AND (expires_at IS NULL OR expires_at > $4) AND (retires_at IS NULL OR retires_at > $4)
-        AND (($3 = 'expiring' AND successor IS NULL AND expires_at <= $5)
-          OR ($3 = 'unused' AND created_at < $6 AND (last_used IS NULL OR last_used < $7))
-          OR ($3 = 'unowned' AND owner IS NULL)))) AND ",
-    within!("$8", "$9", "team", "lower(owner)")
-);
 
 const SECONDS_OF_DAY: i64 = 86_400;
 
@@ -46,29 +32,28 @@ impl Order {
     }
 }
 
-/// The parameters of [`MATCHES`].
-struct Parameters {
-    search: String,
-    status: &'static str,
-    attention: &'static str,
-    times: [i64; 4],
-}
-
-impl Parameters {
-    fn of(listing: &Listing, now: UnixTime) -> Self {
-        let days = |days: i64| days.saturating_mul(SECONDS_OF_DAY);
-        Self {
-            search: containing(listing.search.as_deref()),
-            status: listing.status.map_or("", Status::name),
-            attention: listing.attention.map_or("", Attention::name),
-            times: [
-                now.0,
-                now.0.saturating_add(days(EXPIRING_DAYS)),
-                now.0.saturating_sub(days(UNUSED_DAYS)),
-                Day::of(now).0.saturating_sub(UNUSED_DAYS),
-            ],
-        }
+/// Returns the conditions of tokens that need attention: they work, and no owner, no use or no successor is known.
+fn attention(listing: &Listing, now: UnixTime) -> Conditions {
+    let mut conditions = Conditions::default();
+    let Some(attention) = listing.attention else { return conditions };
+    let days = |days: i64| days.saturating_mul(SECONDS_OF_DAY);
+    conditions.with_sql("status = 'active'");
+    for column in ["expires_at", "retires_at"] {
+        conditions.with_number(&format!("({column} IS NULL OR {column} > ?)"), now.0);
     }
+    match attention {
+        Attention::Expiring => {
+            conditions.with_sql("successor IS NULL");
+            conditions.with_number("expires_at <= ?", now.0.saturating_add(days(EXPIRING_DAYS)));
+        }
+        Attention::Unused => {
+            conditions.with_number("created_at < ?", now.0.saturating_sub(days(UNUSED_DAYS)));
+            let day = Day::of(now).0.saturating_sub(UNUSED_DAYS);
+            conditions.with_number("(last_used IS NULL OR last_used < ?)", day);
+        }
+        Attention::Unowned => conditions.with_sql("owner IS NULL"),
+    }
+    conditions
 }
 
 impl Store {
@@ -77,39 +62,14 @@ impl Store {
         listing: &Listing,
         now: UnixTime,
     ) -> Result<Page<Token>, RegistryError> {
-        let Parameters { search, status, attention, times } = Parameters::of(listing, now);
-        let sql = format!(
-            "SELECT {COLUMNS} FROM tokens WHERE {MATCHES} AND ordinal < $10 ORDER BY {} LIMIT $11 OFFSET $12",
-            listing.order.terms()
-        );
-        let query: QueryAs<'_, _, Row, AnyArguments> = sqlx::query_as(AssertSqlSafe(sql));
-        let query = query.bind(&search).bind(status).bind(attention);
-        let rows: Vec<Row> = times
-            .into_iter()
-            .fold(query, QueryAs::bind)
-            .bind(listing.reach.teams())
-            .bind(listing.reach.owner())
-            .bind(listing.after.unwrap_or(i64::MAX))
-            .bind(listing.size_and_one())
-            .bind(i64::from(listing.skip))
-            .fetch_all(&self.reader)
-            .await?;
-        let sql = format!("SELECT count(*) FROM tokens WHERE {MATCHES}");
-        let query: QueryScalar<'_, _, i64, AnyArguments> = sqlx::query_scalar(AssertSqlSafe(sql));
-        let query = query.bind(&search).bind(status).bind(attention);
-        let total = times
-            .into_iter()
-            .fold(query, QueryScalar::bind)
-            .bind(listing.reach.teams())
-            .bind(listing.reach.owner())
-            .fetch_one(&self.reader)
-            .await?;
-        Page::of(rows, listing, total, |row| row.ordinal, Token::try_from)
+        let order = listing.order.terms();
+        let table = Table { name: "tokens", columns: COLUMNS, owner: "lower(owner)", order };
+        self.page(&table, attention(listing, now), listing, |row: &Row| row.ordinal).await
     }
 
     /// Returns the tokens of an owner, whose address is in lower case, newest first.
     pub(in crate::registry) async fn tokens_of(&self, owner: &str) -> Result<Vec<Token>, RegistryError> {
-        let mut connection = self.reader.acquire().await?;
+        let mut connection = self.reports.acquire().await?;
         tokens_of(&mut connection, owner).await
     }
 }
@@ -128,7 +88,7 @@ async fn tokens_of(connection: &mut sqlx::AnyConnection, owner: &str) -> Result<
         "SELECT {COLUMNS} FROM tokens WHERE owner IS NOT NULL AND search LIKE $1 ESCAPE '!' ORDER BY ordinal DESC"
     );
     let rows: Vec<Row> =
-        sqlx::query_as(AssertSqlSafe(sql)).bind(containing(Some(owner))).fetch_all(connection).await?;
+        sqlx::query_as(AssertSqlSafe(sql)).bind(containing(owner)).fetch_all(connection).await?;
     let all = rows.into_iter().map(Token::try_from).collect::<Result<Vec<_>, _>>()?;
     let is_owned = |token: &Token| token.owner.as_ref().is_some_and(|of| of.to_lowercase() == owner);
     Ok(all.into_iter().filter(is_owned).collect())

@@ -3,12 +3,11 @@
 //! A sum of large numbers could overflow in the database. So the database adds the billions and the rest apart, and the
 //! two are joined here.
 
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::query::Query;
-use sqlx::{Any, Row as _};
+use sqlx::any::AnyRow;
+use sqlx::{Any, AssertSqlSafe, Row as _};
 
+use super::conditions::Conditions;
 use super::database::Store;
-use super::reach::within;
 use crate::registry::record::day::Day;
 use crate::registry::record::error::RegistryError;
 use crate::registry::record::usage::{Counts, UsageBy, UsageDetail, UsageLine, UsageQuery, UsageTotal};
@@ -32,67 +31,50 @@ macro_rules! sums {
     };
 }
 
-/// The rows of a question: its span and its filters.
-macro_rules! asked {
-    () => {
-        concat!(
-            " FROM usage WHERE hour >= $1 AND hour < $2 AND ($3 = '' OR principal = $3) AND ($4 = '' OR owner = $4)
-              AND ($5 = '' OR team = $5) AND ($6 = '' OR provider = $6) AND ($7 = '' OR model = $7) AND ",
-            within!("$8", "$9", "team", "owner")
-        )
-    };
-}
+const DETAILS: &str = "hour / 86400, principal, max(kind), max(label), owner, team, provider, model";
 
-/// Builds the statement for a dimension: its key, its label, its sums.
-macro_rules! by {
-    ($key:literal, $label:literal, $order:literal) => {
-        concat!(
-            "SELECT ",
-            $key,
-            ", ",
-            $label,
-            ", ",
-            sums!(),
-            asked!(),
-            " GROUP BY ",
-            $key,
-            " ORDER BY ",
-            $order,
-            " LIMIT $10"
-        )
-    };
-}
-
-const TOTAL: &str = concat!("SELECT ", sums!(), asked!());
-
-const DETAILS: &str = concat!(
-    "SELECT hour / 86400, principal, max(kind), max(label), owner, team, provider, model, ",
-    sums!(),
-    asked!(),
-    " GROUP BY hour / 86400, principal, owner, team, provider, model
-      ORDER BY hour / 86400, principal, owner, team, provider, model LIMIT $10"
-);
+const DETAILS_KEY: &str = "hour / 86400, principal, owner, team, provider, model";
 
 const ALL_TIME: &str =
     "SELECT team, provider, model, requests, unmetered, unpriced, input, cached, cache_write, output, reasoning,
          audio, cost
      FROM usage_totals ORDER BY team, provider, model";
 
-/// Returns the statement for a dimension.
-fn statement(by: UsageBy) -> &'static str {
-    macro_rules! dearest {
-        ($key:literal, $label:literal) => {
-            by!($key, $label, "sum(CAST(cost AS DOUBLE PRECISION)) DESC, sum(requests) DESC, 1")
-        };
-    }
+/// Returns the columns of a dimension: its key, its label, and the order of its lines.
+fn columns(by: UsageBy) -> [&'static str; 3] {
+    const DEAREST: &str = "sum(CAST(cost AS DOUBLE PRECISION)) DESC, sum(requests) DESC, 1";
     match by {
-        UsageBy::Token => dearest!("principal", "max(label)"),
-        UsageBy::Owner => dearest!("owner", "''"),
-        UsageBy::Team => dearest!("team", "''"),
-        UsageBy::Provider => dearest!("provider", "''"),
-        UsageBy::Model => dearest!("model", "''"),
-        UsageBy::Day => by!("hour / 86400", "''", "1"),
+        UsageBy::Token => ["principal", "max(label)", DEAREST],
+        UsageBy::Owner => ["owner", "''", DEAREST],
+        UsageBy::Team => ["team", "''", DEAREST],
+        UsageBy::Provider => ["provider", "''", DEAREST],
+        UsageBy::Model => ["model", "''", DEAREST],
+        UsageBy::Day => ["hour / 86400", "''", "1"],
     }
+}
+
+/// Returns the conditions of a question: its span and its filters. The database has indexes of principals, owners and teams.
+fn asked(query: &UsageQuery) -> Conditions {
+    let mut conditions = Conditions::default();
+    conditions.with_number("hour >= ?", query.since.0);
+    conditions.with_number("hour < ?", query.until.0);
+    conditions.with_text("principal = ?", query.token.map(|digest| digest.to_hex()));
+    conditions.with_text("owner = ?", query.owner.clone());
+    conditions.with_text("team = ?", query.team.clone());
+    conditions.with_text("provider = ?", query.provider.clone());
+    conditions.with_text("model = ?", query.model.clone());
+    conditions.within(&query.reach, "team", "owner");
+    conditions
+}
+
+/// Returns the statement that sums the usage of a question by a key, at most `limit` lines.
+fn sums_by(conditions: &mut Conditions, columns: &str, key: &str, order: &str, limit: u32) -> String {
+    let limit = conditions.number(limit.into());
+    let asked = conditions.sql();
+    format!(
+        "SELECT {columns}, {} FROM usage WHERE {asked} GROUP BY {key} ORDER BY {order} LIMIT {limit}",
+        sums!()
+    )
 }
 
 impl Store {
@@ -102,10 +84,10 @@ impl Store {
         by: UsageBy,
         limit: u32,
     ) -> Result<Vec<UsageLine>, RegistryError> {
-        let rows = with_question(sqlx::query(statement(by)), query)
-            .bind(i64::from(limit))
-            .fetch_all(&self.reader)
-            .await?;
+        let mut conditions = asked(query);
+        let [key, label, order] = columns(by);
+        let sql = sums_by(&mut conditions, &format!("{key}, {label}"), key, order, limit);
+        let rows = self.sums(sql, &conditions).await?;
         rows.iter()
             .map(|row| {
                 let key = match by {
@@ -118,8 +100,10 @@ impl Store {
     }
 
     pub(in crate::registry) async fn usage_total(&self, query: &UsageQuery) -> Result<Counts, RegistryError> {
-        let row = with_question(sqlx::query(TOTAL), query).fetch_one(&self.reader).await?;
-        counts(&row, 0)
+        let conditions = asked(query);
+        let sql = format!("SELECT {} FROM usage WHERE {}", sums!(), conditions.sql());
+        let rows = self.sums(sql, &conditions).await?;
+        counts(rows.first().ok_or(RegistryError::Corrupt("sum of usage"))?, 0)
     }
 
     pub(in crate::registry) async fn usage_details(
@@ -127,8 +111,9 @@ impl Store {
         query: &UsageQuery,
         limit: u32,
     ) -> Result<Vec<UsageDetail>, RegistryError> {
-        let rows =
-            with_question(sqlx::query(DETAILS), query).bind(i64::from(limit)).fetch_all(&self.reader).await?;
+        let mut conditions = asked(query);
+        let sql = sums_by(&mut conditions, DETAILS, DETAILS_KEY, DETAILS_KEY, limit);
+        let rows = self.sums(sql, &conditions).await?;
         rows.iter()
             .map(|row| {
                 Ok(UsageDetail {
@@ -144,6 +129,11 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    async fn sums(&self, sql: String, conditions: &Conditions) -> Result<Vec<AnyRow>, RegistryError> {
+        let query = sqlx::query_with::<Any, _>(AssertSqlSafe(sql), conditions.arguments()?);
+        Ok(query.fetch_all(&self.reports).await?)
     }
 
     pub(in crate::registry) async fn usage_totals(&self) -> Result<Vec<UsageTotal>, RegistryError> {
@@ -166,23 +156,6 @@ impl Store {
     }
 }
 
-fn with_question<'q>(
-    statement: Query<'q, Any, AnyArguments>,
-    query: &UsageQuery,
-) -> Query<'q, Any, AnyArguments> {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    statement
-        .bind(query.since.0)
-        .bind(query.until.0)
-        .bind(query.token.map(|digest| digest.to_hex()).unwrap_or_default())
-        .bind(text(&query.owner))
-        .bind(text(&query.team))
-        .bind(text(&query.provider))
-        .bind(text(&query.model))
-        .bind(query.reach.teams())
-        .bind(query.reach.owner().to_owned())
-}
-
 /// Reads the counts from the pairs of sums that begin at `first`.
 fn counts(row: &AnyRow, first: usize) -> Result<Counts, RegistryError> {
     let mut numbers = [0; 10];
@@ -192,4 +165,45 @@ fn counts(row: &AnyRow, first: usize) -> Result<Counts, RegistryError> {
         *number = billions.saturating_mul(BILLION).saturating_add(rest);
     }
     Ok(Counts::of(numbers))
+}
+
+#[cfg(test)]
+mod tests {
+    use keyswap_core::base::{Digest, UnixTime};
+
+    use super::*;
+    use crate::registry::record::reach::Reach;
+    use crate::registry::store::url::DatabaseUrl;
+
+    #[tokio::test]
+    async fn a_question_about_a_part_reads_that_part_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let url: DatabaseUrl = format!("sqlite://{}", folder.path().join("a.db").display()).parse().unwrap();
+        let store = Store::open(&url).await.unwrap();
+        let all = UsageQuery {
+            since: UnixTime(0),
+            until: UnixTime(i64::MAX),
+            token: None,
+            owner: None,
+            team: None,
+            provider: None,
+            model: None,
+            reach: Reach::All,
+        };
+        let person = Reach::Person("alice@acme.example".to_owned());
+        let teams = Reach::Teams(["red".to_owned(), "blue".to_owned()].into());
+        for (query, index) in [
+            (UsageQuery { reach: person.clone(), ..all.clone() }, "usage_by_owner"),
+            (UsageQuery { reach: person, model: Some("gpt-5".to_owned()), ..all.clone() }, "usage_by_owner"),
+            (UsageQuery { reach: teams, ..all.clone() }, "usage_by_team"),
+            (UsageQuery { team: Some("red".to_owned()), ..all.clone() }, "usage_by_team"),
+            (UsageQuery { token: Some(Digest::of(b"a")), ..all }, "usage_by_principal"),
+        ] {
+            let mut conditions = asked(&query);
+            let sql = sums_by(&mut conditions, DETAILS, DETAILS_KEY, DETAILS_KEY, 10);
+            let plan = store.sums(format!("EXPLAIN QUERY PLAN {sql}"), &conditions).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+            assert!(plan.iter().any(|step| step.contains(index)), "{index}: {plan:?}");
+        }
+    }
 }

@@ -3,9 +3,10 @@
 use keyswap_core::base::UnixTime;
 use sqlx::Any;
 
+use super::conditions::Conditions;
 use super::database::Store;
 use super::names::{from_json, to_json};
-use super::page::{Pages, pages};
+use super::page::Table;
 use super::tokens::{join, split};
 use super::write::Write;
 use crate::registry::record::error::RegistryError;
@@ -20,7 +21,7 @@ macro_rules! columns {
 
 const FIND: &str = concat!("SELECT ", columns!(), " FROM users WHERE email = $1");
 
-const PAGES: Pages = pages!("users", "email", columns!());
+const TABLE: Table<'_> = Table { name: "users", columns: columns!(), owner: "email", order: "ordinal DESC" };
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -48,7 +49,7 @@ impl Store {
         &self,
         listing: &Listing,
     ) -> Result<Page<User>, RegistryError> {
-        self.page(&PAGES, listing, |row: &Row| row.ordinal).await
+        self.page(&TABLE, Conditions::default(), listing, |row: &Row| row.ordinal).await
     }
 }
 
