@@ -61,9 +61,7 @@ impl Registry {
         };
         let user_code = digest_of_user_code(&codes.user_code).ok_or(RegistryError::Corrupt("user code"))?;
         let mut write = self.0.write().await?;
-        if write.count_devices(now).await? >= MAX_DEVICES {
-            return Err(RegistryError::TooManyDevices);
-        }
+        write.make_room_for_device(MAX_DEVICES, now).await?;
         write.insert_device(&device, &user_code).await?;
         write.commit().await?;
         Ok(codes)

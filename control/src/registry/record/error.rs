@@ -41,8 +41,6 @@ pub enum RegistryError {
     UnknownSession,
     /// More sessions of a person than the registry keeps.
     TooManySessions,
-    /// More devices that wait for a person than the registry keeps.
-    TooManyDevices,
     /// An API key that is not in the registry.
     UnknownApiKey,
     /// A second API key of one name.
@@ -149,7 +147,6 @@ impl RegistryError {
             Self::UnknownDevice => "unknown_device",
             Self::UnknownSession => "unknown_session",
             Self::TooManySessions => "too_many_sessions",
-            Self::TooManyDevices => "too_many_devices",
             Self::UnknownApiKey => "unknown_api_key",
             Self::DuplicateApiKey => "duplicate_api_key",
             Self::BeyondRole(_) => "beyond_role",
@@ -234,7 +231,6 @@ impl RegistryError {
             | Self::TooManySubjects
             | Self::TooManyLeases
             | Self::TooManyObjects
-            | Self::TooManyDevices
             | Self::Randomness(_)
             | Self::Corrupt(_) => Kind::Unavailable,
         }
@@ -268,7 +264,6 @@ impl fmt::Display for RegistryError {
             Self::TooManySessions => {
                 f.write_str("this person has too many sessions, or has ended too many within the last hour")
             }
-            Self::TooManyDevices => f.write_str("too many devices wait for people"),
             Self::UnknownApiKey => f.write_str("no such API key"),
             Self::DuplicateApiKey => f.write_str("another API key has this name: revoke it first, or take another name"),
             Self::BeyondRole(why) => write!(f, "your role does not permit this: {why}"),

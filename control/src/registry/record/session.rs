@@ -36,7 +36,7 @@ pub(in crate::registry) const ENDED_SECONDS: i64 = MAX_JWT_SECONDS + 900;
 /// The most sessions of a person, with those that have ended and are still told. Data planes get the list with the person's record.
 pub(in crate::registry) const MAX_SESSIONS: i64 = 32;
 
-/// The most devices that wait for a person at a time.
+/// The most devices that wait for a person at a time. Beyond, a new one has the place of one that was not decided yet.
 pub(in crate::registry) const MAX_DEVICES: i64 = 10_000;
 
 /// The longest name of a device.

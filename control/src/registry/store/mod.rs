@@ -14,6 +14,7 @@ mod audit;
 mod changes;
 mod conditions;
 mod credentials;
+mod devices;
 mod dialect;
 mod limits;
 mod names;

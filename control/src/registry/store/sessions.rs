@@ -1,4 +1,4 @@
-//! The rows of devices that ask to be signed in, and of their sessions.
+//! The rows of people's sessions on devices.
 
 use keyswap_core::base::{Digest, UnixTime};
 use sqlx::Any;
@@ -6,17 +6,7 @@ use sqlx::Any;
 use super::database::Store;
 use super::write::Write;
 use crate::registry::record::error::RegistryError;
-use crate::registry::record::session::{Decision, Device, ENDED_SECONDS, Session};
-
-macro_rules! device {
-    ($rest:literal) => {
-        concat!(
-            "SELECT digest, name, address, created_at, expires_at, pause, polled_at, decision, email \
-             FROM device_requests ",
-            $rest
-        )
-    };
-}
+use crate::registry::record::session::{ENDED_SECONDS, Session};
 
 /// Selects among the sessions that are open at the time `$1`.
 macro_rules! open_session {
@@ -27,19 +17,6 @@ macro_rules! open_session {
             $rest
         )
     };
-}
-
-#[derive(sqlx::FromRow)]
-struct DeviceRow {
-    digest: String,
-    name: String,
-    address: String,
-    created_at: i64,
-    expires_at: i64,
-    pause: i64,
-    polled_at: Option<i64>,
-    decision: String,
-    email: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -55,27 +32,6 @@ struct SessionRow {
 }
 
 impl Store {
-    /// Returns the device with a user code, whatever was decided about it.
-    pub(in crate::registry) async fn device_with_code(
-        &self,
-        user_code: &Digest,
-    ) -> Result<Option<Device>, RegistryError> {
-        let sql = device!("WHERE user_code = $1");
-        let row: Option<DeviceRow> =
-            sqlx::query_as(sql).bind(user_code.to_hex()).fetch_optional(&self.reader).await?;
-        row.map(Device::try_from).transpose()
-    }
-
-    /// Returns true if a device has asked with this code.
-    pub(in crate::registry) async fn has_device(&self, digest: &Digest) -> Result<bool, RegistryError> {
-        let found: Option<i64> =
-            sqlx::query_scalar("SELECT expires_at FROM device_requests WHERE digest = $1")
-                .bind(digest.to_hex())
-                .fetch_optional(&self.reader)
-                .await?;
-        Ok(found.is_some())
-    }
-
     /// Returns true if a session has this family of refresh tokens, open or not.
     pub(in crate::registry) async fn has_family(&self, family: &Digest) -> Result<bool, RegistryError> {
         let found: Option<i64> =
@@ -136,86 +92,6 @@ impl Store {
 }
 
 impl Write {
-    pub(in crate::registry) async fn count_devices(&mut self, now: UnixTime) -> Result<i64, RegistryError> {
-        let count = sqlx::query_scalar("SELECT COUNT(*) FROM device_requests WHERE expires_at > $1")
-            .bind(now.0)
-            .fetch_one(self.connection())
-            .await?;
-        Ok(count)
-    }
-
-    pub(in crate::registry) async fn insert_device(
-        &mut self,
-        device: &Device,
-        user_code: &Digest,
-    ) -> Result<(), RegistryError> {
-        sqlx::query(
-            "INSERT INTO device_requests (digest, user_code, name, address, created_at, expires_at, pause, decision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending')",
-        )
-        .bind(device.digest.to_hex())
-        .bind(user_code.to_hex())
-        .bind(&device.name)
-        .bind(&device.address)
-        .bind(device.created_at.0)
-        .bind(device.expires_at.0)
-        .bind(device.pause)
-        .execute(self.connection())
-        .await?;
-        Ok(())
-    }
-
-    pub(in crate::registry) async fn device(
-        &mut self,
-        digest: &Digest,
-    ) -> Result<Option<Device>, RegistryError> {
-        let sql = device!("WHERE digest = $1");
-        let row: Option<DeviceRow> =
-            sqlx::query_as(sql).bind(digest.to_hex()).fetch_optional(self.connection()).await?;
-        row.map(Device::try_from).transpose()
-    }
-
-    /// Stores the time of a device's last poll, and its pause.
-    pub(in crate::registry) async fn note_poll(&mut self, device: &Device) -> Result<(), RegistryError> {
-        sqlx::query("UPDATE device_requests SET polled_at = $2, pause = $3 WHERE digest = $1")
-            .bind(device.digest.to_hex())
-            .bind(device.polled_at.map(|at| at.0))
-            .bind(device.pause)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    /// Stores the first decision about a device with a user code. Returns the device, `None` if none waits.
-    pub(in crate::registry) async fn decide_device(
-        &mut self,
-        user_code: &Digest,
-        decision: &Decision,
-        now: UnixTime,
-    ) -> Result<Option<Device>, RegistryError> {
-        let (word, email) = decision.columns();
-        let row: Option<DeviceRow> = sqlx::query_as(
-            "UPDATE device_requests SET decision = $2, email = $3
-             WHERE user_code = $1 AND decision = 'pending' AND expires_at > $4
-             RETURNING digest, name, address, created_at, expires_at, pause, polled_at, decision, email",
-        )
-        .bind(user_code.to_hex())
-        .bind(word)
-        .bind(email)
-        .bind(now.0)
-        .fetch_optional(self.connection())
-        .await?;
-        row.map(Device::try_from).transpose()
-    }
-
-    pub(in crate::registry) async fn delete_device(&mut self, digest: &Digest) -> Result<(), RegistryError> {
-        sqlx::query("DELETE FROM device_requests WHERE digest = $1")
-            .bind(digest.to_hex())
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
     /// Returns the number of a person's sessions that are open or told to data planes.
     pub(in crate::registry) async fn count_sessions(
         &mut self,
@@ -329,38 +205,6 @@ impl Write {
         .execute(self.connection())
         .await?;
         Ok(done.rows_affected())
-    }
-}
-
-impl Decision {
-    fn columns(&self) -> (&'static str, Option<&str>) {
-        match self {
-            Self::Pending => ("pending", None),
-            Self::Denied => ("denied", None),
-            Self::Approved(email) => ("approved", Some(email)),
-        }
-    }
-}
-
-impl TryFrom<DeviceRow> for Device {
-    type Error = RegistryError;
-
-    fn try_from(row: DeviceRow) -> Result<Self, RegistryError> {
-        let decision = match (row.decision.as_str(), row.email) {
-            ("pending", _) => Decision::Pending,
-            ("approved", Some(email)) => Decision::Approved(email),
-            _ => Decision::Denied,
-        };
-        Ok(Self {
-            digest: Digest::from_hex(&row.digest).ok_or(RegistryError::Corrupt("device"))?,
-            name: row.name,
-            address: row.address,
-            created_at: UnixTime(row.created_at),
-            expires_at: UnixTime(row.expires_at),
-            pause: row.pause,
-            polled_at: row.polled_at.map(UnixTime),
-            decision,
-        })
     }
 }
 
