@@ -38,6 +38,8 @@ impl Metadata {
         ensure!(document.issuer == issuer, "it is of another issuer");
         let methods = document.token_endpoint_auth_methods_supported.unwrap_or_default();
         let has = |name: &str| methods.iter().any(|method| method == name);
+        let may_be_plain = Url::parse(issuer).is_ok_and(|url| is_plain_and_local(&url));
+        let endpoint = |text: &str| endpoint(text, may_be_plain);
         Ok(Self {
             authorization: endpoint(&document.authorization_endpoint)?,
             token: endpoint(&document.token_endpoint)?,
@@ -49,12 +51,17 @@ impl Metadata {
     }
 }
 
-/// Reads the URL of an endpoint: with TLS, or on this machine.
-fn endpoint(text: &str) -> anyhow::Result<Url> {
+/// Reads the URL of an endpoint: with TLS, or plain on this machine if the issuer is so. On a machine of its users, another issuer's
+/// document must not lead to whatever listens there.
+fn endpoint(text: &str, may_be_plain: bool) -> anyhow::Result<Url> {
     let url = Url::parse(text).ok().context("an endpoint is no URL")?;
-    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    let is_safe = url.scheme() == "https" || (may_be_plain && is_plain_and_local(&url));
     ensure!(is_safe && url.fragment().is_none() && url.username().is_empty(), "an endpoint has no TLS");
     Ok(url)
+}
+
+fn is_plain_and_local(url: &Url) -> bool {
+    url.scheme() == "http" && is_loopback(url)
 }
 
 #[cfg(test)]
@@ -64,13 +71,17 @@ mod tests {
     use super::*;
 
     fn read(change: &Value) -> anyhow::Result<Metadata> {
+        read_of("https://id.example", change)
+    }
+
+    fn read_of(issuer: &str, change: &Value) -> anyhow::Result<Metadata> {
         let mut document = json!({
-            "issuer": "https://id.example",
+            "issuer": issuer,
             "authorization_endpoint": "https://id.example/authorize",
             "token_endpoint": "https://id.example/token",
         });
         document.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        Metadata::read(document.to_string().as_bytes(), "https://id.example")
+        Metadata::read(document.to_string().as_bytes(), issuer)
     }
 
     #[test]
@@ -82,6 +93,8 @@ mod tests {
             json!({"token_endpoint": "http://id.example/token"}),
             json!({"token_endpoint": null}),
             json!({"authorization_endpoint": "http://localhost/a"}),
+            json!({"authorization_endpoint": "http://127.0.0.1:1/a"}),
+            json!({"token_endpoint": "http://[::1]:1/token"}),
             json!({"authorization_endpoint": "javascript:alert(1)"}),
             json!({"authorization_endpoint": "https://id.example/a#b"}),
         ] {
@@ -90,11 +103,25 @@ mod tests {
     }
 
     #[test]
+    fn endpoints_without_tls_are_those_of_an_issuer_on_this_machine() {
+        let plain = |place: &str| json!({"token_endpoint": format!("http://{place}/token")});
+        for (issuer, place, expect) in [
+            ("http://127.0.0.1:9", "127.0.0.1:9", true),
+            ("http://127.0.0.1:9", "[::1]:9", true),
+            ("http://127.0.0.1:9", "id.example", false),
+            ("http://id.example", "127.0.0.1:9", false),
+            ("https://127.0.0.1:9", "127.0.0.1:9", false),
+        ] {
+            assert_eq!(read_of(issuer, &plain(place)).is_ok(), expect, "{issuer} {place}");
+        }
+    }
+
+    #[test]
     fn a_browser_signs_out_at_an_endpoint_with_tls_only() {
         for (endpoint, expect) in [
             (json!(null), None),
             (json!("https://id.example/logout?a=b"), Some("https://id.example/logout?a=b")),
-            (json!("http://127.0.0.1:1/logout"), Some("http://127.0.0.1:1/logout")),
+            (json!("http://127.0.0.1:1/logout"), None),
             (json!("http://id.example/logout"), None),
             (json!("javascript:alert(1)"), None),
             (json!("//evil.example"), None),
