@@ -8,11 +8,18 @@ use keyswap_core::base::Digest;
 use super::handle::Result;
 use super::record::actor::Actor;
 use super::record::budget::Payer;
+use super::record::clock::now;
 use super::record::draft::{NewToken, NewUser, Source, TokenPatch, ValidToken, check_team, normal};
 use super::record::error::RegistryError;
 use super::record::model::{Status, Token, User};
 use super::record::reach::Reach;
 use super::store::write::Write;
+
+/// The most active tokens of a person that creates its own: one for each device and program, with room for rotations.
+const MAX_OWN_ACTIVE: usize = 100;
+
+/// The most tokens of a person that creates its own, with disabled and expired ones.
+const MAX_OWN: usize = 1000;
 
 const OTHER_TEAM: RegistryError = RegistryError::BeyondRole("name one of your own teams");
 
@@ -71,7 +78,9 @@ impl Write {
                 if !matches!(source, Source::Mint) {
                     return Err(RegistryError::BeyondRole("a token of your own is generated"));
                 }
-                own_token(&self.own_user(email).await?, new)
+                let user = self.own_user(email).await?;
+                self.check_count(&user).await?;
+                own_token(&user, new)
             }
         }
     }
@@ -141,6 +150,7 @@ impl Write {
         };
         let Reach::Person(email) = actor.reach() else { return Ok(heir) };
         let user = self.own_user(email).await?;
+        self.check_count(&user).await?;
         // An administrator may have given the token a limit of its own.
         let given = token.rate_limit.filter(|_| user.rate_limit.is_some());
         let own = NewToken {
@@ -153,6 +163,14 @@ impl Write {
         };
         let own = own_token(&user, own)?;
         Ok(ValidToken { team: own.team, rate_limit: own.rate_limit.or(heir.rate_limit), ..heir })
+    }
+
+    /// Checks that a person has a place for another token.
+    async fn check_count(&mut self, user: &User) -> Result<()> {
+        let (tokens, now) = (self.tokens_of(&user.email).await?, now());
+        let active = tokens.iter().filter(|token| token.is_active(now)).count();
+        let has_place = active < MAX_OWN_ACTIVE && tokens.len() < MAX_OWN;
+        has_place.then_some(()).ok_or(RegistryError::TooManyTokens)
     }
 
     /// Returns the user that a person with self-service is.

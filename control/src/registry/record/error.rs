@@ -41,6 +41,8 @@ pub enum RegistryError {
     UnknownSession,
     /// More sessions of a person than the registry keeps.
     TooManySessions,
+    /// More tokens of a person than a person may create.
+    TooManyTokens,
     /// An API key that is not in the registry.
     UnknownApiKey,
     /// A second API key of one name.
@@ -147,6 +149,7 @@ impl RegistryError {
             Self::UnknownDevice => "unknown_device",
             Self::UnknownSession => "unknown_session",
             Self::TooManySessions => "too_many_sessions",
+            Self::TooManyTokens => "too_many_tokens",
             Self::UnknownApiKey => "unknown_api_key",
             Self::DuplicateApiKey => "duplicate_api_key",
             Self::BeyondRole(_) => "beyond_role",
@@ -212,6 +215,7 @@ impl RegistryError {
             | Self::DuplicateApiKey
             | Self::TooManyCredentials
             | Self::TooManySessions
+            | Self::TooManyTokens
             | Self::ChangedMeanwhile
             | Self::NotUndoable
             | Self::DeclaredToken
@@ -264,6 +268,9 @@ impl fmt::Display for RegistryError {
             Self::TooManySessions => {
                 f.write_str("this person has too many sessions, or has ended too many within the last hour")
             }
+            Self::TooManyTokens => f.write_str(
+                "you have as many tokens as a person may have, 100 active ones and 1000 in all: delete those that you do not use",
+            ),
             Self::UnknownApiKey => f.write_str("no such API key"),
             Self::DuplicateApiKey => f.write_str("another API key has this name: revoke it first, or take another name"),
             Self::BeyondRole(why) => write!(f, "your role does not permit this: {why}"),

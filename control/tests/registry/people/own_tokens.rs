@@ -1,4 +1,4 @@
-//! A person's own tokens: what a rotation gives.
+//! A person's own tokens: what a rotation gives, and how many there are.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::support::{Database, admin, on_both_databases};
 
 on_both_databases!(
     a_person_rotates_no_token_that_it_could_not_create,
+    a_person_has_so_many_tokens_and_no_more,
 );
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -82,4 +83,26 @@ async fn a_person_rotates_no_token_that_it_could_not_create(database: &Database)
     let token = create(&registry).await.unwrap();
     registry.delete_user(ALICE, &admin()).await.unwrap();
     assert_eq!(rotate(&token, &alice()).await.unwrap_err().code(), "beyond_role", "the user is deleted");
+}
+
+async fn a_person_has_so_many_tokens_and_no_more(database: &Database) {
+    let registry = registry_with_alice(database).await;
+    let mut last = create(&registry).await.unwrap();
+    for _ in 1..100 {
+        last = create(&registry).await.unwrap();
+    }
+    let code = |made: keyswap::registry::Result<Digest>| made.map_err(|error| error.code());
+    assert_eq!(code(create(&registry).await), Err("too_many_tokens"));
+    let rotated = registry.rotate_token(&last, Source::Mint, HOUR, &alice()).await;
+    assert_eq!(rotated.unwrap_err().code(), "too_many_tokens", "both would work for a time");
+    registry.set_token_status(&last, Status::Disabled, &alice()).await.unwrap();
+    assert!(create(&registry).await.is_ok());
+    // An administrator is not bound.
+    let new = NewToken {
+        label: "more".to_owned(),
+        owner: Some(ALICE.to_owned()),
+        providers: vec!["openai".to_owned()],
+        ..NewToken::default()
+    };
+    assert!(registry.create_token(Source::Mint, new, &admin()).await.is_ok());
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use keyswap::registry::{
     Actor, AuditQuery, Budget, CallerKind, Counts, Holder, KnownToken, NewToken, NewUser, ObjectClaim,
-    ObjectKey, Payer, Per, RateLimit, Reach, Registry, RoleName, SecretText, Source, Status, Token, TokenPatch,
-    UsageReport, UsageRow, UserPatch, Zone,
+    ObjectKey, Payer, Per, RateLimit, Reach, Registry, RoleName, SecretText, Source, Status, Token,
+    TokenPatch, UsageReport, UsageRow, UserPatch, Zone,
 };
 use keyswap_core::base::{Digest, UnixTime};
 use reqwest::Method;
