@@ -1,4 +1,4 @@
-//! What a team owner cannot take: principals of others, and addresses that are in use outside of its teams.
+//! The limits of a team owner: it takes no principal of others, and no address that is in use outside of its teams.
 
 use std::time::{Duration, SystemTime};
 
