@@ -65,10 +65,8 @@ pub(super) async fn open(url: &str) -> Result<Store, RegistryError> {
 }
 
 async fn pool(url: &str, size: u32) -> Result<AnyPool, RegistryError> {
-    let options = AnyPoolOptions::new()
-        .max_connections(size)
-        .acquire_timeout(CONNECT_TIMEOUT)
-        .after_connect(|connection, _| {
+    let options = AnyPoolOptions::new().max_connections(size).acquire_timeout(CONNECT_TIMEOUT).after_connect(
+        |connection, _| {
             Box::pin(async move {
                 // A process that hangs in a transaction must not block all others for ever.
                 connection.execute("SET idle_in_transaction_session_timeout = '30s'").await?;
@@ -76,7 +74,8 @@ async fn pool(url: &str, size: u32) -> Result<AnyPool, RegistryError> {
                 connection.execute("SET synchronous_commit = on").await?;
                 Ok(())
             })
-        });
+        },
+    );
     Ok(options.connect(url).await?)
 }
 
