@@ -143,6 +143,20 @@ fn a_bad_token_is_refused_before_the_101() -> Result<()> {
 }
 
 #[test]
+fn a_websocket_that_another_method_opens_is_refused_since_its_body_would_be_judged_as_frames() -> Result<()> {
+    let testbed = Testbed::start()?;
+    let upgrade = [("connection", "Upgrade"), ("upgrade", "WebSocket")];
+    for method in ["POST", "PUT", "DELETE"] {
+        let request = Request::new(method, "/openai/v1/chat/completions").bearer(TOKEN).body("\u{2}x{}");
+        let request = upgrade.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+        let response = testbed.host.send(&request)?;
+        ensure!(response.verdict() == "405 method_not_allowed", "{method}: {}", response.verdict());
+        ensure!(testbed.standin.take().is_empty(), "{method}: a request arrived");
+    }
+    Ok(())
+}
+
+#[test]
 fn an_upgrade_that_the_upstream_refuses_is_answered_in_its_words() -> Result<()> {
     let testbed = Testbed::start()?;
     let failure = refused(&testbed, Mode::Subprotocol, TOKEN, &[("x-standin-status", Some("403"))])?;

@@ -281,6 +281,7 @@ fn kept_subprotocols_are_told_of_but_not_shown() {
     let request = chat(&format!(
         "Upgrade: websocket\nSec-WebSocket-Protocol: realtime, openai-insecure-api-key.{TOKEN}"
     ));
+    let request = request.replace("POST /v1/chat/completions", "GET /v1/realtime?model=gpt-realtime");
     let run = explain(&request, &[]);
     assert_eq!(run.code, 0, "{}", run.all());
     assert!(

@@ -58,11 +58,15 @@ const RESOURCE: &str = "models/";
 /// Parameters of a query that name a model.
 const PARAMETERS: [&str; 4] = ["model", "model_id", "modelId", "deployment"];
 
-/// The ends of names of headers that name the model: `ai-language-model-id`, `ai-model-id`.
-const ID_ENDS: [&[u8]; 1] = [b"model-id"];
-
-/// The ends of names of headers that name one more model: `x-ms-oai-image-generation-deployment`, `azureml-model-deployment`.
-const MORE_ENDS: [&[u8]; 4] = [b"-model", b"-model-name", b"-deployment", b"-deployment-id"];
+/// The ends of names of headers that name a model, and whether it is the one that computes: `ai-language-model-id`, and
+/// `x-ms-oai-image-generation-deployment`, `azureml-model-deployment`, which name one more.
+const HEADER_ENDS: [(&[u8], bool); 5] = [
+    (b"model-id", true),
+    (b"-deployment-id", false),
+    (b"-deployment", false),
+    (b"-model", false),
+    (b"-model-name", false),
+];
 
 /// Returns the spellings of a model: as it came, without what stands in front of its own name, and, for denial, without
 /// the variant behind it.
@@ -158,19 +162,24 @@ impl TargetModels {
     ) -> Self {
         let in_path = endpoint.model().map(decoded);
         let in_query: Vec<String> = query.into_iter().flat_map(in_query).collect();
-        let in_headers: Vec<String> = headers.iter().flat_map(|header| in_header(header, &ID_ENDS)).collect();
-        let more_in_headers = headers.iter().flat_map(|header| in_header(header, &MORE_ENDS));
+        let (mut in_headers, mut has_id) = (Vec::new(), false);
+        for header in headers {
+            if let Some(is_id) = names_model(header.name) {
+                has_id |= is_id;
+                in_headers.extend(models_of(header.value));
+            }
+        }
         let takes_bytes = QUERY_ENDPOINTS.iter().any(|it| path.eq_ignore_ascii_case(it));
         let takes_query = is_upgrade || takes_bytes;
         Self {
             is_named: in_path.is_some()
                 || (takes_query && !in_query.is_empty())
-                || (takes_header(path) && !in_headers.is_empty()),
+                || (takes_header(path) && has_id),
             is_in_path: in_path.is_some(),
             is_settled: in_path.is_some()
                 || (!in_query.is_empty() && (takes_bytes || is_realtime(path)))
-                || (takes_header(path) && !in_headers.is_empty()),
-            models: in_path.into_iter().chain(in_query).chain(in_headers).chain(more_in_headers).collect(),
+                || (takes_header(path) && has_id),
+            models: in_path.into_iter().chain(in_query).chain(in_headers).collect(),
             is_stored: stores_model(path),
             takes_bytes,
             counts_tokens: endpoint.counts_tokens(),
@@ -191,15 +200,23 @@ fn takes_header(path: &[u8]) -> bool {
     path.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"/ai/"))
 }
 
-/// Returns the models that a header names, by the end of its name in any spelling. Lines of one name may have been joined by
-/// commas (RFC 9110 section 5.3).
-fn in_header<'h>(header: &Header<'h>, ends: &[&[u8]]) -> impl Iterator<Item = String> + use<'h> {
-    let plain = |byte: &u8| if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    let is_it =
-        |end: &&[u8]| header.name.iter().rev().map(plain).take(end.len()).eq(end.iter().rev().copied());
-    let value = ends.iter().any(is_it).then_some(header.value);
-    let models = value.into_iter().flat_map(|value| value.split(|byte| *byte == b','));
-    models.map(|model| String::from_utf8_lossy(model.trim_ascii()).into_owned())
+/// Returns whether a header of this name, in any spelling, names the model that computes; `None` where it names none.
+fn names_model(name: &[u8]) -> Option<bool> {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let is_it = |end: &[u8]| {
+        let own = name.len().checked_sub(end.len()).and_then(|at| name.get(at..));
+        own.is_some_and(|own| own.iter().zip(end).all(|(own, end)| plain(*own) == *end))
+    };
+    // Most names end otherwise.
+    if !matches!(name.last()?.to_ascii_lowercase(), b'd' | b'e' | b'l' | b't') {
+        return None;
+    }
+    HEADER_ENDS.iter().find(|(end, _)| is_it(end)).map(|(_, is_id)| *is_id)
+}
+
+/// Returns the models of a header. Lines of one name may have been joined by commas (RFC 9110 section 5.3).
+fn models_of(value: &[u8]) -> impl Iterator<Item = String> {
+    value.split(|byte| *byte == b',').map(|model| String::from_utf8_lossy(model.trim_ascii()).into_owned())
 }
 
 /// Returns a model that stands in a path or a query, decoded. What is no text has no model's name.
