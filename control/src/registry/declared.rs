@@ -47,8 +47,9 @@ pub struct Declaration<'d> {
     pub most: usize,
 }
 
-/// The most withdrawn tokens of a source that are kept. The source could make any number of them.
-const MAX_WITHDRAWN: usize = 1000;
+/// The most withdrawn tokens of a source that are kept: as many as a namespace may declare, so that all come back after an answer
+/// without any. The source could make any number of them.
+const MAX_WITHDRAWN: usize = 2000;
 
 /// The outcome of a declaration.
 #[derive(Debug, Default)]

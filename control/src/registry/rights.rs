@@ -12,6 +12,7 @@ use super::record::clock::now;
 use super::record::draft::{NewToken, NewUser, Source, TokenPatch, ValidToken, check_team, normal};
 use super::record::error::RegistryError;
 use super::record::model::{Status, Token, User};
+use super::record::rate_limit::RateLimit;
 use super::record::reach::Reach;
 use super::store::write::Write;
 
@@ -151,18 +152,19 @@ impl Write {
         let Reach::Person(email) = actor.reach() else { return Ok(heir) };
         let user = self.own_user(email).await?;
         self.check_count(&user).await?;
-        // An administrator may have given the token a limit of its own.
-        let given = token.rate_limit.filter(|_| user.rate_limit.is_some());
         let own = NewToken {
             owner: heir.owner.clone(),
             team: heir.team.clone(),
             providers: heir.providers.clone(),
             models: heir.models.clone(),
-            rate_limit: given,
             ..NewToken::default()
         };
         let own = own_token(&user, own)?;
-        Ok(ValidToken { team: own.team, rate_limit: own.rate_limit.or(heir.rate_limit), ..heir })
+        Ok(ValidToken {
+            team: own.team,
+            rate_limit: limit_of_heir(token.rate_limit, user.rate_limit)?,
+            ..heir
+        })
     }
 
     /// Checks that a person has a place for another token.
@@ -265,6 +267,18 @@ fn own_token(user: &User, new: NewToken) -> Result<NewToken> {
         rate_limit: user.rate_limit,
         ..new
     })
+}
+
+/// Returns the limit of the successor of a token: the token's own, which an administrator may have given it, unless that of the person is
+/// the stricter one.
+fn limit_of_heir(own: Option<RateLimit>, of_user: Option<RateLimit>) -> Result<Option<RateLimit>> {
+    match (own, of_user) {
+        (Some(own), Some(of_user)) if own.is_within(of_user) => Ok(Some(own)),
+        (Some(own), Some(of_user)) if !of_user.is_within(own) => {
+            Err(RegistryError::BeyondRole("your tokens have your rate limit"))
+        }
+        (own, of_user) => Ok(of_user.or(own)),
+    }
 }
 
 /// Returns true if a list of models allows none that the list of a user does not: each entry is one of the user's, and what

@@ -32,6 +32,18 @@ impl RateLimit {
         })
     }
 
+    /// Returns true if the limit lets no more pass, for long, than another does.
+    pub(in crate::registry) fn is_within(self, other: Self) -> bool {
+        let slower = |one: Option<u32>, of_other: Option<u32>| match (one, of_other) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(one), Some(of_other)) => {
+                u64::from(one) * u64::from(other.seconds()) <= u64::from(of_other) * u64::from(self.seconds())
+            }
+        };
+        slower(self.requests(), other.requests()) && slower(self.tokens(), other.tokens())
+    }
+
     /// Parses the period as in a policy: `60s`, `10m`, `1h`, `1d`.
     pub fn parse(requests: Option<u32>, tokens: Option<u32>, per: &str) -> Result<Self, RegistryError> {
         Self::of(requests, tokens, seconds(per).unwrap_or(0))

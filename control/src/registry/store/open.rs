@@ -1,4 +1,4 @@
-//! Opening a database of either kind. An error names the file or the server and the remedy, and no user and no password.
+//! Opening a database of either kind. An error names the file or the server and the remedy, and no password.
 
 use std::io::ErrorKind;
 use std::path::Path;

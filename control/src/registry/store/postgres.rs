@@ -30,7 +30,7 @@ const CHANNEL: &str = "keyswap_changes";
 
 const CONNECTIONS: u32 = 16;
 
-/// The time limit of the first connection.
+/// The time limit of a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The lists and reports that are read at a time.

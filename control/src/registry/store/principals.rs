@@ -13,15 +13,12 @@ const IS_PERSON: &str = "SELECT CAST(CASE WHEN
 const HAS_ROWS: &str = "SELECT CAST(CASE WHEN
          EXISTS (SELECT 1 FROM tokens WHERE holder = $1 AND digest <> $1)
          OR EXISTS (SELECT 1 FROM objects WHERE principal = $1)
-         OR EXISTS (SELECT 1 FROM rate_limits WHERE key = $1)
          OR EXISTS (SELECT 1 FROM budgets WHERE subject = 'token:' || $1)
-         OR EXISTS (SELECT 1 FROM budget_windows WHERE subject = 'token:' || $1)
      THEN 1 ELSE 0 END AS BIGINT)";
 
 /// Selects what an address has outside of the teams `$2`: [`Reach::teams`] says in which form.
 const BEYOND: &str = "SELECT CAST(CASE WHEN
          EXISTS (SELECT 1 FROM budgets WHERE subject = 'owner:' || $1)
-         OR EXISTS (SELECT 1 FROM budget_windows WHERE subject = 'owner:' || $1)
          OR EXISTS (SELECT 1 FROM usage WHERE owner = $1 AND replace($2, '\n' || team || '\n', '') = $2)
          OR EXISTS (SELECT 1 FROM objects WHERE owner = $1
              AND (team IS NULL OR replace($2, '\n' || team || '\n', '') = $2))
@@ -35,7 +32,7 @@ impl Write {
         Ok(found > 0)
     }
 
-    /// Returns true if a principal has successors, objects, a budget or a count of a rate limit.
+    /// Returns true if a principal has successors, objects or a budget. What it has spent gives nothing to another.
     pub(in crate::registry) async fn has_rows(&mut self, digest: &Digest) -> Result<bool, RegistryError> {
         let found: i64 =
             sqlx::query_scalar(HAS_ROWS).bind(digest.to_hex()).fetch_one(self.connection()).await?;

@@ -16,6 +16,7 @@ use crate::support::{Database, admin, new_token, on_both_databases, run};
 on_both_databases!(
     a_token_is_brought_by_its_digest_by_administrators_only,
     a_principal_of_another_is_no_new_token,
+    what_a_token_has_spent_keeps_it_from_nothing,
     a_policys_token_is_imported_with_what_it_has,
     a_team_owner_adds_no_address_that_is_in_use_elsewhere,
     the_owner_of_a_teams_token_is_a_person_of_the_team,
@@ -76,14 +77,11 @@ async fn a_token_is_brought_by_its_digest_by_administrators_only(database: &Data
 
 async fn a_principal_of_another_is_no_new_token(database: &Database) {
     let registry = database.open().await;
-    for what in ["budget", "object", "rate-limit", "line"] {
+    for what in ["budget", "object", "line"] {
         let digest = Digest::of(format!("{RAW}-{what}").as_bytes());
         match what {
             "budget" => registry.set_budget(&Payer::Token(digest), &budget(), &admin()).await.unwrap(),
             "object" => claim(&registry, digest).await,
-            "rate-limit" => {
-                registry.take(&digest, Some(RateLimit::new(5, 60).unwrap())).await.unwrap();
-            }
             _ => {
                 registry.create_token(raw(what), new("blue", None), &admin()).await.unwrap();
                 registry.rotate_token(&digest, Source::Mint, Duration::ZERO, &admin()).await.unwrap();
@@ -97,6 +95,16 @@ async fn a_principal_of_another_is_no_new_token(database: &Database) {
         let brought = registry.create_token(Source::Digest(digest), new("red", None), &admin()).await;
         assert_eq!(code(brought), "done", "an administrator brings it back by its digest: {what}");
     }
+}
+
+async fn what_a_token_has_spent_keeps_it_from_nothing(database: &Database) {
+    let registry = database.open().await;
+    let digest = Digest::of(format!("{RAW}-spent").as_bytes());
+    registry.create_token(raw("spent"), new("red", None), &owner()).await.unwrap();
+    registry.take(&digest, Some(RateLimit::new(5, 60).unwrap())).await.unwrap();
+    registry.delete_token(&digest, &admin()).await.unwrap();
+    registry.take(&digest, Some(RateLimit::new(5, 60).unwrap())).await.unwrap();
+    assert_eq!(code(registry.create_token(raw("spent"), new("red", None), &owner()).await), "done");
 }
 
 async fn a_policys_token_is_imported_with_what_it_has(database: &Database) {

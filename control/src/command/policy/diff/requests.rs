@@ -127,7 +127,7 @@ fn shortened(text: &str) -> String {
 impl Report {
     /// Returns true if there are lines, and none is an entry of the access log.
     pub(super) fn is_of_another_log(&self) -> bool {
-        self.read() > 0 && self.judged == 0 && self.unjudged.is_empty()
+        self.read() > 0 && self.foreign == self.read()
     }
 
     /// Returns true if the policies decide a recorded request differently.
