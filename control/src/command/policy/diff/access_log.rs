@@ -119,12 +119,13 @@ fn with_line(line: &[u8], now: UnixTime, each: &mut impl FnMut(Line<'_>)) {
 
 impl Entry {
     fn as_line(&self, now: UnixTime) -> Line<'_> {
-        let (Some(method), Some(path), Some(provider), Some(reason)) = (
-            text(self.method.as_ref()),
-            text(self.path.as_ref()),
-            text(self.provider.as_ref()),
-            text(self.reason.as_ref()),
-        ) else {
+        let (method, path) = (text(self.method.as_ref()), text(self.path.as_ref()));
+        if method.or(path).is_none() {
+            return Line::Foreign;
+        }
+        let (Some(method), Some(path), Some(provider), Some(reason)) =
+            (method, path, text(self.provider.as_ref()), text(self.reason.as_ref()))
+        else {
             return Line::Incomplete;
         };
         let request = LoggedRequest {
