@@ -1,7 +1,7 @@
 //! `keyswap prices update`: a table in LiteLLM's format, as the prices of a policy.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
@@ -132,15 +132,21 @@ fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         let file = fs::canonicalize(path)?;
         let mut new = NamedTempFile::new_in(file.parent().unwrap_or(Path::new("/")))?;
         new.write_all(text.as_bytes())?;
-        let (old, made) = (fs::metadata(&file)?, new.as_file().metadata()?);
-        // Giving a file away needs rights that writing one does not.
-        if (old.uid(), old.gid()) != (made.uid(), made.gid()) {
-            fchown(new.as_file(), Some(old.uid()), Some(old.gid()))?;
-        }
-        new.as_file().set_permissions(old.permissions())?;
+        keep_owner(new.as_file(), &fs::metadata(&file)?)?;
         new.as_file().sync_all()?;
         new.persist(&file)?;
-        Ok::<(), std::io::Error>(())
+        anyhow::Ok(())
     };
     replace().with_context(|| format!("cannot write {}", input::name(path)))
+}
+
+/// Gives a new file the owner and the mode of the one that it replaces. Giving a file away needs rights that writing one does not.
+fn keep_owner(new: &File, old: &Metadata) -> anyhow::Result<()> {
+    let made = new.metadata()?;
+    if (old.uid(), old.gid()) != (made.uid(), made.gid()) {
+        fchown(new, Some(old.uid()), Some(old.gid()))
+            .context("the file belongs to another user, who may run this command, or leave --policy out and paste what it prints")?;
+    }
+    new.set_permissions(old.permissions())?;
+    Ok(())
 }

@@ -55,7 +55,7 @@ pub(super) enum Line<'l> {
     Request(Logged<'l>),
     /// A JSON object without a request that the filter decided.
     Incomplete,
-    /// A line that is not JSON, or is too long.
+    /// A line that is not JSON, is too long, or names no method and no path: of another program.
     Foreign,
 }
 
