@@ -80,13 +80,14 @@ async fn a_person_rotates_no_token_that_it_could_not_create(database: &Database)
         .unwrap();
     assert_eq!(rotate(&token, &alice()).await.unwrap().successor.record.rate_limit, Some(slow));
     assert_eq!(rotate(&heir.digest, &alice()).await.unwrap().successor.record.rate_limit, Some(slower));
-    let token = create(&registry).await.unwrap();
+    let mut token = create(&registry).await.unwrap();
     for (limit, expect) in [(120, 60), (30, 30)] {
         let limit = RateLimit::new(limit, 60).unwrap();
         let patch = UserPatch { rate_limit: Some(Some(limit)), ..none() };
         registry.update_user(ALICE, patch, &admin()).await.unwrap();
         let heir = rotate(&token, &alice()).await.unwrap().successor.record;
         assert_eq!(heir.rate_limit, RateLimit::new(expect, 60).ok(), "the stricter one");
+        token = heir.digest;
     }
     let token = create(&registry).await.unwrap();
     registry.delete_user(ALICE, &admin()).await.unwrap();
