@@ -57,15 +57,6 @@ fn every_model_that_may_compute_is_told_and_what_the_answer_may_cost() {
             "-x1",
         ),
         (r#"[{"provider":"openai","endpoint":"a/b","query":{}}]"#, "at openai to a/b", "-x1"),
-        (
-            r#"{"agent":{"think":[{"provider":{"model":"a"}}],"speak":[{"provider":{"model":"b"}}]}}"#,
-            "a b",
-            "-x1",
-        ),
-        (r#"{"type":"UpdateThink","think":{"provider":{"model":"a"}}}"#, "a", "-x1"),
-        (r#"{"type":"UpdateThink","think":[{"provider":{"model":"a"}}]}"#, "a", "-x1"),
-        (r#"{"type":"UpdateSpeak","speak":{"provider":{"model":"a"}}}"#, "a", "-x1"),
-        (r#"{"speak":[{"provider":{"model":"a"}},{"provider":{"model":"b"}}]}"#, "a b", "-x1"),
         (r#"{"think":true,"model":"a"}"#, "a", "-x1"),
         (
             r#"{"model":"groq/compound","compound_custom":{"models":{"reasoning_model":"a","answering_model":"b"}}}"#,
@@ -73,6 +64,33 @@ fn every_model_that_may_compute_is_told_and_what_the_answer_may_cost() {
             "-x1",
         ),
         (r#"{"version":"0123","input":{"model":"x"}}"#, "0123", "-x1"),
+        (
+            r#"{"tools":[{"type":"openrouter:advisor","parameters":{"model":"a","tools":[{"parameters":{"model":"b"}}]}}],"model":"c"}"#,
+            "a b c",
+            "-x1",
+        ),
+        (
+            r#"{"tools":[{"parameters":{"analysis_models":["a"]}}],"plugins":[{"model":"b","analysis_models":["c","d"]}]}"#,
+            "a b c d",
+            "-x1",
+        ),
+        // The schema of a function's parameters.
+        (
+            r#"{"tools":[{"parameters":{"properties":{"model":{"type":"string"}},"model":{}}}],"model":"a"}"#,
+            "a",
+            "-x1",
+        ),
+        (
+            r#"{"requests":[{"params":{"model":"a","tools":[{"model":"b"}],"fallbacks":[{"model":"c"}]}}]}"#,
+            "a b c",
+            "-x1",
+        ),
+        (
+            r#"{"generationConfig":{"routingConfig":{"manualMode":{"modelName":"a"}},"maxOutputTokens":5}}"#,
+            "a",
+            "5x1",
+        ),
+        (r#"{"model":"a","method":{"reinforcement":{"grader":{"model":"b"}}}}"#, "a b", "-x1"),
         ("{}", "", "-x1"),
         ("[]", "", "-x1"),
     ] {
@@ -82,6 +100,34 @@ fn every_model_that_may_compute_is_told_and_what_the_answer_may_cost() {
         if !limits.starts_with("stream") {
             assert_eq!(sent, body, "nothing is added");
         }
+    }
+}
+
+#[test]
+fn every_model_that_a_message_of_a_session_names_is_told() {
+    for (message, names, asked) in [
+        (r#"{"setup":{"model":"a"}}"#, "a", "-x1"),
+        (r#"{"session":{"model":"a","input_audio_transcription":{"model":"b"}}}"#, "a b", "-x1"),
+        (r#"{"type":"response.create","response":{"model":"a","max_output_tokens":7}}"#, "a", "7x1"),
+        (r#"{"type":"response.create","model":"a","tools":[{"model":"b"}]}"#, "a b", "-x1"),
+        (
+            r#"{"agent":{"think":[{"provider":{"model":"a"}}],"speak":[{"provider":{"model":"b"}}]}}"#,
+            "a b",
+            "-x1",
+        ),
+        (r#"{"type":"UpdateThink","think":{"provider":{"model":"a"}}}"#, "a", "-x1"),
+        (r#"{"type":"UpdateThink","think":[{"provider":{"model":"a"}}]}"#, "a", "-x1"),
+        (r#"{"type":"UpdateSpeak","speak":{"provider":{"model":"a"}}}"#, "a", "-x1"),
+        (r#"{"speak":[{"provider":{"model":"a"}},{"provider":{"model":"b"}}]}"#, "a b", "-x1"),
+        (
+            r#"{"request":{"provider":"openai","endpoint":"a","query":{"model":"b"}}}"#,
+            "at openai to a b",
+            "-x1",
+        ),
+    ] {
+        let scanned = scan_with(RequestScanner::message(), &[message.as_bytes()]);
+        let (sent, told, limits) = scanned.unwrap_or_else(|error| panic!("{message}: {error:?}"));
+        assert_eq!((sent.as_str(), told.as_str(), limits.as_str()), (message, names, asked));
     }
 }
 

@@ -186,6 +186,11 @@ fn the_greatest_output_that_any_member_allows_is_reserved() {
         (json!({"max_tokens": [1]}), USUAL),
         (json!({"max_tokens": "1", "max_output_tokens": "many"}), USUAL),
         (json!({"max_output_tokens": false, "max_tokens": 1}), USUAL),
+        // Nor is a member that the endpoint does not read.
+        (json!({"max_output_tokens": 1}), USUAL),
+        (json!({"options": {"num_predict": 1}}), USUAL),
+        (json!({"inferenceConfig": {"maxTokens": 1}, "max_tokens_to_sample": 1}), USUAL),
+        (json!({"generationConfig": {"maxOutputTokens": 60_000}}), 60_000),
     ] {
         assert_eq!(chat(&body).charged(None).0, tokens * DEAR, "{body}");
     }
@@ -221,6 +226,75 @@ fn of_an_answer_that_cannot_be_read_all_is_taken_to_have_come_where_its_caller_l
         let charged =
             chat(&json!({"max_tokens": 50})).charged_by(when_left, Some(("audio/mpeg", "ID3")), false);
         assert_eq!(charged.0, tokens * DEAR, "{when_left}");
+    }
+}
+
+#[test]
+fn an_answer_in_the_background_is_made_to_its_end_whether_its_caller_stays_or_not() {
+    let text = "data: {\"type\": \"response.output_text.delta\", \"delta\": \"x\"}\n\n";
+    for (more, tokens) in [
+        (json!({"background": true}), 100_000),
+        (json!({"background": true, "max_output_tokens": 50}), 50),
+        (json!({"background": false}), 1),
+    ] {
+        let sent = Sent { path: "/v1/responses", ..chat(&with(&json!({"stream": true}), &more)) };
+        let left = sent.charged_by("estimate", Some(("text/event-stream", text)), false);
+        assert_eq!(left.0, tokens * DEAR, "{more}");
+    }
+    let sent = Sent { path: "/v1/responses", ..chat(&json!({"background": true})) };
+    assert_eq!(sent.charged_by("seen", None, false).0, 100_000 * DEAR, "before an answer came");
+}
+
+#[test]
+fn input_that_no_answer_tells_is_estimated() {
+    let priced = json!({"prices": {"reads": {"input": 3, "output": 0, "max_output": 10}}});
+    let cost = |more: Value, answer: &str| {
+        let body = with(&json!({"model": "reads", "input": "x"}), &more).to_string() + &" ".repeat(300);
+        let sent = Sent {
+            path: "/v1/responses",
+            body: body[..300].to_owned(),
+            more: priced.clone(),
+            ..chat(&json!({}))
+        };
+        sent.charged(Some((JSON, answer))).0
+    };
+    assert_eq!(cost(json!({}), r#"{"usage": {"input_tokens": 7, "output_tokens": 1}}"#), 7 * 3000);
+    assert_eq!(cost(json!({}), r#"{"usage": {"output_tokens": 1}}"#), 100 * 3000, "told in part");
+    assert_eq!(cost(json!({}), r#"{"usage": null}"#), 100 * 3000);
+    for stored in [
+        json!({"previous_response_id": "resp_1"}),
+        json!({"conversation": {"id": "conv_1"}}),
+        json!({"cachedContent": "cachedContents/c"}),
+    ] {
+        assert_eq!(cost(stored.clone(), r#"{"usage": null}"#), 1_000_000 * 3000, "{stored}");
+        assert_eq!(cost(stored.clone(), r#"{"usage": {"input_tokens": 7}}"#), 7 * 3000, "{stored}");
+    }
+    assert_eq!(cost(json!({"previous_response_id": null}), "{}"), 100 * 3000);
+}
+
+#[test]
+fn a_model_that_the_answering_one_asks_is_charged_at_the_dearest_price_that_the_request_names() {
+    let sent = Sent {
+        path: "/v1/messages",
+        ..chat(&json!({"model": "cheap", "max_tokens": 50, "tools": [{"type": "advisor", "model": "dear"}]}))
+    };
+    let pass = |kind: &str, output: u64| json!({"type": kind, "input_tokens": 1, "output_tokens": output});
+    for (passes, cost) in [
+        (json!([]), 10 * CHEAP),
+        (json!([pass("message", 10)]), 10 * CHEAP),
+        (json!([pass("message", 10), pass("compaction", 5)]), 15 * CHEAP),
+        (json!([pass("message", 6), pass("advisor_message", 5), pass("message", 4)]), 10 * CHEAP + 5 * DEAR),
+        (json!([pass("advisor_message", 5), pass("advisor_message", 2)]), 10 * CHEAP + 7 * DEAR),
+        (json!([pass("of_tomorrow", 5)]), 10 * CHEAP + 5 * DEAR),
+        (json!([{"output_tokens": 5}]), 10 * CHEAP),
+    ] {
+        let usage = json!({"input_tokens": 1, "output_tokens": 10, "iterations": passes});
+        let answer = json!({"model": "cheap", "usage": usage}).to_string();
+        assert_eq!(sent.charged(Some((JSON, &answer))), (cost, "cheap".to_owned()), "{passes}");
+        let message =
+            json!({"message": {"model": "cheap", "usage": {"input_tokens": 1, "output_tokens": 1}}});
+        let events = format!("data: {message}\n\ndata: {}\n\n", json!({"usage": usage}));
+        assert_eq!(sent.charged(Some(("text/event-stream", &events))).0, cost, "{passes}");
     }
 }
 

@@ -283,5 +283,10 @@ fn the_tier_that_a_request_asks_for_is_reserved_where_it_is_dearer_and_charged_u
         assert_eq!(cost(&asked, Some(&default)), plain, "{asked}");
         assert_eq!(cost(&asked, Some(&json!({"service_tier": "priority"}))), priority, "{asked}");
         assert_eq!(cost(&asked, Some(&json!({"service_tier": "flex"}))), flex, "{asked}");
+        // Vertex AI has names of its own. One that is not known says nothing.
+        assert_eq!(cost(&asked, Some(&json!({"service_tier": "ON_DEMAND"}))), plain, "{asked}");
+        assert_eq!(cost(&asked, Some(&json!({"service_tier": "ON_DEMAND_FLEX"}))), flex, "{asked}");
+        assert_eq!(cost(&asked, Some(&json!({"service_tier": "ON_DEMAND_PRIORITY"}))), priority, "{asked}");
+        assert_eq!(cost(&asked, Some(&json!({"service_tier": "of_tomorrow"}))), plain * times, "{asked}");
     }
 }

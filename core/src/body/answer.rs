@@ -74,6 +74,8 @@ pub struct Finding<'s> {
     pub has_ended: bool,
     /// Set where the usages of several answers add up, of which each may have a model of its own.
     pub is_sum: bool,
+    /// The usage of other models, which the one that answered has asked: it is told beside that of the answer.
+    pub others: Option<Usage>,
 }
 
 /// A scanner of the body of one answer.
@@ -161,6 +163,7 @@ impl AnswerScanner {
             is_whole: self.is_whole || (self.is_error && told.is_none()),
             has_ended: self.has_ended,
             is_sum: self.is_sum,
+            others: noted.others(),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::grammar::Event;
 /// The most paths of one follower, and the most of its fields.
 pub const MAX_PATHS: usize = 64;
 /// The most segments of a path.
-pub const MAX_SEGMENTS: usize = 6;
+pub const MAX_SEGMENTS: usize = 7;
 
 /// Paths from the top of a text: the names of members, and `*` for every element of an array. At most [`MAX_PATHS`], each
 /// of at most [`MAX_SEGMENTS`].

@@ -33,8 +33,11 @@ pub(super) struct Noted {
     label: Text<MAX_LABEL_BYTES>,
     amount: Option<(u64, Labels)>,
     pass: Pass,
-    /// Passes that the counts do not hold.
+    /// Passes that the counts do not hold: of the same model, and of others.
     beside: Counts,
+    others: Counts,
+    /// The usage of other models in texts that ended.
+    others_sum: Option<Usage>,
     pub(super) model: Text<MAX_MODEL_BYTES>,
     pub(super) tier: Text<MAX_LABEL_BYTES>,
     pub(super) speed: Text<MAX_LABEL_BYTES>,
@@ -48,7 +51,31 @@ pub(super) struct Noted {
 #[derive(Default)]
 struct Pass {
     counts: Counts,
-    is_beside: bool,
+    kind: PassKind,
+}
+
+/// The place of a pass's counts.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum PassKind {
+    /// In the counts of the answer.
+    #[default]
+    Within,
+    /// Beside them, of the same model.
+    Beside,
+    /// Beside them, of another model.
+    OfOther,
+}
+
+impl PassKind {
+    /// Returns the kind with a name. Another name than those that are known is that of another model's pass: it may be counted nowhere
+    /// else.
+    fn named(name: &str) -> Self {
+        match name {
+            "message" => Self::Within,
+            "compaction" => Self::Beside,
+            _ => Self::OfOther,
+        }
+    }
 }
 
 /// Facts about the text under way.
@@ -144,6 +171,8 @@ impl Noted {
             amount: None,
             pass: Pass::default(),
             beside: Counts::default(),
+            others: Counts::default(),
+            others_sum: None,
             model: Text::default(),
             tier: Text::default(),
             speed: Text::default(),
@@ -155,12 +184,21 @@ impl Noted {
 
     /// Returns the usage so far; `None` where none was told.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let mut beside = self.beside;
-        self.pass.add_to(&mut beside);
-        [self.sum, self.counts.usage(), beside.usage()]
-            .into_iter()
-            .flatten()
-            .reduce(|sum, other| sum.saturating_add(&other))
+        let beside = self.with_pass(self.beside, PassKind::Beside);
+        sum([self.sum, self.counts.usage(), beside.usage()])
+    }
+
+    /// Returns the usage of other models so far; `None` where none was told.
+    pub(super) fn others(&self) -> Option<Usage> {
+        sum([self.others_sum, self.with_pass(self.others, PassKind::OfOther).usage()])
+    }
+
+    /// Returns counts with those of the pass under way, if it is of this kind.
+    fn with_pass(&self, mut counts: Counts, kind: PassKind) -> Counts {
+        if self.pass.kind == kind {
+            self.pass.add_to(&mut counts);
+        }
+        counts
     }
 
     fn take(&mut self, event: Event<'_>) {
@@ -180,7 +218,9 @@ impl Noted {
                 self.label.clear();
                 self.amount = None;
             }
-            Some(Meaning::Passes) => (self.beside, self.pass) = (Counts::default(), Pass::default()),
+            Some(Meaning::Passes) => {
+                (self.beside, self.others, self.pass) = Default::default();
+            }
             Some(Meaning::Pass) => self.end_pass(),
             _ => {}
         }
@@ -207,7 +247,7 @@ impl Noted {
                 self.amount = count().map(|count| (count, labels));
                 self.end_element();
             }
-            Meaning::PassKind => self.pass.is_beside = text == Some("compaction"),
+            Meaning::PassKind => self.pass.kind = text.map_or(PassKind::OfOther, PassKind::named),
             Meaning::PassCount(which) => self.pass.counts.set(which, count()),
             Meaning::Model => note(&mut self.model, text),
             Meaning::Tier => note(&mut self.tier, text),
@@ -232,7 +272,9 @@ impl Noted {
     }
 
     fn end_pass(&mut self) {
-        std::mem::take(&mut self.pass).add_to(&mut self.beside);
+        self.beside = self.with_pass(self.beside, PassKind::Beside);
+        self.others = self.with_pass(self.others, PassKind::OfOther);
+        self.pass = Pass::default();
     }
 
     fn end_text(&mut self) -> Chunk {
@@ -240,22 +282,25 @@ impl Noted {
         let chunk = std::mem::take(&mut self.chunk);
         self.texts_with_content = self.texts_with_content.saturating_add(u64::from(chunk.has_content));
         if self.adds_up {
-            self.sum = self.usage();
-            (self.counts, self.beside) = (Counts::default(), Counts::default());
+            (self.sum, self.others_sum) = (self.usage(), self.others());
+            (self.counts, self.beside, self.others) = Default::default();
         }
         chunk
     }
 }
 
 impl Pass {
-    /// Adds the counts of a pass that is counted nowhere else.
     fn add_to(&self, counts: &mut Counts) {
         for count in [Count::Input, Count::CachedBeside, Count::WrittenBeside, Count::Output] {
-            if let Some(value) = self.counts.get(count).filter(|_| self.is_beside) {
+            if let Some(value) = self.counts.get(count) {
                 counts.add(count, value);
             }
         }
     }
+}
+
+fn sum<const N: usize>(usages: [Option<Usage>; N]) -> Option<Usage> {
+    usages.into_iter().flatten().reduce(|sum, other| sum.saturating_add(&other))
 }
 
 /// Notes a text, unless it is none.

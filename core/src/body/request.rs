@@ -8,10 +8,11 @@ use super::follower::Follower;
 use super::frames::FrameError;
 use super::grammar::{Event, JsonError, Scalar};
 use super::ids::IdScanner;
-use super::members::{MATCHES, Role, role};
+use super::members::{BODY, MESSAGE, Members, Role};
 use super::multipart::FormError;
 use super::named::Named;
 use crate::price::{Tier, scaled};
+use crate::provider::limits::OutputLimits;
 use crate::provider::objects::Sought;
 
 /// The error of a body that upstream may read in another way.
@@ -71,6 +72,8 @@ pub struct Asked {
     pub says_usage: bool,
     /// The most tokens of one answer, the greatest of what the request says: which member counts depends on the API.
     pub output: Option<u64>,
+    /// Set where a member says so that the endpoint reads.
+    pub is_limited: bool,
     /// The number of answers; one where the request says nothing.
     pub count: u64,
     /// Set where the body has a member or an element.
@@ -81,6 +84,10 @@ pub struct Asked {
     pub tier: Option<Tier>,
     /// Set where a form has the file of a batch.
     pub is_batch: bool,
+    /// Set where the answer is made to its end whether its caller stays or not.
+    pub is_background: bool,
+    /// Set where the request reads stored input, so that its bytes do not tell how much.
+    pub has_stored_input: bool,
 }
 
 /// A text to put into a body.
@@ -104,6 +111,9 @@ pub struct RequestScanner {
 /// The findings so far.
 #[allow(clippy::struct_excessive_bools, reason = "facts that have nothing to do with each other")]
 struct State {
+    members: &'static Members,
+    /// The limits of the output that the endpoint reads.
+    limits: OutputLimits,
     asked: Asked,
     /// Set where a stream is asked to tell its usage.
     asks_usage: bool,
@@ -139,7 +149,18 @@ impl RequestScanner {
     /// Makes a scanner. `asks_usage` adds `stream_options.include_usage` to the request for a stream that says nothing of
     /// it.
     pub fn new(asks_usage: bool) -> Self {
+        Self::of(&BODY, asks_usage)
+    }
+
+    /// Makes a scanner of a message of a session.
+    pub fn message() -> Self {
+        Self::of(&MESSAGE, false)
+    }
+
+    fn of(members: &'static Members, asks_usage: bool) -> Self {
         let state = State {
+            members,
+            limits: OutputLimits::ALL,
             asked: Asked { count: 1, ..Asked::default() },
             asks_usage,
             overrules: false,
@@ -152,13 +173,20 @@ impl RequestScanner {
             error: None,
             splices: [None; 2],
         };
-        Self { follower: Follower::starting(&MATCHES, false), state, ids: None }
+        Self { follower: Follower::starting(&members.matches, false), state, ids: None }
     }
 
     /// Has the objects told that the text names.
     #[must_use]
     pub(crate) fn telling(self, objects: Option<Sought>) -> Self {
         Self { ids: objects.map(|sought| Box::new(IdScanner::new(sought))), ..self }
+    }
+
+    /// Takes the limits of the output that the endpoint reads: others limit nothing.
+    #[must_use]
+    pub(crate) fn limited_by(mut self, limits: OutputLimits) -> Self {
+        self.state.limits = limits;
+        self
     }
 
     /// Asks a stream for its usage also where the request says no, as far as that word comes in one slice with the end of its
@@ -209,6 +237,7 @@ impl RequestScanner {
 
 impl State {
     fn take(&mut self, event: Event<'_>, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) {
+        let role = |path| self.members.role(path);
         match event {
             Event::Scalar(path, scalar) => self.scalar(role(path), scalar, tell),
             Event::Opens(path) => self.open(role(path)),
@@ -235,7 +264,12 @@ impl State {
             (Role::Model | Role::ModelOrObject, Scalar::Text(model)) => tell(Named::Model(model)),
             // An older API leaves `null` to its default, as if the member were not there.
             (
-                Role::Model | Role::ModelOrObject | Role::Provider | Role::Endpoint | Role::Output,
+                Role::Model
+                | Role::ModelOrObject
+                | Role::Provider
+                | Role::Endpoint
+                | Role::Output(_)
+                | Role::Stored,
                 Scalar::Null,
             ) => {}
             (Role::Provider, Scalar::Text(provider)) => {
@@ -252,9 +286,12 @@ impl State {
                 self.asked.tier = Tier::named(name);
             }
             (Role::Store, Scalar::Flag(store)) => self.asked.store = Some(store),
+            (Role::Background, _) => self.asked.is_background = scalar != Scalar::Flag(false),
+            (Role::Stored, _) => self.asked.has_stored_input = true,
             (Role::StreamOptions, Scalar::Null) => (self.has_options, self.has_no_options) = (true, true),
             (Role::IncludeUsage, Scalar::Flag(_)) => self.asked.says_usage = true,
-            (Role::Output, _) => {
+            (Role::Output(limit), _) => {
+                self.asked.is_limited |= self.limits.has(limit);
                 self.is_unlimited |= number().is_none();
                 self.asked.output = self.asked.output.max(number()).filter(|_| !self.is_unlimited);
             }
@@ -268,6 +305,8 @@ impl State {
             Role::Element => self.elements = self.elements.saturating_add(1),
             Role::Model | Role::Provider | Role::Endpoint => self.fail_if(true, BodyError::NoText),
             Role::StreamOptions => self.has_options = true,
+            Role::Background => self.asked.is_background = true,
+            Role::Stored => self.asked.has_stored_input = true,
             _ => {}
         }
     }

@@ -7,6 +7,7 @@ use super::multipart::{FormEvent, Multipart};
 use super::named::Named;
 use super::request::{Asked, BodyError, RequestScanner, Splices};
 use crate::provider::form::Form;
+use crate::provider::limits::OutputLimits;
 use crate::provider::objects::{Sought, is_batch_purpose};
 
 /// The form of a body.
@@ -50,6 +51,7 @@ struct Parts {
 
 struct Messages {
     objects: Option<Sought>,
+    limits: OutputLimits,
     frames: Frames,
     message: Message,
     asked: Asked,
@@ -73,10 +75,10 @@ impl RequestBody {
     /// # Errors
     /// The content type of a form that has no boundary.
     pub fn new(form: RequestForm<'_>, asks_usage: bool) -> Result<Self, BodyError> {
-        Self::telling(form, asks_usage, None)
+        Self::telling(form, asks_usage, None, OutputLimits::ALL)
     }
 
-    /// Makes a scanner that tells the objects, too, which the body names.
+    /// Makes a scanner that tells the objects, too, which the body names. `limits` are those of the output that the endpoint reads.
     ///
     /// # Errors
     /// The content type of a form that has no boundary.
@@ -84,10 +86,14 @@ impl RequestBody {
         form: RequestForm<'_>,
         asks_usage: bool,
         objects: Option<Sought>,
+        limits: OutputLimits,
     ) -> Result<Self, BodyError> {
         let asked = Asked { count: 1, ..Asked::default() };
         Ok(Self(match form {
-            RequestForm::Json => Kind::Json(Box::new(RequestScanner::new(asks_usage).telling(objects))),
+            RequestForm::Json => {
+                let scanner = RequestScanner::new(asks_usage).telling(objects).limited_by(limits);
+                Kind::Json(Box::new(scanner))
+            }
             RequestForm::Parts(content_type) => {
                 let form = Multipart::new(content_type, FIELDS).map_err(BodyError::Form)?;
                 let form = form.telling(objects.map(|sought| sought.table));
@@ -99,6 +105,7 @@ impl RequestBody {
                 let frames = Frames::new(Sender::Client);
                 Kind::Messages(Box::new(Messages {
                     objects,
+                    limits,
                     frames,
                     message: Message::Blank,
                     asked,
@@ -209,13 +216,14 @@ impl Parts {
 
 impl Messages {
     fn feed(&mut self, slice: &[u8], tell: &mut dyn FnMut(Named<'_>)) -> Result<(), BodyError> {
-        let Self { frames, message, asked, has_ended, objects } = self;
+        let Self { frames, message, asked, has_ended, objects, limits } = self;
+        let scanner = || RequestScanner::message().telling(*objects).limited_by(*limits);
         let mut error = None;
         let fed = frames.feed(slice, &mut |part| {
             let taken = match part {
                 _ if error.is_some() => Ok(()),
-                MessagePart::Data(data) => message.take(data, false, *objects, tell),
-                MessagePart::Binary(data) => message.take(data, true, *objects, tell),
+                MessagePart::Data(data) => message.take(data, false, scanner, tell),
+                MessagePart::Binary(data) => message.take(data, true, scanner, tell),
                 MessagePart::End => match std::mem::replace(message, Message::Blank) {
                     Message::Json(mut scanner) => {
                         (*has_ended, *asked) = (true, scanner.asked());
@@ -241,14 +249,14 @@ impl Message {
         &mut self,
         data: &[u8],
         is_binary: bool,
-        objects: Option<Sought>,
+        scanner: impl FnOnce() -> RequestScanner,
         tell: &mut dyn FnMut(Named<'_>),
     ) -> Result<(), BodyError> {
         if let Self::Blank = self {
             match begin_of_json(data) {
                 [] => return Ok(()),
                 [b'{', ..] if !is_binary || is_text(data) => {
-                    *self = Self::Json(Box::new(RequestScanner::new(false).telling(objects)));
+                    *self = Self::Json(Box::new(scanner()));
                 }
                 _ => *self = Self::Other,
             }

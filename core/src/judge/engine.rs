@@ -199,6 +199,7 @@ impl Engine {
         }
         let caller = self.authenticator.authenticate(found, context, progress)?;
         progress.principal = Some(Principal::of(&caller.record));
+        progress.models = progress.means.as_ref().map(|_| caller.record.models.clone());
         let token = caller.verify(context)?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
         if is_me_query(head, &path) {

@@ -90,9 +90,19 @@ impl Tier {
     pub const ALL: [(Self, &'static str, char); 3] =
         [(Self::Flex, "flex", 'f'), (Self::Priority, "priority", 'p'), (Self::Batch, "batch", 'b')];
 
-    /// Returns the tier that an answer names; `None` for the plain price, which every other name has.
+    /// Returns the tier that a request names; `None` for the plain price, which every other name has.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, own, _)| *own == name).map(|(tier, ..)| *tier)
+    }
+
+    /// Returns the tier that an answer names, `Some(None)` for the plain price. `None` for a name that says nothing.
+    pub fn told(name: &str) -> Option<Option<Self>> {
+        match name {
+            "default" | "standard" | "on_demand" | "ON_DEMAND" => Some(None),
+            "ON_DEMAND_FLEX" => Some(Some(Self::Flex)),
+            "ON_DEMAND_PRIORITY" => Some(Some(Self::Priority)),
+            name => Self::named(name).map(Some),
+        }
     }
 }
 

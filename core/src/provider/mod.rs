@@ -8,6 +8,7 @@ pub(crate) mod facts;
 pub(crate) mod form;
 mod keeping;
 mod kept;
+pub(crate) mod limits;
 pub(crate) mod metadata;
 pub(crate) mod model;
 pub(crate) mod objects;

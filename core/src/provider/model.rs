@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode;
 
 use super::class::{Endpoint, stores_model};
+use super::limits::OutputLimits;
 use super::table::{BUILT_IN, EndpointKind, Provider};
 use crate::identity::Spellings;
 use crate::request::Header;
@@ -146,6 +147,8 @@ pub(crate) struct TargetModels {
     pub(crate) takes_bytes: bool,
     /// Set where the endpoint only counts tokens.
     pub(crate) counts_tokens: bool,
+    /// The members of a body by which the endpoint takes the most tokens of its answer.
+    pub(crate) limits: OutputLimits,
 }
 
 /// Endpoints that take the model in the query, and sound in the body. A WebSocket is opened without a body, so each may take it there.
@@ -170,7 +173,8 @@ impl TargetModels {
             }
         }
         let takes_bytes = QUERY_ENDPOINTS.iter().any(|it| path.eq_ignore_ascii_case(it));
-        let takes_query = is_upgrade || takes_bytes;
+        // A session of the responses API names its model in each message.
+        let takes_query = (is_upgrade && !has_end(path, b"/responses")) || takes_bytes;
         Self {
             is_named: in_path.is_some()
                 || (takes_query && !in_query.is_empty())
@@ -183,6 +187,7 @@ impl TargetModels {
             is_stored: stores_model(path),
             takes_bytes,
             counts_tokens: endpoint.counts_tokens(),
+            limits: OutputLimits::at(path),
             is_chat: path.to_ascii_lowercase().ends_with(b"/completions"),
         }
     }
@@ -190,9 +195,12 @@ impl TargetModels {
 
 /// Returns whether an endpoint is OpenAI's realtime API, whose model stands in the query.
 fn is_realtime(path: &[u8]) -> bool {
-    const END: &[u8] = b"/realtime";
-    let end = path.len().checked_sub(END.len()).and_then(|at| path.get(at..));
-    end.is_some_and(|end| end.eq_ignore_ascii_case(END))
+    has_end(path, b"/realtime")
+}
+
+fn has_end(path: &[u8], end: &[u8]) -> bool {
+    let own = path.len().checked_sub(end.len()).and_then(|at| path.get(at..));
+    own.is_some_and(|own| own.eq_ignore_ascii_case(end))
 }
 
 /// Returns whether an endpoint takes the model in a header: those of Vercel's AI SDK do.

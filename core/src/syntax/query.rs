@@ -13,6 +13,9 @@ pub(crate) const KEY: &str = "key";
 /// The id of an upload at Google's APIs, whose parts come in requests of their own.
 pub(crate) const UPLOAD_ID: &str = "upload_id";
 
+/// System parameters of Google's APIs that leave out parts of an answer, or write it in another form.
+const SHAPES: [&str; 5] = ["fields", "$fields", "callback", "$callback", "$alt"];
+
 /// Returns the values of a parameter, still encoded, in order.
 pub(crate) fn values<'q>(query: &'q [u8], own: &'static str) -> impl Iterator<Item = &'q [u8]> {
     parameters(query)
@@ -50,6 +53,21 @@ pub(crate) fn has_reserved(query: &[u8]) -> bool {
 /// Returns the query without its reserved parameters; `None` where nothing is left of it.
 pub(crate) fn without_reserved(query: &[u8]) -> Option<Vec<u8>> {
     without(query, |parameter| is_reserved_parameter(name(parameter)))
+}
+
+/// Returns whether a parameter chooses the parts or the form of an answer, so that it may not tell its usage.
+pub(crate) fn has_shape(query: &[u8]) -> bool {
+    parameters(query).any(|(_, parameter)| is_shape(parameter))
+}
+
+/// Returns the query without those parameters; `None` where nothing is left of it.
+pub(crate) fn without_shape(query: &[u8]) -> Option<Vec<u8>> {
+    without(query, is_shape)
+}
+
+fn is_shape(parameter: &[u8]) -> bool {
+    let is_read = || matches!(value(parameter), b"json" | b"sse");
+    SHAPES.iter().any(|own| is_named(parameter, own)) || (is_named(parameter, "alt") && !is_read())
 }
 
 /// Returns the query with this parameter in place of all of its exact name.
@@ -105,6 +123,21 @@ fn value(parameter: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn an_answer_has_all_its_parts_in_a_form_that_is_read() {
+        for (query, expect) in [
+            ("fields=candidates&alt=sse", Some("alt=sse")),
+            ("alt=json&F%69elds=a", Some("alt=json")),
+            ("alt=proto", None),
+            ("alt=media&$alt=json", None),
+            ("%24fields=a&callback=f&$callback=f&a=1", Some("a=1")),
+            ("alt=sse&model=m&field=1", Some("alt=sse&model=m&field=1")),
+        ] {
+            assert_eq!(without_shape(query.as_bytes()).as_deref(), expect.map(str::as_bytes), "{query}");
+            assert_eq!(has_shape(query.as_bytes()), expect != Some(query), "{query}");
+        }
+    }
 
     #[test]
     fn every_spelling_goes_and_every_other_byte_stays() {

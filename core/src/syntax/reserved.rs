@@ -44,7 +44,7 @@ const fn row(name: &'static str, places: u16) -> Row {
     Row { name, places, hash: hash(name.as_bytes()) }
 }
 
-const ROWS: [Row; 75] = by_hash([
+const ROWS: [Row; 76] = by_hash([
     // Credentials.
     row("authorization", HEADER | QUERY | SUBPROTOCOL | read::AUTHORIZATION),
     row("proxy-authorization", HEADER),
@@ -120,6 +120,8 @@ const ROWS: [Row; 75] = by_hash([
     row("sec-fetch-user", HEADER),
     row("access-control-request-headers", HEADER),
     row("access-control-request-method", HEADER),
+    // The parts that an answer of Google's APIs has: without them it does not tell its usage.
+    row("x-goog-fieldmask", HEADER),
     // The older names of two of the Cloudflare AI Gateway's controls.
     row("cf-cache-ttl", HEADER),
     row("cf-skip-cache", HEADER),

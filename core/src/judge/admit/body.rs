@@ -8,6 +8,7 @@ use super::target::RequestTraits;
 use crate::answer::CheckError;
 use crate::body::{BodyError, RequestBody, RequestForm, media_type};
 use crate::identity::Class;
+use crate::provider::limits::OutputLimits;
 use crate::provider::model::TargetModels;
 use crate::request::RequestHead;
 use crate::upstream::Upstream;
@@ -30,6 +31,7 @@ pub(crate) struct BodyRule {
     pub(crate) is_list: bool,
     /// The rule on objects, where they are judged.
     pub(crate) objects: Option<Rc<ObjectRule>>,
+    limits: OutputLimits,
     is_upgrade: bool,
     has_body: bool,
     /// Set where the endpoint takes a file as it is.
@@ -114,6 +116,7 @@ impl BodyRule {
                 && !target.is_in_path
                 && traits.method == b"GET",
             takes_bytes: target.takes_bytes,
+            limits: target.limits,
             is_upgrade: traits.is_upgrade,
             has_body: traits.is_upgrade
                 || (matches!(traits.method, b"POST" | b"PUT" | b"PATCH" | b"DELETE")
@@ -162,7 +165,7 @@ impl BodyRule {
 
     fn read(&self, head: &RequestHead<'_>) -> Result<Option<UnreadBody>, CheckError<'static>> {
         let objects = self.objects.as_ref().map(|objects| objects.sought());
-        let made = |form| match RequestBody::telling(form, self.asks_usage(), objects) {
+        let made = |form| match RequestBody::telling(form, self.asks_usage(), objects, self.limits) {
             // Where a budget must count, a caller cannot choose that it does not.
             Ok(body) if self.metering.is_some_and(|metering| metering.is_strict) => {
                 Ok(Some(UnreadBody { scanner: body.overruling(), may_be_binary: false }))

@@ -160,6 +160,9 @@ impl Target {
         if let Some(objects) = &objects {
             query = objects.query(query);
         }
+        if traits.metering.is_some() && class == Some(Class::Inference) {
+            query = in_full(query);
+        }
         let mint = endpoint.filter(|_| is_minting(class, traits)).and_then(|endpoint| mapping.mint(endpoint));
         let is_of_session =
             traits.is_session && endpoint.is_some_and(|endpoint| mapping.opens(methods, endpoint));
@@ -275,6 +278,14 @@ fn check_kept(path: &[u8], query: Option<&[u8]>, token: &[u8]) -> Result<(), Che
     let kept = query.and_then(query::without_reserved).unwrap_or_default();
     let is_kept = [path, &kept].into_iter().any(|text| stands_in(text, token));
     if is_kept { Err(CheckError::TokenInTarget) } else { Ok(()) }
+}
+
+/// Returns the query without the parameters by which an answer would not tell its usage.
+fn in_full(query: Option<Cow<'_, [u8]>>) -> Option<Cow<'_, [u8]>> {
+    match query {
+        Some(query) if query::has_shape(&query) => query::without_shape(&query).map(Cow::Owned),
+        query => query,
+    }
 }
 
 /// Returns the query without the slot that may carry the caller's token; `None` where nothing is left of it.

@@ -285,6 +285,9 @@ impl Meter {
         let finding = scanner.finding();
         match finding.usage {
             Ok(usage) => {
+                // What has output had input, whether it is told or not.
+                let input = if usage.output > 0 && usage.input == 0 { self.input } else { usage.input };
+                let usage = Counts { input, ..usage };
                 let output = usage.output.max(finding.events_with_content);
                 let estimated = Counts { output, ..usage };
                 let is_seen = finding.is_whole || self.rules.when_left == WhenLeft::Seen;
@@ -292,6 +295,7 @@ impl Meter {
                 let (seen, model) = self.amount(&usage, &finding);
                 let left = || self.left(seen, self.amount(&estimated, &finding).0);
                 let amount = if finding.is_whole { seen } else { left() };
+                let counts = finding.others.map_or(counts, |others| counts.saturating_add(&others));
                 Charge { usage: Ok(counts), amount, model }
             }
             Err(why) => {
@@ -300,7 +304,7 @@ impl Meter {
                 // Of what cannot be read no event tells how much came.
                 let is_unknown = finding.has_ended || matches!(why, Unmetered::Form | Unmetered::Encoded);
                 if self.is_limited && is_unknown {
-                    amount = amount.or_more(self.pricing.most(self.input, &self.asked, Unstated::Most));
+                    amount = amount.or_more(self.most());
                 }
                 if !finding.has_ended {
                     amount = self.left(Amount::NOTHING, amount);
@@ -310,17 +314,32 @@ impl Meter {
         }
     }
 
+    /// Returns the most that the request can have cost. How much stored input it read is not known.
+    fn most(&self) -> Amount {
+        let input = if self.asked.has_stored_input { MAX_INPUT } else { self.input };
+        self.pricing.most(input, &self.asked, Unstated::Most)
+    }
+
     /// Returns what a usage costs, with the model that it is charged for.
     fn amount(&self, counts: &Counts, finding: &Finding<'_>) -> (Amount, Option<String>) {
         let factors = [finding.speed, finding.region].map(|word| word.and_then(Factor::named));
-        let tier = finding.tier.map(Tier::named);
+        let tier = finding.tier.and_then(Tier::told);
         let cost = |price: &Price, asked| price.cost_by(counts, tier.unwrap_or(asked), factors);
         let (cost, model) = self.pricing.charge(finding.model, finding.is_sum, cost).unzip();
-        (Amount { cost, tokens: counts.tokens() }, model)
+        let amount = Amount { cost, tokens: counts.tokens() };
+        let Some(others) = finding.others else { return (amount, model) };
+        // Which of the other models made them is not told.
+        let cost = self.pricing.charge(None, true, |price, tier| price.cost(&others, tier)).unzip().0;
+        let sum = amount.plus(&Amount { cost, tokens: others.tokens() });
+        (Amount { cost: amount.cost.and(sum.cost), ..sum }, model)
     }
 
-    /// Returns the charge for an answer that its caller left, of what the answer has told and of an estimate.
+    /// Returns the charge for an answer that its caller left, of what the answer has told and of an estimate. One in the background
+    /// is made to its end all the same.
     fn left(&self, seen: Amount, estimated: Amount) -> Amount {
+        if self.is_limited && self.asked.is_background {
+            return estimated.or_more(self.most());
+        }
         match self.rules.when_left {
             WhenLeft::Estimate => estimated,
             WhenLeft::Reserve => estimated.or_more(self.reserved),

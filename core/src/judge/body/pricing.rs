@@ -56,10 +56,16 @@ impl Pricing {
         let output = |price: Option<&Price>| {
             let most = price.and_then(Price::max_output);
             let usual = self.rules.default_output;
-            let output = asked.output.unwrap_or(match unstated {
+            let unstated = match unstated {
                 Unstated::Usual => usual,
                 Unstated::Most => most.unwrap_or(usual),
-            });
+            };
+            // A member that the endpoint does not read limits nothing.
+            let output = match asked.output {
+                Some(output) if asked.is_limited => output,
+                Some(output) => output.max(unstated),
+                None => unstated,
+            };
             most.map_or(output, |most| output.min(most)).saturating_mul(asked.count.max(1))
         };
         let found: Vec<_> = self.found().collect();

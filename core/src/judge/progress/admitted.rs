@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::Digest;
 use crate::identity::jwt::{Conditions, Email, IssuerRule, VerifiedIdentity};
-use crate::identity::{Class, Principal};
+use crate::identity::{Class, Models, Principal};
 
 /// A caller that was admitted, and the endpoint that it was admitted to.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct Admitted {
     pub(crate) provider: String,
     /// The class that the scope has to open: that of the endpoint, or `mint` for the session of a brokered token.
     pub(crate) class: Class,
+    /// The models that it could use: the exchange goes on with the rule that it began with.
+    pub(crate) models: Models,
     /// The id of the request in logs.
     pub(crate) request_id: Option<String>,
 }

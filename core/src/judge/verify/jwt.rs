@@ -13,7 +13,7 @@ use crate::base::Digest;
 use crate::identity::jwt::{
     Issuer, IssuerRule, JwsError, JwtError, Principals, UnverifiedJwt, VerifiedIdentity, has_rules,
 };
-use crate::identity::{CallerRecord, Scope};
+use crate::identity::{CallerRecord, Models, Scope};
 use crate::judge::progress::{Check, Context, Exit, Means, Progress};
 use crate::limit::CallerLimit;
 use crate::request::IdentitySlot;
@@ -148,8 +148,7 @@ impl Authenticator {
         let mut record = identity.record(self.scope(rule, person));
         record.rate_limit = rule.rate_limit();
         record.budget = rule.budget().cloned();
-        record.models =
-            person.map_or_else(|| rule.models().clone(), |person| rule.models().and(&person.models));
+        record.models = models(rule, person);
         if let Some(person) = person {
             record.expires_at = person.expires_at;
             if identity.email().is_some() {
@@ -175,6 +174,11 @@ impl Authenticator {
             (Some(scope), Some(person)) => scope.and(&person.scope),
         }
     }
+}
+
+/// Returns the models of an issuer's subject: those of its rule, as far as the person's own record has them, too.
+pub(super) fn models(rule: &IssuerRule, person: Option<&CallerRecord>) -> Models {
+    person.map_or_else(|| rule.models().clone(), |person| rule.models().and(&person.models))
 }
 
 /// Returns the rule that gives the subject its rights, and notes those before it. `rights` are those of the issuer of this name.

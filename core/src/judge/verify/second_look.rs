@@ -5,10 +5,11 @@
 use std::sync::Arc;
 
 use super::authenticator::Authenticator;
+use super::jwt::models;
 use super::verified_token::VerifiedToken;
 use crate::answer::CheckError;
 use crate::identity::jwt::{Conditions, Email, JwtError, Principals};
-use crate::identity::{CallerRecord, Scope};
+use crate::identity::{CallerRecord, Models, Scope};
 use crate::judge::progress::{Admitted, Context, Exit, Means, Progress};
 use crate::services::registry::LookupKey;
 
@@ -21,33 +22,34 @@ impl Authenticator {
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
     ) -> Result<(), Exit<'a>> {
-        let scope = match &admitted.means {
+        let (scope, models) = match &admitted.means {
             Means::Token(digest) => {
                 let record = self.find_token(LookupKey::Known(*digest), context, progress)?;
                 check(&record, context)?;
-                record.scope.clone()
+                (record.scope.clone(), record.models.clone())
             }
             Means::Identity { issuer, person, rule } => {
-                self.scope_of_identity((issuer, rule), person.as_ref(), context, progress)?
+                self.rights_of_identity((issuer, rule), person.as_ref(), context, progress)?
             }
         };
         let open = scope.classes(&admitted.provider);
         match admitted.class {
+            class if open.has(class) && models != admitted.models => Err(CheckError::ModelNotAllowed.into()),
             class if open.has(class) => Ok(()),
             _ if open.is_empty() => Err(CheckError::OutOfScope(&admitted.provider).into()),
             class => Err(CheckError::ClassOutOfScope(class).into()),
         }
     }
 
-    /// Returns the scope of an identity. Its claims are not kept, so a rule is found again by its conditions. Where the policy of
+    /// Returns the scope and the models of an identity. Its claims are not kept, so a rule is found again by its conditions. Where the policy of
     /// this moment has no such rule, the exchange ends.
-    fn scope_of_identity<'a>(
+    fn rights_of_identity<'a>(
         &'a self,
         (issuer, rule): (&str, &Conditions),
         person: Option<&Email>,
         context: &Context<'a, '_>,
         progress: &mut Progress<'a>,
-    ) -> Result<Scope, Exit<'a>> {
+    ) -> Result<(Scope, Models), Exit<'a>> {
         let authority = self.policy.client_certificates.iter().find(|other| other.name() == issuer);
         let issuer = self.policy.issuers().iter().find(|other| other.name() == issuer);
         let (name, rights, principals) = match (issuer, authority) {
@@ -64,7 +66,7 @@ impl Authenticator {
         if let Some(person) = &person {
             check(person, context)?;
         }
-        Ok(self.scope(rule, person.as_deref()))
+        Ok((self.scope(rule, person.as_deref()), models(rule, person.as_deref())))
     }
 }
 
