@@ -87,7 +87,6 @@ macro_rules! members {
             Model ["plugins", "*", "model"],
             Model ["plugins", "*", "analysis_models", "*"],
             Model ["session", "model"],
-            Model ["session", "input_audio_transcription", "model"],
             Model ["session", "audio", "input", "transcription", "model"],
             Model ["compound_custom", "models", "reasoning_model"],
             Model ["compound_custom", "models", "answering_model"],
@@ -143,6 +142,7 @@ members! { BODY:
 
 members! { MESSAGE:
     Model ["setup", "model"],
+    Model ["session", "input_audio_transcription", "model"],
     Model ["response", "model"],
     Output(Response) ["response", "max_output_tokens"],
     Model ["agent", "think", "provider", "model"],
