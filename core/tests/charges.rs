@@ -72,7 +72,7 @@ const CHEAP: u64 = 1000;
 #[test]
 fn the_dearest_model_that_a_request_names_is_reserved_and_charged_unless_the_answer_names_another() {
     let of = |path, header, body: Value| {
-        let body = with(&json!({"max_tokens": 50, "messages": []}), &body);
+        let body = with(&json!({"max_tokens": 50, "max_output_tokens": 50, "messages": []}), &body);
         Sent { path, header, body: body.to_string(), more: json!({}) }
     };
     let (chat, none) = ("/v1/chat/completions", ("x-none", ""));

@@ -282,6 +282,17 @@ fn replay(old: &Value, new: &Value, line: &Line) -> ReplayOutcome {
 }
 
 #[test]
+fn an_upgrade_of_another_method_than_get_is_refused() {
+    let (old, new) = (policy(&["openai"], &json!({})), policy(&["openai"], &json!({})));
+    let upgraded = Line { upgraded: true, ..line(&id("ptk_alice"), "/v1/realtime", "openai", "allowed") };
+    for (method, after) in [("GET", "allowed"), ("POST", "method_not_allowed")] {
+        let found = judge(&old).policy.replay(&recorded(&upgraded, method), &judge(&new).policy);
+        let ReplayOutcome::Judged { after: found, .. } = found else { panic!("{method}: {found:?}") };
+        assert_eq!(found, outlook(after, "openai"), "{method}");
+    }
+}
+
+#[test]
 fn what_cannot_be_known_is_not_said() {
     let old = policy(&["openai"], &json!({}));
     let person = json!({

@@ -34,8 +34,8 @@ pub(super) struct Noted {
     amount: Option<(u64, Labels)>,
     pass: Pass,
     /// Passes that the counts do not hold: of the same model, and of others.
-    beside: Counts,
-    others: Counts,
+    beside: Option<Usage>,
+    others: Option<Usage>,
     /// The usage of other models in texts that ended.
     others_sum: Option<Usage>,
     pub(super) model: Text<MAX_MODEL_BYTES>,
@@ -170,8 +170,8 @@ impl Noted {
             label: Text::default(),
             amount: None,
             pass: Pass::default(),
-            beside: Counts::default(),
-            others: Counts::default(),
+            beside: None,
+            others: None,
             others_sum: None,
             model: Text::default(),
             tier: Text::default(),
@@ -184,21 +184,18 @@ impl Noted {
 
     /// Returns the usage so far; `None` where none was told.
     pub(super) fn usage(&self) -> Option<Usage> {
-        let beside = self.with_pass(self.beside, PassKind::Beside);
-        sum([self.sum, self.counts.usage(), beside.usage()])
+        sum([self.sum, self.counts.usage(), self.with_pass(self.beside, PassKind::Beside)])
     }
 
     /// Returns the usage of other models so far; `None` where none was told.
     pub(super) fn others(&self) -> Option<Usage> {
-        sum([self.others_sum, self.with_pass(self.others, PassKind::OfOther).usage()])
+        sum([self.others_sum, self.with_pass(self.others, PassKind::OfOther)])
     }
 
-    /// Returns counts with those of the pass under way, if it is of this kind.
-    fn with_pass(&self, mut counts: Counts, kind: PassKind) -> Counts {
-        if self.pass.kind == kind {
-            self.pass.add_to(&mut counts);
-        }
-        counts
+    /// Returns a usage with that of the pass under way, if it is of this kind.
+    fn with_pass(&self, usage: Option<Usage>, kind: PassKind) -> Option<Usage> {
+        let pass = (self.pass.kind == kind).then(|| self.pass.counts.usage()).flatten();
+        sum([usage, pass])
     }
 
     fn take(&mut self, event: Event<'_>) {
@@ -283,19 +280,9 @@ impl Noted {
         self.texts_with_content = self.texts_with_content.saturating_add(u64::from(chunk.has_content));
         if self.adds_up {
             (self.sum, self.others_sum) = (self.usage(), self.others());
-            (self.counts, self.beside, self.others) = Default::default();
+            (self.counts, self.beside, self.others) = (Counts::default(), None, None);
         }
         chunk
-    }
-}
-
-impl Pass {
-    fn add_to(&self, counts: &mut Counts) {
-        for count in [Count::Input, Count::CachedBeside, Count::WrittenBeside, Count::Output] {
-            if let Some(value) = self.counts.get(count) {
-                counts.add(count, value);
-            }
-        }
     }
 }
 

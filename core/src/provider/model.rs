@@ -219,12 +219,17 @@ fn names_model(name: &[u8]) -> Option<bool> {
     if !matches!(name.last()?.to_ascii_lowercase(), b'd' | b'e' | b'l' | b't') {
         return None;
     }
+    // A browser tells the model of its device.
+    if name.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"sec-")) || is_it(b"device-model") {
+        return None;
+    }
     HEADER_ENDS.iter().find(|(end, _)| is_it(end)).map(|(_, is_id)| *is_id)
 }
 
 /// Returns the models of a header. Lines of one name may have been joined by commas (RFC 9110 section 5.3).
 fn models_of(value: &[u8]) -> impl Iterator<Item = String> {
-    value.split(|byte| *byte == b',').map(|model| String::from_utf8_lossy(model.trim_ascii()).into_owned())
+    let models = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|model| !model.is_empty());
+    models.map(|model| String::from_utf8_lossy(model).into_owned())
 }
 
 /// Returns a model that stands in a path or a query, decoded. What is no text has no model's name.

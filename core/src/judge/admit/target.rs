@@ -160,9 +160,7 @@ impl Target {
         if let Some(objects) = &objects {
             query = objects.query(query);
         }
-        if traits.metering.is_some() && class == Some(Class::Inference) {
-            query = in_full(query);
-        }
+        query = told_in_full(query, traits.metering.is_some() && class == Some(Class::Inference));
         let mint = endpoint.filter(|_| is_minting(class, traits)).and_then(|endpoint| mapping.mint(endpoint));
         let is_of_session =
             traits.is_session && endpoint.is_some_and(|endpoint| mapping.opens(methods, endpoint));
@@ -280,10 +278,10 @@ fn check_kept(path: &[u8], query: Option<&[u8]>, token: &[u8]) -> Result<(), Che
     if is_kept { Err(CheckError::TokenInTarget) } else { Ok(()) }
 }
 
-/// Returns the query without the parameters by which an answer would not tell its usage.
-fn in_full(query: Option<Cow<'_, [u8]>>) -> Option<Cow<'_, [u8]>> {
+/// Returns the query, where usage is metered without the parameters by which an answer would not tell it.
+fn told_in_full(query: Option<Cow<'_, [u8]>>, is_metered: bool) -> Option<Cow<'_, [u8]>> {
     match query {
-        Some(query) if query::has_shape(&query) => query::without_shape(&query).map(Cow::Owned),
+        Some(query) if is_metered && query::has_shape(&query) => query::without_shape(&query).map(Cow::Owned),
         query => query,
     }
 }

@@ -156,7 +156,9 @@ impl Engine {
             way.slot,
         );
         let passed = match path {
-            _ if !is_forwarded(logged.method.as_bytes()) => Err(Reason::MethodNotAllowed),
+            _ if !is_forwarded(head.method) || (way.upgrade && head.method != b"GET") => {
+                Err(Reason::MethodNotAllowed)
+            }
             Err(fault) => Err(CheckError::Path(fault).reason()),
             Ok(_) => record
                 .ok_or(Reason::TokenInvalid)
