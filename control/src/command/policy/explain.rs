@@ -85,7 +85,8 @@ impl Explain {
         let mask = Mask::of(&head, |name| in_force.is_slot(name));
         let request = Request { head: &head, now, store: &store };
         let (mut decision, _) = in_force.decide(&request, &mut |fetch| (fetch.without_call(), now));
-        let asked = Asked { output: self.max_tokens, count: 1, ..Asked::default() };
+        let is_limited = self.max_tokens.is_some();
+        let asked = Asked { output: self.max_tokens, is_limited, count: 1, ..Asked::default() };
         let reserves = decision.with_model(self.model.as_deref(), &asked, now);
         let explanation = Explanation::of(&decision, reserves, now.unix(), &mask);
         match self.format {
