@@ -105,7 +105,7 @@ fn images_have_what_istio_and_envoy_gateway_look_for_and_a_bill_of_materials_bes
 
 fn have_bills(release: &Path) -> Result<()> {
     for (image, linked) in [
-        ("keyswap-filter", "pkg:cargo/proxy-wasm@"),
+        ("keyswap-filter", "pkg:cargo/keyswap-streams@"),
         ("keyswap-component", "pkg:cargo/wasip2@"),
         ("keyswap-authorizer", "pkg:cargo/wit-bindgen@"),
         ("charts/keyswap", ""),

@@ -90,7 +90,11 @@ fn checksums_are_of_the_files_beside_them() -> Result<()> {
 fn what_it_is_made_of_is_what_is_linked_into_it() -> Result<()> {
     let folder = released()?;
     for (bom, linked, others) in [
-        ("keyswap-filter.cdx.json", &["proxy-wasm", "keyswap-core"][..], &["sqlx", "tokio", "ring"][..]),
+        (
+            "keyswap-filter.cdx.json",
+            &["log", "keyswap-streams"][..],
+            &["proxy-wasm", "sqlx", "tokio", "ring"][..],
+        ),
         ("keyswap-authorizer.cdx.json", &["wit-bindgen", "keyswap-core"], &["wasip2", "sqlx", "ring"]),
         ("keyswap-module-x86_64.cdx.json", &["ring", "keyswap-core"], &["sqlx", "tokio", "proxy-wasm"]),
         ("keyswap-module-aarch64.cdx.json", &["ring", "keyswap-core"], &["sqlx", "tokio", "proxy-wasm"]),
