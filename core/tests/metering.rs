@@ -1,7 +1,7 @@
 //! The charge for a metered request: when its caller leaves, when it refuses usage, and by the way it was served.
 
 use keyswap_core::host::MemoryStore;
-use keyswap_core::judge::AnswerFields;
+use keyswap_core::judge::{AnswerFields, AnswerHead};
 use keyswap_core::request::{Header, RequestHead};
 use keyswap_core::worker::Exchange;
 use serde_json::{Value, json};
@@ -176,6 +176,33 @@ fn an_error_of_the_upstream_takes_nothing_even_where_its_caller_left() {
             exchange.end(at(0), &store);
             assert_eq!(taken(&plane, &store), 0, "{when_left} {body}");
         }
+    }
+}
+
+/// The host's own answer, of which nothing is known.
+struct OfHost;
+
+impl AnswerHead for OfHost {
+    fn value(&self, _name: &'static str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn is_of_upstream(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_request_that_its_host_answers_takes_nothing() {
+    for is_sent in [true, false] {
+        let (plane, store) = (metered(&json!({})), MemoryStore::default());
+        let mut exchange = begin(&plane, &store, "/v1/chat/completions");
+        if is_sent {
+            send(&mut exchange, &chat(&json!({})), &store);
+        }
+        exchange.begin_answer(&OfHost);
+        assert!(exchange.end(at(0), &store).values.is_empty());
+        assert_eq!(taken(&plane, &store), 0, "{is_sent}");
     }
 }
 

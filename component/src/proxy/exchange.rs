@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use keyswap_core::answer::{LocalReply, UpstreamFailure};
 use keyswap_core::host::Forgetful;
-use keyswap_core::judge::{AnswerFields, Field, Rewrite, has_content};
+use keyswap_core::judge::{AnswerFields, AnswerHead, Field, Rewrite, has_content};
 use keyswap_core::request::{OwnedHead, RequestHead};
 use keyswap_core::services::Fetch;
 use keyswap_core::worker::{AnswerBody, AnswerFault, AnswerSlice, Exchange};
@@ -37,6 +37,19 @@ pub(super) enum Unsent {
     Unsendable,
     /// It is refused, since it has no body.
     Refused(LocalReply),
+}
+
+/// The head of the answer to a request that was not sent. The upstream did nothing for it, so that nothing is charged.
+pub(super) struct Unanswered;
+
+impl AnswerHead for Unanswered {
+    fn value(&self, _name: &'static str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn is_of_upstream(&self) -> bool {
+        false
+    }
 }
 
 /// A request that was sent: its answer, and the rest of its body.

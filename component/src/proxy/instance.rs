@@ -17,7 +17,7 @@ use keyswap_core::worker::{Background, Exchange, InForce, Worker};
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::call::Call;
-use super::exchange::{Sending, Unsent, judge_nothing};
+use super::exchange::{Sending, Unanswered, Unsent, judge_nothing};
 use super::host::{log, now};
 use super::reached::Reached;
 use super::{configuration, reply};
@@ -134,6 +134,9 @@ impl Instance {
         decision.fail();
         log(decision.log_line(request.head));
         reply::send(out, &LocalReply::host_failure(), head);
+        // One without a body may have reserved already.
+        exchange.borrow_mut().begin_answer(&Unanswered);
+        self.conclude(&exchange);
     }
 
     /// Ends an exchange, and tells what it took.
