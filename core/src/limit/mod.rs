@@ -26,7 +26,7 @@ pub use self::rule::{CallerLimit, RateLimit};
 pub(crate) use self::rule::{InForce, LimitStore, Rule};
 pub(crate) use self::slice::{Granted, Lease, Reservation, Reserved, Standing, Told};
 pub(crate) use self::slices::{
-    begin, begin_due, begin_return, fail, grant, lacks, reserve, settle, standing,
+    begin, begin_due, begin_return, fail, grant, is_untold, lacks, reserve, settle, standing,
 };
 pub use self::token_limit::TokenLimit;
 pub(crate) use self::tokens::{Hold, reserve_tokens, settle_tokens, tokens_left};

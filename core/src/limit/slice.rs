@@ -296,6 +296,11 @@ impl Slice {
         is_unreported || (is_used && (is_half_over || is_low))
     }
 
+    /// Tells whether the registry has not confirmed all that was spent.
+    pub(super) fn is_untold(&self) -> bool {
+        self.numbers.spent > self.numbers.told
+    }
+
     /// Tells whether the slice may be forgotten: nothing is reserved in it, and all was told.
     pub(super) fn is_spare(&mut self, now: Moment) -> bool {
         self.turn(now);

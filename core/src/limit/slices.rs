@@ -156,6 +156,12 @@ pub(crate) fn fail(store: &dyn Store, subject: &Digest, told: &Told, now: Moment
     });
 }
 
+/// Returns whether the registry has not confirmed all that was spent of a slice. What cannot be read counts as confirmed.
+pub(crate) fn is_untold(store: &dyn Store, subject: &Digest) -> bool {
+    let value = store.get(&SlotKind::Slice.key(subject)).ok().flatten();
+    Slot::read(value.as_deref()).get_mut(subject).is_some_and(|slice| slice.is_untold())
+}
+
 /// Returns the state of a subject's budget; `None` where there is none or it is not known.
 pub(crate) fn standing(store: &dyn Store, subject: &Digest, now: Moment) -> Option<Standing> {
     let value = store.get(&SlotKind::Slice.key(subject)).ok()??;
@@ -218,6 +224,10 @@ mod tests {
         }
     }
 
+    fn left(store: &MemoryStore, now: Moment) -> u64 {
+        standing(store, &subject(), now).unwrap().left
+    }
+
     fn due(store: &MemoryStore, now: Moment) -> Option<Told> {
         begin_due(store, &subject(), NONCE, Duration::from_secs(2), now).unwrap()
     }
@@ -228,17 +238,13 @@ mod tests {
         assert_eq!(reserved(&store, 1, NOW), Reserved::Missing);
         asked(&store, &lease(100, 100), NOW);
         let first = held(&store, 60, NOW);
-        assert_eq!(standing(&store, &subject(), NOW).unwrap().left, 40);
+        assert_eq!(left(&store, NOW), 40);
         settle(&store, &first, &tokens(10), NOW).unwrap();
         let second = held(&store, 90, NOW);
         settle(&store, &second, &tokens(0), NOW).unwrap();
-        assert_eq!(
-            standing(&store, &subject(), NOW).unwrap().left,
-            90,
-            "a request that went nowhere costs nothing"
-        );
+        assert_eq!(left(&store, NOW), 90, "a request that went nowhere costs nothing");
         settle(&store, &held(&store, 90, NOW), &tokens(200), NOW).unwrap();
-        assert_eq!(standing(&store, &subject(), NOW).unwrap().left, 0);
+        assert_eq!(left(&store, NOW), 0);
     }
 
     #[test]
@@ -250,9 +256,8 @@ mod tests {
         assert_eq!(reserved(&store, 150, NOW), Reserved::Short, "the registry has more");
         assert!(spent(NOW) && spent(at(1)));
         assert_eq!(reserved(&store, 151, at(2)), Reserved::Short, "others may have given something back");
-        for late in [60, 3600, 9999] {
-            assert_eq!(reserved(&store, 1, at(late)), Reserved::Missing, "the lease has ended");
-        }
+        let has_ended = |late| reserved(&store, 1, at(late)) == Reserved::Missing;
+        assert!([60, 3600, 9999].into_iter().all(has_ended), "the lease has ended");
     }
 
     #[test]
@@ -279,7 +284,7 @@ mod tests {
         let unpriced = Amount { cost: None, tokens: 5 };
         assert_eq!(reserve(&store, &subject(), &unpriced, NOW).unwrap(), Reserved::Unpriced);
         settle(&store, &held(&store, 70, NOW), &unpriced, NOW).unwrap();
-        assert_eq!(standing(&store, &subject(), NOW).unwrap().left, 100_000);
+        assert_eq!(left(&store, NOW), 100_000);
         let store = MemoryStore::default();
         asked(&store, &lease(100, 100), NOW);
         assert!(matches!(reserve(&store, &subject(), &unpriced, NOW).unwrap(), Reserved::Held(_)));
@@ -343,11 +348,7 @@ mod tests {
             assert_eq!(kept, hour == 2, "{hour}");
         }
         settle(&store, &lost, &tokens(30), at(7200)).unwrap();
-        assert_eq!(
-            standing(&store, &subject(), at(7200)).unwrap().left,
-            20,
-            "what it cost is charged all the same"
-        );
+        assert_eq!(left(&store, at(7200)), 20, "what it cost is charged all the same");
     }
 
     #[test]
@@ -357,9 +358,9 @@ mod tests {
         let flying = held(&store, 50, at(1000));
         assert_eq!(reserved(&store, 1, NOW), Reserved::Missing);
         asked(&store, &lease(100, 100), NOW);
-        assert_eq!(standing(&store, &subject(), NOW).unwrap().left, 50);
+        assert_eq!(left(&store, NOW), 50);
         settle(&store, &flying, &tokens(20), NOW).unwrap();
-        assert_eq!(standing(&store, &subject(), NOW).unwrap().left, 80);
+        assert_eq!(left(&store, NOW), 80);
         assert_eq!(due(&store, at(2)).unwrap().spent, 20);
     }
 
@@ -376,7 +377,7 @@ mod tests {
             let told = due(&store, at(2)).unwrap();
             assert_eq!((told.spent, told.lease.as_str(), told.nonce), (0, "", NONCE));
             grant(&store, &subject(), &told, &lease(100, 100), at(2)).unwrap();
-            assert_eq!(standing(&store, &subject(), at(2)).unwrap().left, 80);
+            assert_eq!(left(&store, at(2)), 80);
             assert_eq!(due(&store, at(4)).unwrap().spent, 20);
         }
     }

@@ -205,6 +205,11 @@ impl Services {
         registries.chain(living(&asked.agents).filter_map(|agent| agent.due(now))).collect()
     }
 
+    /// Tells whether every registry has confirmed all that requests took and made.
+    pub(crate) fn are_told(&self, store: &dyn Store) -> bool {
+        self.asked.try_borrow().map_or(true, |asked| living(&asked.registries).all(|it| it.is_told(store)))
+    }
+
     fn find(&self, id: ServiceId) -> Option<Service> {
         let asked = self.asked.try_borrow().ok()?;
         let registry = living(&asked.registries).find(|it| it.id() == id).map(Service::Registry);

@@ -150,6 +150,12 @@ impl Worker {
         due
     }
 
+    /// Tells whether the registry has confirmed all that requests took and made. A host that replaces a worker goes on
+    /// asking it for [what is due](Self::due) until then: the rest would be lost.
+    pub fn has_told_all(&self, store: &dyn Store) -> bool {
+        self.services.are_told(store)
+    }
+
     /// Tells whether the call for a fetch may be made: see [`Services::may_call`].
     pub fn may_call(&self, key: &FetchKey, now: Moment) -> bool {
         self.services.may_call(key, now)

@@ -14,6 +14,7 @@ use super::memory::Memory;
 use crate::base::{Digest, Moment};
 use crate::host::{Capabilities, MemoryStore, Store};
 use crate::identity::jwt::SignatureVerifier;
+use crate::limit;
 use crate::policy::{Protocol, RegistryPolicy};
 use crate::secret::{SealKey, ServiceSecret};
 use crate::services::fetch::{AsOf, Fetch, FetchAnswer, FetchKey, FetchOutcome, ServiceId, Subject};
@@ -148,6 +149,19 @@ impl Registry {
         let spend = self.spend_due(&mut state, now, store);
         let objects = self.objects_due(&mut state, now);
         spend.into_iter().chain(objects).chain(self.leases_due(&state, now, store)).collect()
+    }
+
+    /// Tells whether the registry has confirmed all that requests took and made.
+    pub(crate) fn is_told(&self, store: &dyn Store) -> bool {
+        let (Ok(state), Ok(leases)) = (self.state.try_borrow(), self.leases.try_borrow()) else {
+            return true;
+        };
+        let is_untold = |subject: &Digest| limit::is_untold(self.slices(store), subject);
+        state.usage.is_told()
+            && state.spend.len() == 0
+            && state.objects.is_told()
+            && leases.unsettled.is_empty()
+            && !leases.active.keys().any(is_untold)
     }
 
     /// Tells whether the slices are this worker's own: it gives back what is left of them as soon as no request holds any.

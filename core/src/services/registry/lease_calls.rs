@@ -244,7 +244,7 @@ fn spending_is_reported_once_by_one_worker_and_a_call_that_was_not_made_is_made_
         let reservation = held(worker, "a", 10, NOW, &store);
         worker.settle(reservation, usd(10), at(3), &store);
     }
-    assert_eq!(due(&first, at(4), &store).len(), 0);
+    assert_eq!((due(&first, at(4), &store).len(), first.is_told(&store)), (0, false));
     let calls = due(&first, at(5), &store);
     assert_eq!((calls.len(), due(&second, at(5), &store).len()), (1, 0));
     assert_eq!(body(&calls[0])["leases"][0]["spent"], 20);
@@ -253,6 +253,7 @@ fn spending_is_reported_once_by_one_worker_and_a_call_that_was_not_made_is_made_
     let calls = due(&second, at(8), &store);
     answer(&second, &calls[0], 120, at(8), &store);
     assert!((9..60).all(|second| due(&first, at(second), &store).is_empty()), "all is told");
+    assert!(first.is_told(&store) && second.is_told(&store));
     let quiet = at(300);
     assert_eq!(due(&first, quiet, &store).len(), 0);
     assert!(first.leases.borrow().is_idle(), "what is quiet is looked after no more");

@@ -155,6 +155,11 @@ impl ObjectMemory {
         }
     }
 
+    /// Tells whether the registry has taken all claims and deletions.
+    pub(super) fn is_told(&self) -> bool {
+        self.waiting.is_empty() && self.removed.is_empty() && self.sent.is_empty()
+    }
+
     /// Returns the deletions that are due to be told.
     pub(super) fn removals(&mut self, now: Moment) -> Option<&[Digest]> {
         if !self.pause.is_over(now) || (self.removed.is_empty() && self.sent.is_empty()) {

@@ -113,6 +113,7 @@ fn a_report_is_sent_as_it_was_until_it_is_taken_and_no_two_have_an_id_in_common(
     for worker in [&first, &second] {
         spend(worker, &caller(1), Some("m"), Some(1), NOW);
     }
+    assert!(!first.is_told(&store) && worker().is_told(&store));
     let report = due(&first, at(2), &store).unwrap();
     let other = due(&second, at(2), &store).unwrap();
     assert_eq!(report["rows"], other["rows"]);
@@ -128,7 +129,9 @@ fn a_report_is_sent_as_it_was_until_it_is_taken_and_no_two_have_an_id_in_common(
     let next = due(&first, at(41), &store).unwrap();
     assert_ne!(next["report"], report["report"]);
     assert_eq!((rows(&next), &next["rows"][0]["requests"]), (1, &json!(1)));
+    assert!(!first.is_told(&store), "it is on its way");
     assert_eq!(status(&first, 422, at(42)), FetchOutcome::Malformed);
+    assert!(first.is_told(&store));
     assert_eq!(due(&first, at(99), &store), None, "what the registry refuses is not sent for ever");
     assert_eq!(first.report()["lost_spend"], 1);
 }

@@ -60,7 +60,7 @@ impl Usage {
 
     /// Returns the body of the report that is due.
     pub(super) fn report(&mut self, now: Moment) -> Option<Vec<u8>> {
-        if !self.pause.is_over(now) || (self.pending.is_empty() && self.sent.is_empty()) {
+        if !self.pause.is_over(now) || self.is_told() {
             return None;
         }
         // A report whose answer never came is part of the next one.
@@ -73,6 +73,11 @@ impl Usage {
         let marks =
             self.sent.iter().map(|(day, digest)| json!({"sha256": digest.to_hex(), "day": date(*day)}));
         Some(json!({"marks": marks.collect::<Vec<_>>()}).to_string().into_bytes())
+    }
+
+    /// Tells whether the registry has taken all marks.
+    pub(super) fn is_told(&self) -> bool {
+        self.pending.is_empty() && self.sent.is_empty()
     }
 
     /// Settles the report that was sent: `done` if the registry took it.
