@@ -76,14 +76,13 @@ fn read<H: Host>(
     if !exchange.reads_answer() {
         return Ok(Some(Action::Continue));
     }
-    let held = request.answer_held.get();
     let slice = size.map_or(Ok(Vec::new()), |size| H::slice(Body::Response, size))?;
     let answer = exchange.answer_body(&slice, is_last, H::now()?, shared.store());
     drop(exchange);
-    request.answer_held.set(held.saturating_add(slice.len()));
+    request.is_answer_held.set(request.is_answer_held.get() || !slice.is_empty());
     request.answer_is_last.set(is_last);
     if !slice.is_empty() && answer.as_ref().is_ok_and(|answer| answer.waits) && H::take_out(Body::Response)? {
-        request.answer_held.set(0);
+        request.is_answer_held.set(false);
     }
     conclude(shared, request, answer)
 }
@@ -109,10 +108,10 @@ fn conclude<H: Host>(
                 shared.start(*fetch, now);
             }
             // In front of trailers nothing is on its way that could be replaced.
-            if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty() || request.answer_held.get() > 0) {
+            let is_held = request.is_answer_held.replace(false);
+            if let Some(bytes) = bytes.filter(|bytes| is_held || !bytes.is_empty()) {
                 H::replace_all(Body::Response, &bytes)?;
             }
-            request.answer_held.set(0);
             if request.answer_is_last.get() {
                 end(shared, request);
             }

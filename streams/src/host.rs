@@ -115,8 +115,8 @@ pub trait Host: Sized + 'static {
     /// Removes all lines of a header.
     fn remove(map: Map, name: &[u8]) -> Result<(), HostError>;
 
-    /// Returns the part of a body that is on its way now, in a callback that announced `size` bytes. The host shows a part once,
-    /// unless it waited and was not [taken out](Self::take_out).
+    /// Returns the part of a body that is on its way now, in a callback that announced `size` bytes. The host shows each part
+    /// of a request once, and each part of an answer that went on or was [taken out](Self::take_out).
     fn slice(body: Body, size: usize) -> Result<Vec<u8>, HostError>;
 
     /// Puts other bytes in place of that part.

@@ -24,13 +24,13 @@ pub struct Request<H: Host> {
     pub(crate) goes_on: Cell<bool>,
     /// Set where the whole body came while the head waited.
     pub(crate) is_whole: Cell<bool>,
-    /// The bytes of the body that are held and judged already.
-    pub(crate) held: Cell<usize>,
+    /// Set where bytes of the body are held and judged already.
+    pub(crate) is_held: Cell<bool>,
     /// Set once a part of the body has gone on.
     pub(crate) has_begun: Cell<bool>,
-    /// The bytes of the answer's body that are held and read already.
-    pub(crate) answer_held: Cell<usize>,
-    /// Set where nothing of the answer follows those.
+    /// Set where bytes of the answer's body are held and read already.
+    pub(crate) is_answer_held: Cell<bool>,
+    /// Set where the part of the answer that was read last is the last of all.
     pub(crate) answer_is_last: Cell<bool>,
     /// Set where a body follows the head.
     pub(crate) has_body: Cell<bool>,
@@ -68,9 +68,9 @@ impl<H: Host> Request<H> {
             exchange: RefCell::default(),
             goes_on: Cell::default(),
             is_whole: Cell::default(),
-            held: Cell::default(),
+            is_held: Cell::default(),
             has_begun: Cell::default(),
-            answer_held: Cell::default(),
+            is_answer_held: Cell::default(),
             answer_is_last: Cell::default(),
             has_body: Cell::default(),
             is_told: Cell::default(),

@@ -44,7 +44,6 @@ fn or_end<H: Host>(request: &Request<H>, judged: Result<Action, HostError>) -> A
 pub(crate) fn resume<H: Host>(shared: &Shared<H>, request: &Rc<Request<H>>) {
     match go_on(shared, request) {
         Ok(Action::Continue) => {
-            request.held.set(0);
             if let Err(error) = H::proceed() {
                 log::error!("a request cannot go on: {error}");
             }
@@ -67,16 +66,15 @@ fn judge<H: Host>(
     if !exchange.judges_request() {
         return Ok(Action::Continue);
     }
-    let held = request.held.get();
     let slice = size.map_or(Ok(Vec::new()), |size| H::slice(Body::Request, size))?;
     let judged = exchange.request_body(&slice, is_last, H::now()?, shared.store());
     drop(exchange);
-    let mut passing = slice.len();
+    let mut passing = slice.as_slice();
     if let Ok(RequestSlice { bytes: Some(bytes), .. }) = &judged {
         H::replace(Body::Request, bytes)?;
-        passing = bytes.len();
+        passing = bytes;
     }
-    request.held.set(held.saturating_add(passing));
+    request.is_held.set(request.is_held.get() || !passing.is_empty());
     conclude(shared, request, judged)
 }
 
@@ -91,12 +89,12 @@ fn judge_kept<H: Host>(shared: &Shared<H>, request: &Rc<Request<H>>) -> Result<A
     }
     let judged = exchange.request_body(&bytes, is_whole, H::now()?, shared.store());
     drop(exchange);
-    let mut passing = bytes.len();
+    let mut passing = bytes.as_slice();
     if let Ok(RequestSlice { bytes: Some(bytes), .. }) = &judged {
         H::replace_all(Body::Request, bytes)?;
-        passing = bytes.len();
+        passing = bytes;
     }
-    request.held.set(passing);
+    request.is_held.set(!passing.is_empty());
     conclude(shared, request, judged)
 }
 
@@ -126,8 +124,8 @@ fn conclude<H: Host>(
             if let Some(fetch) = slice.fetch {
                 shared.start(*fetch, H::now()?);
             }
-            request.has_begun.set(request.has_begun.get() || request.held.get() > 0);
-            request.held.set(0);
+            let has_passed = request.is_held.replace(false);
+            request.has_begun.set(request.has_begun.get() || has_passed);
             return Ok(Action::Continue);
         }
         let Some(fetch) = slice.fetch else { return Ok(Action::Pause) };
