@@ -1,8 +1,10 @@
-//! Faults on purpose: a build with debug assertions panics in the hook that the environment names.
+//! Faults: how they are caught, and faults on purpose.
 //!
-//! `KEYSWAP_FAULT=request_body:3` has the third call of that hook fail. No release has this.
+//! A build with debug assertions panics in the hook that the environment names: `KEYSWAP_FAULT=request_body:3` has the third
+//! call of that hook fail. No release has this.
 
 use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,6 +15,11 @@ struct Fault {
 }
 
 static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
+
+/// Runs work. Returns `None` where the work panics.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
 
 /// Panics if the environment wants this call of the hook to fail.
 pub(crate) fn at(hook: &str) {

@@ -3,7 +3,6 @@
 //! Pointers in them are Envoy's, which keeps to its ABI.
 
 use std::ffi::{c_char, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ struct Filter {
 
 /// Runs what must not panic beyond here.
 fn barrier<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(otherwise)
+    faults::caught(work).unwrap_or(otherwise)
 }
 
 /// Returns what a pointer of ours points to.

@@ -42,6 +42,8 @@ mod clock;
 
 mod native;
 
+mod former;
+
 mod lane;
 
 mod configuration;

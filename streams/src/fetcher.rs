@@ -203,11 +203,14 @@ impl<H: Host> Fetcher<H> {
         self.queue.push_back(Queued { fetch, until: now.after(QUEUE_TIMEOUT) });
     }
 
-    /// Returns the requests that wait.
-    pub(crate) fn requests(&self) -> impl Iterator<Item = &Rc<Request<H>>> {
-        self.waiting.values().flatten().filter_map(|waiter| match waiter {
+    /// Removes everything that waits, and returns the requests among it. Fetches go on, since their answers serve others.
+    pub(crate) fn abandon(&mut self) -> Vec<Rc<Request<H>>> {
+        (self.waiters, self.background_bytes) = (0, 0);
+        let waiters = std::mem::take(&mut self.waiting).into_values().flatten();
+        let requests = waiters.filter_map(|waiter| match waiter {
             Waiter::Request(request, _) | Waiter::Body(request) | Waiter::Answer(request) => Some(request),
             Waiter::Background(..) => None,
-        })
+        });
+        requests.collect()
     }
 }

@@ -44,10 +44,13 @@ mod stream;
 
 mod rounds;
 
+#[cfg(test)]
+mod given_up;
+
 pub use crate::host::{Action, Body, Host, HostError, Map, Need};
 pub use crate::lines::{Lines, Malformed};
 pub use crate::metric::{FAMILIES, GAUGE_LABEL, GAUGES, MAX_LABELS, Metric, WATCHED};
 pub use crate::request::Request;
-pub use crate::rounds::{abandon, answered, work};
+pub use crate::rounds::{abandon, answered, give_up, work};
 pub use crate::shared::Shared;
 pub use crate::stream::Stream;

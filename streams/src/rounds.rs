@@ -1,5 +1,6 @@
 //! The work of a worker that no stream does: what is due, the calls, and their answers.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use keyswap_core::base::Moment;
@@ -8,7 +9,7 @@ use keyswap_core::services::{Fetch, FetchAnswer, FetchKey, Resolution};
 use crate::fetcher::{Call, Fetcher};
 use crate::host::Host;
 use crate::metric::Metric;
-use crate::request::Turn;
+use crate::request::{Request, Turn};
 use crate::shared::Shared;
 use crate::stream;
 
@@ -50,22 +51,29 @@ pub fn answered<H: Host>(shared: &Shared<H>, number: u64, answer: &FetchAnswer<'
     work(shared);
 }
 
-/// Fails every request that waits: the worker is given up, and nothing else would wake them.
+/// Fails every request that waits, after a fault of the worker. What was due for them does not judge them again.
 pub fn abandon<H: Host>(shared: &Shared<H>) {
-    for request in shared.waiting() {
-        stream::wake(shared, &request, Turn::Fail);
-    }
-    shared.host.come_back();
+    wake(shared, shared.abandon(), || Turn::Fail);
     shared.hand_over();
 }
 
+/// Does for a worker what is left where [`work`] must not be called any more: requests that wait fail, and those end whose
+/// callers may lose the right to them, since nothing would tell. All others go on.
+pub fn give_up<H: Host>(shared: &Shared<H>) {
+    wake(shared, shared.may_end(), || Turn::End);
+    abandon(shared);
+}
+
 fn end_revoked<H: Host>(shared: &Shared<H>, now: Moment) {
-    let ended = shared.look_again(now);
-    if ended.is_empty() {
+    wake(shared, shared.look_again(now), || Turn::End);
+}
+
+fn wake<H: Host>(shared: &Shared<H>, requests: Vec<Rc<Request<H>>>, turn: impl Fn() -> Turn) {
+    if requests.is_empty() {
         return;
     }
-    for request in ended {
-        stream::wake(shared, &request, Turn::End);
+    for request in requests {
+        stream::wake(shared, &request, turn());
     }
     shared.host.come_back();
 }

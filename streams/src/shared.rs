@@ -88,9 +88,14 @@ impl<H: Host> Shared<H> {
         may_end.values().filter(has_to_end).cloned().collect()
     }
 
-    /// Returns the requests that wait.
-    pub(crate) fn waiting(&self) -> Vec<Rc<Request<H>>> {
-        self.with_fetcher(|fetcher| fetcher.requests().cloned().collect())
+    /// Removes everything that waits, and returns the requests among it.
+    pub(crate) fn abandon(&self) -> Vec<Rc<Request<H>>> {
+        self.with_fetcher(Fetcher::abandon)
+    }
+
+    /// Returns the requests whose exchange ends when the caller loses the right to it.
+    pub(crate) fn may_end(&self) -> Vec<Rc<Request<H>>> {
+        self.may_end.try_borrow().map_or_else(|_| Vec::new(), |may_end| may_end.values().cloned().collect())
     }
 
     /// Counts a request that the host could not have judged.

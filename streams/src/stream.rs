@@ -1,6 +1,7 @@
 //! One request: its head to the engine, the decision back to Envoy, and a pause in between where something has to be
 //! fetched.
 
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 
 use keyswap_core::answer::LocalReply;
@@ -40,9 +41,18 @@ impl<H: Host> Stream<H> {
         Self { shared, request: Rc::new(Request::new(name)), held: None }
     }
 
-    /// Returns whether the stream is one of this worker's, and is not over.
-    pub fn is_of(&self, shared: &Rc<Shared<H>>) -> bool {
-        self.shared.as_ref().is_some_and(|own| Rc::ptr_eq(own, shared))
+    /// Returns the worker; `None` where the stream is over, or had none.
+    pub const fn worker(&self) -> Option<&Rc<Shared<H>>> {
+        self.shared.as_ref()
+    }
+
+    /// Leaves the worker after a fault. The request is leaked, and nothing of it is run: its parts may not fit together any
+    /// more.
+    pub fn give_up(self) {
+        let mut stream = ManuallyDrop::new(self);
+        if let Some(shared) = stream.shared.take() {
+            shared.leave(&stream.request);
+        }
     }
 
     /// Goes on with a request that was woken. The stream is the effective one.
