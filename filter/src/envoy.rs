@@ -88,8 +88,8 @@ impl Host for Envoy {
         host::set_body(body, bytes)
     }
 
-    /// Envoy ends a stream whose filter pauses on more bytes than its buffer has room for, and cannot be told to slow the
-    /// sender down instead.
+    /// Empties Envoy's buffer (decision 057). A part of an answer that waits is changed later, and the ABI lets a filter change
+    /// what Envoy keeps only where Envoy does not slow the sender down. Such a stream ends when the buffer is full.
     fn take_out(body: Body) -> Result<bool, HostError> {
         host::set_body(body, &[]).map(|()| true)
     }

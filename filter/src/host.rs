@@ -1,8 +1,8 @@
 //! Envoy's host calls, as functions that return errors.
 //!
-//! The SDK's own wrappers panic on a status that they do not expect and on bytes that are not UTF-8. A caller can cause
-//! both, and a panic traps the VM for every stream of the worker. So the calls are made here, on bytes only. No code
-//! outside of this module is `unsafe`.
+//! The wrappers of the Rust SDK panic on a status that they do not expect and on bytes that are not UTF-8. A caller can cause
+//! both, and a panic traps the VM for every stream of the worker. So the calls are made here, on bytes only. Of the rest of the
+//! filter only `hooks.rs` has `unsafe` code.
 
 #![allow(unsafe_code, reason = "the host's ABI is made of pointers")]
 

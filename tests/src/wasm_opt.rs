@@ -1,8 +1,7 @@
 //! Optimises modules with Binaryen's `wasm-opt`.
 //!
 //! In a component the largest core module is replaced. The rest stays byte for byte the same: it depends only on the
-//! module's imports and exports. Exports of a filter's module that do nothing are removed, since Envoy calls each
-//! export for every request.
+//! module's imports and exports. A filter's module keeps the exports that Envoy calls, and no others.
 
 use std::{collections::BTreeSet, fs, ops::Range, process::Command};
 
@@ -48,7 +47,7 @@ pub fn component(original: &[u8]) -> Result<Vec<u8>> {
     Ok(smaller.finish())
 }
 
-/// The exports of a filter that remain: those of the ABI, and the callbacks that the filter implements.
+/// The exports of the filter: its memory, and the hooks of `filter/src/hooks.rs`.
 const OF_FILTER: [&str; 15] = [
     "_initialize",
     "memory",
@@ -67,8 +66,8 @@ const OF_FILTER: [&str; 15] = [
     "proxy_on_tick",
 ];
 
-/// Returns the filter's module without the callbacks that the filter does not implement. A host treats a missing
-/// callback like the SDK's default.
+/// Returns the filter's module without exports that Envoy does not call. A hook that the module lacks is an error: Envoy would
+/// do without it, and nothing else tells.
 pub fn filter(original: &[u8]) -> Result<Vec<u8>> {
     let mut smaller = Module::new();
     for payload in Parser::new(0).parse_all(original) {
