@@ -45,7 +45,13 @@ thread_local! {
 
 /// Does some work with the contexts; `None` where there is none of this id. The host calls no function while one runs.
 fn with<T>(work: impl FnOnce(&mut Contexts) -> Option<T>) -> Option<T> {
-    CONTEXTS.with(|contexts| work(&mut *contexts.try_borrow_mut().ok()?))
+    CONTEXTS.with(|contexts| {
+        let Ok(mut contexts) = contexts.try_borrow_mut() else {
+            log::error!("a hook was called while another one runs, and does nothing");
+            return None;
+        };
+        work(&mut contexts)
+    })
 }
 
 /// Runs a hook of a stream. A stream that is not known waits for ever.
