@@ -85,11 +85,8 @@ fn every_model_that_may_compute_is_told_and_what_the_answer_may_cost() {
             "a b c",
             "-x1",
         ),
-        (
-            r#"{"generationConfig":{"routingConfig":{"manualMode":{"modelName":"a"}},"maxOutputTokens":5}}"#,
-            "a",
-            "5x1",
-        ),
+        (r#"{"model":"a","fallbacks":"default"}"#, "a default", "-x1"),
+        (r#"{"requests":[{"params":{"model":"a","fallbacks":"default"}}]}"#, "a default", "-x1"),
         (r#"{"model":"a","method":{"reinforcement":{"grader":{"model":"b"}}}}"#, "a b", "-x1"),
         ("{}", "", "-x1"),
         ("[]", "", "-x1"),
@@ -282,6 +279,9 @@ fn a_body_that_upstream_may_read_in_another_way_is_refused() {
         (r#"{"model":["a"]}"#, NoText),
         (r#"{"model":{"id":"a"}}"#, NoText),
         (r#"{"model":7}"#, NoText),
+        // The provider chooses.
+        (r#"{"generationConfig":{"routingConfig":{"manualMode":{"modelName":"a"}}}}"#, NoText),
+        (r#"{"generation_config":{"routingConfig":{}}}"#, NoText),
         (r#"{"models":[["a"]]}"#, NoText),
         (r#"[{"provider":"openai"},{"query":{}}]"#, NoProvider),
         (r#"[{"provider":["openai"]}]"#, NoText),

@@ -236,6 +236,9 @@ fn an_answer_in_the_background_is_made_to_its_end_whether_its_caller_stays_or_no
         (json!({"background": true}), 100_000),
         (json!({"background": true, "max_output_tokens": 50}), 50),
         (json!({"background": false}), 1),
+        (json!({"background": null}), 1),
+        // That of a picture.
+        (json!({"background": "transparent"}), 1),
     ] {
         let sent = Sent { path: "/v1/responses", ..chat(&with(&json!({"stream": true}), &more)) };
         let left = sent.charged_by("estimate", Some(("text/event-stream", text)), false);
@@ -286,6 +289,14 @@ fn a_model_that_the_answering_one_asks_is_charged_at_the_dearest_price_that_the_
         (json!([pass("message", 6), pass("advisor_message", 5), pass("message", 4)]), 10 * CHEAP + 5 * DEAR),
         (json!([pass("advisor_message", 5), pass("advisor_message", 2)]), 10 * CHEAP + 7 * DEAR),
         (json!([pass("of_tomorrow", 5)]), 10 * CHEAP + 5 * DEAR),
+        // Where a model declines, another goes on in its place. What the first had put out is billed.
+        (json!([pass("message", 0), pass("fallback_message", 10)]), 10 * CHEAP),
+        (json!([pass("message", 3), pass("fallback_message", 10)]), 10 * CHEAP + 3 * DEAR),
+        (json!([pass("message", 3), pass("fallback_message", 4), pass("message", 6)]), 10 * CHEAP + 3 * DEAR),
+        (
+            json!([pass("message", 3), pass("compaction", 2), pass("fallback_message", 10)]),
+            12 * CHEAP + 3 * DEAR,
+        ),
         (json!([{"output_tokens": 5}]), 10 * CHEAP),
     ] {
         let usage = json!({"input_tokens": 1, "output_tokens": 10, "iterations": passes});
@@ -296,6 +307,21 @@ fn a_model_that_the_answering_one_asks_is_charged_at_the_dearest_price_that_the_
         let events = format!("data: {message}\n\ndata: {}\n\n", json!({"usage": usage}));
         assert_eq!(sent.charged(Some(("text/event-stream", &events))).0, cost, "{passes}");
     }
+}
+
+#[test]
+fn a_model_that_is_asked_beside_the_one_of_the_path_is_charged_at_its_own_price() {
+    let vertex = json!({
+        "tokens": [{"sha256": Digest::of(TOKEN.as_bytes()).to_hex(), "label": "l", "providers": ["google-vertex-ai"]}],
+        "credentials": {"google-vertex-ai": [{"env": "A"}]},
+    });
+    let body = json!({"max_tokens": 50, "messages": [], "tools": [{"type": "advisor", "model": "dear"}]});
+    let path = "/v1/projects/p/locations/l/publishers/anthropic/models/cheap:rawPredict";
+    let sent = Sent { path, body: body.to_string(), more: vertex, ..chat(&json!({})) };
+    let passes = json!([{"type": "advisor_message", "input_tokens": 1, "output_tokens": 5}]);
+    let usage = json!({"input_tokens": 1, "output_tokens": 10, "iterations": passes});
+    assert_eq!(sent.charged(None).0, 50 * CHEAP);
+    assert_eq!(sent.charged(Some((JSON, &json!({"usage": usage}).to_string()))).0, 10 * CHEAP + 5 * DEAR);
 }
 
 #[test]

@@ -35,8 +35,8 @@ fn an_exchange_ends_once_the_registry_no_longer_lets_its_token_in() {
         (record(json!({})), None),
         (record(json!({"label": "other"})), None),
         (record(json!({"providers": ["openai:*"]})), None),
-        (record(json!({"models": ["*"]})), None),
-        (record(json!({"models": ["gpt-4o"]})), Some("model_not_allowed")),
+        // The request has named its models.
+        (record(json!({"models": ["gpt-4o"]})), None),
         (record(json!({"status": "disabled"})), Some("token_invalid")),
         (record(json!({"expires_at": "2020-01-01T00:00:00Z"})), Some("token_expired")),
         (record(json!({"providers": ["gemini"]})), Some("provider_not_allowed")),
@@ -73,7 +73,6 @@ fn an_exchange_is_judged_by_the_policy_that_is_in_force_now() {
         (json!({"tokens": []}), Some("token_invalid")),
         (json!({"tokens": [with(&token, &json!({"status": "disabled"}))]}), Some("token_invalid")),
         (json!({"tokens": [with(&token, &json!({"providers": ["gemini"]}))]}), Some("provider_not_allowed")),
-        (json!({"tokens": [with(&token, &json!({"models": ["gpt-4o"]}))]}), Some("model_not_allowed")),
         (json!({"tokens": [], "revoke": "requests"}), None),
         (json!({"tokens": [], "revoke": null}), None),
         (json!({"tokens": [], "mode": "shadow"}), None),
@@ -84,6 +83,40 @@ fn an_exchange_is_judged_by_the_policy_that_is_in_force_now() {
         let after = Worker::new(&policy(changes.clone()));
         let ended = ended.map(|reason| format!("keyswap.ended.reason.{reason}.provider.openai"));
         assert_eq!(after.look_again(&store, &exchange, at(1), &nobody_is_asked), ended, "{changes}");
+    }
+}
+
+#[test]
+fn a_session_ends_once_its_caller_may_use_other_models_than_when_it_began() {
+    let policy = |models: &[&str], cheap: &[&str]| {
+        let sha256 = Digest::of(TOKEN.as_bytes()).to_hex();
+        let token = json!({"sha256": sha256, "label": "l", "providers": ["openai"], "models": models});
+        let groups = json!({"cheap": cheap});
+        let changes =
+            json!({"registry": null, "revoke": "streams", "tokens": [token], "model_groups": groups});
+        Worker::new(&registry_policy(&changes))
+    };
+    let begun = ["gpt-4o", "group:cheap"];
+    for (models, cheap, ends) in [
+        (&["gpt-4o", "group:cheap"][..], &["o3"][..], false),
+        (&["group:cheap", "GPT-4o"], &["o3"], false),
+        (&["gpt-4o"], &["o3"], true),
+        (&["*"], &["o3"], true),
+        (&["gpt-4o", "group:cheap"], &["o3", "o4"], true),
+    ] {
+        let (before, store) = (policy(&begun, &["o3"]), MemoryStore::default());
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [
+            Header { name: b"authorization", value: authorization.as_bytes() },
+            Header { name: b"connection", value: b"upgrade" },
+            Header { name: b"upgrade", value: b"websocket" },
+        ];
+        let head = RequestHead::new(b"GET", b"/v1/realtime?model=gpt-4o", &headers);
+        let (status, exchange) = before.send(&store, &head, at(0), &nobody_is_asked, status);
+        assert_eq!(status, 200);
+        let found = policy(models, cheap).look_again(&store, &exchange, at(1), &nobody_is_asked);
+        let expect = ends.then(|| "keyswap.ended.reason.model_not_allowed.provider.openai".to_owned());
+        assert_eq!(found, expect, "{models:?} {cheap:?}");
     }
 }
 

@@ -23,7 +23,7 @@ use crate::former::FormerEngines;
 use crate::native::Native;
 use crate::post::Waker;
 
-/// The time between two attempts to make an engine. Each compiles the policy on Envoy's main thread.
+/// The time between two attempts to make an engine. Each compiles the policy.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 type Start = Box<dyn Fn() -> Result<Shared<Native>, PolicyErrors> + Send + Sync>;

@@ -76,6 +76,8 @@ macro_rules! members {
             Model ["version"],
             Model ["preset"],
             Model ["models", "*"],
+            // A word that leaves the choice to the provider, or a list.
+            ModelOrObject ["fallbacks"],
             ModelOrObject ["fallbacks", "*"],
             Model ["fallbacks", "*", "model"],
             Model ["providerOptions", "gateway", "models", "*"],
@@ -90,9 +92,6 @@ macro_rules! members {
             Model ["session", "audio", "input", "transcription", "model"],
             Model ["compound_custom", "models", "reasoning_model"],
             Model ["compound_custom", "models", "answering_model"],
-            Provider ["request", "provider"],
-            Endpoint ["request", "endpoint"],
-            Model ["request", "query", "model"],
             Stream ["stream"],
             StreamOptions ["stream_options"],
             IncludeUsage ["stream_options", "include_usage"],
@@ -113,7 +112,6 @@ macro_rules! members {
             Stored ["conversation"],
             Count ["n"],
             Count ["best_of"],
-            Count ["num_generations"],
             Count ["generationConfig", "candidateCount"],
             Count ["generation_config", "candidate_count"],
             $($own)*
@@ -125,14 +123,18 @@ members! { BODY:
     Model ["requests", "*", "model"],
     Model ["requests", "*", "params", "model"],
     Model ["requests", "*", "params", "tools", "*", "model"],
-    ModelOrObject ["requests", "*", "params", "fallbacks", "*"],
+    ModelOrObject ["requests", "*", "params", "fallbacks"],
     Model ["requests", "*", "params", "fallbacks", "*", "model"],
     Model ["batch", "model"],
     Model ["data_source", "model"],
     Model ["method", "reinforcement", "grader", "model"],
     Model ["generateContentRequest", "model"],
     Model ["generate_content_request", "model"],
-    Model ["generationConfig", "routingConfig", "manualMode", "modelName"],
+    // There Vertex AI chooses the model. Google's APIs read a name in either form.
+    Model ["generationConfig", "routingConfig"],
+    Model ["generationConfig", "routing_config"],
+    Model ["generation_config", "routingConfig"],
+    Model ["generation_config", "routing_config"],
     Stored ["cachedContent"],
     Stored ["cached_content"],
     Model ["*", "query", "model"],
@@ -141,6 +143,9 @@ members! { BODY:
 }
 
 members! { MESSAGE:
+    Provider ["request", "provider"],
+    Endpoint ["request", "endpoint"],
+    Model ["request", "query", "model"],
     Model ["setup", "model"],
     Model ["session", "input_audio_transcription", "model"],
     Model ["response", "model"],

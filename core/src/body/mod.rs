@@ -19,6 +19,7 @@ mod made;
 mod members;
 mod multipart;
 mod named;
+mod passes;
 mod passing;
 mod paths;
 mod reader;

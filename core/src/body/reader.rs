@@ -6,6 +6,7 @@
 use super::fields::{ANSWER, Labels, Meaning, is_usage_of_chunk, meaning};
 use super::follower::Follower;
 use super::grammar::{Event, JsonError, Scalar};
+use super::passes::{Pass, PassKind, Passes, sum};
 use super::text::Text;
 use super::usage::{Count, Counts, Usage, parse_count};
 
@@ -33,9 +34,7 @@ pub(super) struct Noted {
     label: Text<MAX_LABEL_BYTES>,
     amount: Option<(u64, Labels)>,
     pass: Pass,
-    /// Passes that the counts do not hold: of the same model, and of others.
-    beside: Option<Usage>,
-    others: Option<Usage>,
+    passes: Passes,
     /// The usage of other models in texts that ended.
     others_sum: Option<Usage>,
     pub(super) model: Text<MAX_MODEL_BYTES>,
@@ -45,37 +44,6 @@ pub(super) struct Noted {
     /// The texts that held output of the model.
     pub(super) texts_with_content: u64,
     chunk: Chunk,
-}
-
-/// A pass of which an answer was made.
-#[derive(Default)]
-struct Pass {
-    counts: Counts,
-    kind: PassKind,
-}
-
-/// The place of a pass's counts.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum PassKind {
-    /// In the counts of the answer.
-    #[default]
-    Within,
-    /// Beside them, of the same model.
-    Beside,
-    /// Beside them, of another model.
-    OfOther,
-}
-
-impl PassKind {
-    /// Returns the kind with a name. Another name than those that are known is that of another model's pass: it may be counted nowhere
-    /// else.
-    fn named(name: &str) -> Self {
-        match name {
-            "message" => Self::Within,
-            "compaction" => Self::Beside,
-            _ => Self::OfOther,
-        }
-    }
 }
 
 /// Facts about the text under way.
@@ -170,8 +138,7 @@ impl Noted {
             label: Text::default(),
             amount: None,
             pass: Pass::default(),
-            beside: None,
-            others: None,
+            passes: Passes::default(),
             others_sum: None,
             model: Text::default(),
             tier: Text::default(),
@@ -184,18 +151,12 @@ impl Noted {
 
     /// Returns the usage so far; `None` where none was told.
     pub(super) fn usage(&self) -> Option<Usage> {
-        sum([self.sum, self.counts.usage(), self.with_pass(self.beside, PassKind::Beside)])
+        sum([self.sum, self.counts.usage(), self.passes.with(&self.pass).beside])
     }
 
     /// Returns the usage of other models so far; `None` where none was told.
     pub(super) fn others(&self) -> Option<Usage> {
-        sum([self.others_sum, self.with_pass(self.others, PassKind::OfOther)])
-    }
-
-    /// Returns a usage with that of the pass under way, if it is of this kind.
-    fn with_pass(&self, usage: Option<Usage>, kind: PassKind) -> Option<Usage> {
-        let pass = (self.pass.kind == kind).then(|| self.pass.counts.usage()).flatten();
-        sum([usage, pass])
+        sum([self.others_sum, self.passes.with(&self.pass).others])
     }
 
     fn take(&mut self, event: Event<'_>) {
@@ -215,9 +176,7 @@ impl Noted {
                 self.label.clear();
                 self.amount = None;
             }
-            Some(Meaning::Passes) => {
-                (self.beside, self.others, self.pass) = Default::default();
-            }
+            Some(Meaning::Passes) => (self.passes, self.pass) = Default::default(),
             Some(Meaning::Pass) => self.end_pass(),
             _ => {}
         }
@@ -269,8 +228,7 @@ impl Noted {
     }
 
     fn end_pass(&mut self) {
-        self.beside = self.with_pass(self.beside, PassKind::Beside);
-        self.others = self.with_pass(self.others, PassKind::OfOther);
+        self.passes = self.passes.with(&self.pass);
         self.pass = Pass::default();
     }
 
@@ -280,14 +238,10 @@ impl Noted {
         self.texts_with_content = self.texts_with_content.saturating_add(u64::from(chunk.has_content));
         if self.adds_up {
             (self.sum, self.others_sum) = (self.usage(), self.others());
-            (self.counts, self.beside, self.others) = (Counts::default(), None, None);
+            (self.counts, self.passes) = Default::default();
         }
         chunk
     }
-}
-
-fn sum<const N: usize>(usages: [Option<Usage>; N]) -> Option<Usage> {
-    usages.into_iter().flatten().reduce(|sum, other| sum.saturating_add(&other))
 }
 
 /// Notes a text, unless it is none.

@@ -286,7 +286,7 @@ impl State {
                 self.asked.tier = Tier::named(name);
             }
             (Role::Store, Scalar::Flag(store)) => self.asked.store = Some(store),
-            (Role::Background, _) => self.asked.is_background = scalar != Scalar::Flag(false),
+            (Role::Background, Scalar::Flag(is_background)) => self.asked.is_background = is_background,
             (Role::Stored, _) => self.asked.has_stored_input = true,
             (Role::StreamOptions, Scalar::Null) => (self.has_options, self.has_no_options) = (true, true),
             (Role::IncludeUsage, Scalar::Flag(_)) => self.asked.says_usage = true,
@@ -305,7 +305,6 @@ impl State {
             Role::Element => self.elements = self.elements.saturating_add(1),
             Role::Model | Role::Provider | Role::Endpoint => self.fail_if(true, BodyError::NoText),
             Role::StreamOptions => self.has_options = true,
-            Role::Background => self.asked.is_background = true,
             Role::Stored => self.asked.has_stored_input = true,
             _ => {}
         }

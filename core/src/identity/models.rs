@@ -4,7 +4,7 @@
 //! entry behind `!` takes models away, whatever the order. The case of letters does not count: no provider has two models
 //! that differ by it alone, and some take either spelling.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::syntax::glob;
 
@@ -52,6 +52,15 @@ impl Models {
     /// Returns whether every model is allowed, so that none has to be known.
     pub fn is_all(&self) -> bool {
         self.0.iter().all(|entries| are_all(entries))
+    }
+
+    /// Returns whether two rules have the same entries, in whatever order.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let entries = |models: &Self| -> BTreeSet<BTreeSet<String>> {
+            let lists = models.0.iter().filter(|entries| !are_all(entries));
+            lists.map(|entries| entries.iter().map(|entry| entry.to_lowercase()).collect()).collect()
+        };
+        self == other || entries(self) == entries(other)
     }
 
     /// Returns whether a model is allowed: an entry has one of its spellings, and no entry takes it away. A group that

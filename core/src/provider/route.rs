@@ -93,6 +93,11 @@ const fn bit(byte: u8) -> u32 {
 const ANTHROPIC_HEADER: &str = "anthropic-version";
 
 impl<'a> Route<'a> {
+    /// Returns whether the request is for an API of Google's, in whichever dialect.
+    pub(crate) fn is_google(&self) -> bool {
+        self.dialect == Dialect::Google || [table::GEMINI, table::VERTEX].contains(&self.provider)
+    }
+
     /// Finds the route. `segments` are those of the providers.
     pub(crate) fn find(
         (providers, segments): (&'a [Provider], &Segments),

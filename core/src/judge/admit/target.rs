@@ -160,7 +160,10 @@ impl Target {
         if let Some(objects) = &objects {
             query = objects.query(query);
         }
-        query = told_in_full(query, traits.metering.is_some() && class == Some(Class::Inference));
+        query = told_in_full(
+            query,
+            class == Some(Class::Inference) && traits.metering.is_some() && route.is_google(),
+        );
         let mint = endpoint.filter(|_| is_minting(class, traits)).and_then(|endpoint| mapping.mint(endpoint));
         let is_of_session =
             traits.is_session && endpoint.is_some_and(|endpoint| mapping.opens(methods, endpoint));

@@ -328,8 +328,7 @@ impl Meter {
         let (cost, model) = self.pricing.charge(finding.model, finding.is_sum, cost).unzip();
         let amount = Amount { cost, tokens: counts.tokens() };
         let Some(others) = finding.others else { return (amount, model) };
-        // Which of the other models made them is not told.
-        let cost = self.pricing.charge(None, true, |price, tier| price.cost(&others, tier)).unzip().0;
+        let cost = self.pricing.charge_others(finding.model, &others);
         let sum = amount.plus(&Amount { cost, tokens: others.tokens() });
         (Amount { cost: amount.cost.and(sum.cost), ..sum }, model)
     }

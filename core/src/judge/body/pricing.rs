@@ -15,6 +15,8 @@ pub(super) struct Pricing {
     rules: Rc<MeterRules>,
     provider: String,
     models: Vec<String>,
+    /// Models that the body names beside the settled one: tools may ask them.
+    beside: Vec<String>,
     /// Set where the target says which model computes, whatever the body says.
     is_settled: bool,
     /// The service tier that the request asks for.
@@ -33,15 +35,16 @@ pub(super) enum Unstated {
 impl Pricing {
     pub(super) fn new(rules: &Rc<MeterRules>, provider: &str, models: &[String], is_settled: bool) -> Self {
         let (rules, provider) = (Rc::clone(rules), provider.to_owned());
-        Self { rules, provider, models: models.to_vec(), is_settled, tier: None }
+        Self { rules, provider, models: models.to_vec(), beside: Vec::new(), is_settled, tier: None }
     }
 
     /// Notes what the body names.
     pub(super) fn note<'m>(&mut self, models: impl IntoIterator<Item = &'m str>, tier: Option<Tier>) {
         self.tier = tier;
+        let known = if self.is_settled { &mut self.beside } else { &mut self.models };
         for model in models {
-            if !self.is_settled && !self.models.iter().any(|own| own == model) {
-                self.models.push(model.to_owned());
+            if !known.iter().any(|own| own == model) {
+                known.push(model.to_owned());
             }
         }
     }
@@ -96,6 +99,14 @@ impl Pricing {
         let costs =
             of_answer.into_iter().chain(others).map(|found| (self.dearer(&found.price, &cost), found));
         costs.max_by_key(|(cost, _)| *cost).map(|(cost, found)| (cost, found.name.to_owned()))
+    }
+
+    /// Returns the cost of tokens of models that the answering one has asked: by the dearest that the request names, or that the answer
+    /// does. `None` where none has a price.
+    pub(super) fn charge_others(&self, answering: Option<&str>, counts: &Counts) -> Option<Nano> {
+        let names = self.models.iter().chain(&self.beside).map(String::as_str).chain(answering);
+        let found = names.filter_map(|model| self.rules.prices.find(&self.provider, model));
+        found.map(|found| self.dearer(&found.price, |price, tier| price.cost(counts, tier))).max()
     }
 
     /// Returns the name of the row of the dearest model.

@@ -1,6 +1,6 @@
 //! The context that a request is judged in, the exits before a rewrite, and the progress on the way.
 
-use super::admitted::{Admitted, Means};
+use super::admitted::{Admitted, Means, UsableModels};
 use super::check::Check;
 use super::part::Part;
 use super::sent::Sent;
@@ -8,7 +8,7 @@ use crate::answer::{CheckError, LocalReply, ResponseHeaders, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::body::Relink;
 use crate::host::Store;
-use crate::identity::{Class, Models, Principal};
+use crate::identity::{Class, Principal};
 use crate::provider::Route;
 use crate::request::{HeaderNames, RequestHead, request_id};
 use crate::services::{Fetch, FetchResults, RecordSource};
@@ -69,8 +69,8 @@ pub(crate) struct Progress<'a> {
     pub(crate) principal: Option<Principal>,
     /// The means by which the caller was verified, where the policy looks at it again.
     pub(crate) means: Option<Means>,
-    /// The models of that caller.
-    pub(crate) models: Option<Models>,
+    /// The models of that caller, where it opens a session.
+    pub(crate) models: Option<UsableModels>,
     /// The caller, once it was admitted, where the policy looks at it again.
     pub(crate) admitted: Option<Box<Admitted>>,
     pub(crate) record_source: Option<RecordSource>,
@@ -98,7 +98,7 @@ impl Progress<'_> {
 
     /// Notes the caller of a request that is forwarded, where the policy looks at it again.
     pub(crate) fn note_admitted(&mut self, head: &RequestHead<'_>) {
-        let Some((means, models)) = self.means.take().zip(self.models.take()) else { return };
+        let Some(means) = self.means.take() else { return };
         let is_session = self.checks.iter().any(|check| matches!(check, Check::SealOpened(_)));
         if let (Some(principal), Some(route), Some(class)) = (&self.principal, &self.route, self.class) {
             self.admitted = Some(Box::new(Admitted {
@@ -106,7 +106,7 @@ impl Progress<'_> {
                 principal: principal.clone(),
                 provider: route.provider.to_owned(),
                 class: if is_session { Class::Mint } else { class },
-                models,
+                models: self.models.take(),
                 request_id: request_id(head).map(str::to_owned),
             }));
         }

@@ -8,7 +8,7 @@ mod request;
 mod sent;
 mod suspended;
 
-pub(crate) use self::admitted::{Admitted, Means};
+pub(crate) use self::admitted::{Admitted, Means, UsableModels};
 pub use self::check::Check;
 pub(crate) use self::context::{Context, Exit, Progress};
 pub(crate) use self::part::{Part, Share};

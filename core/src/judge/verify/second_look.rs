@@ -10,7 +10,7 @@ use super::verified_token::VerifiedToken;
 use crate::answer::CheckError;
 use crate::identity::jwt::{Conditions, Email, JwtError, Principals};
 use crate::identity::{CallerRecord, Models, Scope};
-use crate::judge::progress::{Admitted, Context, Exit, Means, Progress};
+use crate::judge::progress::{Admitted, Context, Exit, Means, Progress, UsableModels};
 use crate::services::registry::LookupKey;
 
 impl Authenticator {
@@ -33,16 +33,17 @@ impl Authenticator {
             }
         };
         let open = scope.classes(&admitted.provider);
+        let is_same = |usable: &UsableModels| usable.are(&models, &self.policy.model_groups);
         match admitted.class {
-            class if open.has(class) && models != admitted.models => Err(CheckError::ModelNotAllowed.into()),
-            class if open.has(class) => Ok(()),
+            class if open.has(class) && admitted.models.as_ref().is_none_or(is_same) => Ok(()),
+            class if open.has(class) => Err(CheckError::ModelNotAllowed.into()),
             _ if open.is_empty() => Err(CheckError::OutOfScope(&admitted.provider).into()),
             class => Err(CheckError::ClassOutOfScope(class).into()),
         }
     }
 
-    /// Returns the scope and the models of an identity. Its claims are not kept, so a rule is found again by its conditions. Where the policy of
-    /// this moment has no such rule, the exchange ends.
+    /// Returns the scope and the models of an identity. Its claims are not kept, so a rule is found again by its conditions. Where
+    /// the policy of this moment has no such rule, the exchange ends.
     fn rights_of_identity<'a>(
         &'a self,
         (issuer, rule): (&str, &Conditions),
