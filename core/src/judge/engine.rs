@@ -8,14 +8,11 @@
 //! nothing is charged twice: a request that waits has taken nothing from its budget yet.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::admit::{MeteringTrait, ModelNames, RequestTraits, Scoped, UpstreamKeys, count};
 use super::body::{BodyPlan, MeterRules};
 use super::forward::{MetadataTexts, Original, Protected, Rewrite, SUBPROTOCOL};
-use super::progress::{
-    Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent, Suspended, UsableModels,
-};
+use super::progress::{Admitted, AnswerHead, Check, Context, Exit, Part, Progress, Request, Sent, Suspended};
 use super::tell::{
     Decision, Observation, RolloutFacts, StatusSources, Verdict, is_local, is_me_query, is_status_query,
     me_reply, status_reply,
@@ -202,10 +199,7 @@ impl Engine {
         }
         let caller = self.authenticator.authenticate(found, context, progress)?;
         progress.principal = Some(Principal::of(&caller.record));
-        if progress.means.is_some() && context.names.is_upgrade {
-            let (models, groups) = (caller.record.models.clone(), Arc::clone(&self.policy.model_groups));
-            progress.models = Some(UsableModels { models, groups });
-        }
+        progress.note_models(&caller.record, context.names, &self.policy.model_groups);
         let token = caller.verify(context)?;
         progress.checks.push(Check::TokenValid(caller.record.expires_at));
         if is_me_query(head, &path) {

@@ -160,10 +160,7 @@ impl Target {
         if let Some(objects) = &objects {
             query = objects.query(query);
         }
-        query = told_in_full(
-            query,
-            class == Some(Class::Inference) && traits.metering.is_some() && route.is_google(),
-        );
+        query = told_in_full(query, class == Some(Class::Inference) && hides_usage(route, traits));
         let mint = endpoint.filter(|_| is_minting(class, traits)).and_then(|endpoint| mapping.mint(endpoint));
         let is_of_session =
             traits.is_session && endpoint.is_some_and(|endpoint| mapping.opens(methods, endpoint));
@@ -279,6 +276,11 @@ fn check_kept(path: &[u8], query: Option<&[u8]>, token: &[u8]) -> Result<(), Che
     let kept = query.and_then(query::without_reserved).unwrap_or_default();
     let is_kept = [path, &kept].into_iter().any(|text| stands_in(text, token));
     if is_kept { Err(CheckError::TokenInTarget) } else { Ok(()) }
+}
+
+/// Returns whether the API has parameters by which an answer would not tell the usage that is metered.
+fn hides_usage(route: &Route<'_>, traits: &RequestTraits<'_>) -> bool {
+    traits.metering.is_some() && route.is_google()
 }
 
 /// Returns the query, where usage is metered without the parameters by which an answer would not tell it.

@@ -1,5 +1,7 @@
 //! The context that a request is judged in, the exits before a rewrite, and the progress on the way.
 
+use std::sync::Arc;
+
 use super::admitted::{Admitted, Means, UsableModels};
 use super::check::Check;
 use super::part::Part;
@@ -8,7 +10,7 @@ use crate::answer::{CheckError, LocalReply, ResponseHeaders, is_forwarded};
 use crate::base::{Digest, Moment};
 use crate::body::Relink;
 use crate::host::Store;
-use crate::identity::{Class, Principal};
+use crate::identity::{CallerRecord, Class, ModelGroups, Principal};
 use crate::provider::Route;
 use crate::request::{HeaderNames, RequestHead, request_id};
 use crate::services::{Fetch, FetchResults, RecordSource};
@@ -94,6 +96,17 @@ impl Progress<'_> {
         if let Some(renewal) = renewal {
             self.refresh.push(renewal);
         }
+    }
+
+    /// Notes the models of a caller that opens a session, where the policy looks at it again.
+    pub(crate) fn note_models(
+        &mut self,
+        record: &CallerRecord,
+        names: &HeaderNames,
+        groups: &Arc<ModelGroups>,
+    ) {
+        self.models = (self.means.is_some() && names.is_upgrade)
+            .then(|| UsableModels { models: record.models.clone(), groups: Arc::clone(groups) });
     }
 
     /// Notes the caller of a request that is forwarded, where the policy looks at it again.
