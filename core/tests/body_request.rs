@@ -1,6 +1,6 @@
 //! The scanner of requests: what a body asks for, what is added to it, and what is refused.
 
-use keyswap_core::body::{BodyError, JsonError, Named, RequestScanner, Splice};
+use keyswap_core::body::{BodyError, JsonError, Named, RequestBody, RequestForm, RequestScanner, Splice};
 use proptest::prelude::*;
 
 /// Returns the body that goes on, the names in it, and what it asks for, of a body that comes in these slices.
@@ -128,9 +128,52 @@ fn every_model_that_a_message_of_a_session_names_is_told() {
     }
 }
 
+/// Returns the frame of a binary message of at most 125 bytes.
+fn binary(message: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [1, 2, 3, 4];
+    let length = u8::try_from(message.len()).unwrap();
+    let masked = message.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+    [&[0x82, 0x80 | length][..], &MASK].concat().into_iter().chain(masked).collect()
+}
+
+#[test]
+fn sound_that_begins_as_an_object_is_none_in_whatever_slices_and_an_object_is_one() {
+    for (message, expect) in [
+        (&[0, b'{', 0xff, 0x22, 0x80][..], Ok("")),
+        (&[b'{', 0x80], Ok("")),
+        (b"{", Err(BodyError::Json(JsonError::Incomplete))),
+        (b"{ \x01\x02\x03\x04 \"model\": sound", Ok("")),
+        (br#"{"model":"a"}"#, Ok("a")),
+        (br#" {  "model" : "a", "tools": [{"model": "b"}]}"#, Ok("a b")),
+        (br#"{"model":["a"]}"#, Err(BodyError::NoText)),
+    ] {
+        let frame = binary(message);
+        for cut in 0..=frame.len() {
+            for small in [false, true] {
+                let (front, behind) = frame.split_at(cut);
+                let slices = if small { frame.chunks(1).collect() } else { vec![front, behind] };
+                let mut body = RequestBody::new(RequestForm::Messages, false).unwrap();
+                let mut names = Vec::new();
+                let fed = slices.iter().try_for_each(|slice| {
+                    let mut tell = |named: Named<'_>| {
+                        if let Named::Model(model) = named {
+                            names.push(model.to_owned());
+                        }
+                    };
+                    body.feed(slice, &mut tell).map(drop)
+                });
+                assert_eq!(
+                    fed.map(|()| names.join(" ")),
+                    expect.map(str::to_owned),
+                    "{message:?} cut at {cut}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_form_tells_how_many_answers_it_asks_for() {
-    use keyswap_core::body::{RequestBody, RequestForm};
     for (n, count) in [("10", 10), (" 3 ", 3), ("0", 1), ("many", 1)] {
         let form = format!("--b\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n{n}\r\n--b--\r\n");
         let parts = RequestForm::Parts("multipart/form-data; boundary=b");

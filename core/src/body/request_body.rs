@@ -27,7 +27,7 @@ const MODEL_FIELDS: usize = 2;
 const STREAM_FIELD: usize = 2;
 const COUNT_FIELD: usize = 3;
 
-/// The bytes at the beginning of a binary message that tell text from sound.
+/// The number of bytes at the beginning of a binary message that tell text from sound.
 const LOOKED_AT: usize = 16;
 
 /// A scanner of the body of one request.
@@ -63,6 +63,8 @@ struct Messages {
 enum Message {
     /// Nothing but white space came.
     Blank,
+    /// The beginning of a binary message that may be an object, which is not long enough to tell.
+    Begun(Vec<u8>),
     /// An object: other messages, such as sound, name nothing.
     Json(Box<RequestScanner>),
     Other,
@@ -224,18 +226,14 @@ impl Messages {
                 _ if error.is_some() => Ok(()),
                 MessagePart::Data(data) => message.take(data, false, scanner, tell),
                 MessagePart::Binary(data) => message.take(data, true, scanner, tell),
-                MessagePart::End => match std::mem::replace(message, Message::Blank) {
-                    Message::Json(mut scanner) => {
-                        (*has_ended, *asked) = (true, scanner.asked());
-                        tell(Named::End);
-                        scanner.finish()
-                    }
-                    Message::Other => {
-                        *has_ended = true;
-                        Ok(())
-                    }
-                    Message::Blank => Ok(()),
-                },
+                MessagePart::End => message.decide(scanner, tell).and_then(|()| {
+                    let ended = std::mem::replace(message, Message::Blank);
+                    *has_ended |= !matches!(ended, Message::Blank);
+                    let Message::Json(mut scanner) = ended else { return Ok(()) };
+                    *asked = scanner.asked();
+                    tell(Named::End);
+                    scanner.finish()
+                }),
             };
             error = error.or(taken.err());
         });
@@ -249,29 +247,57 @@ impl Message {
         &mut self,
         data: &[u8],
         is_binary: bool,
-        scanner: impl FnOnce() -> RequestScanner,
+        scanner: impl Fn() -> RequestScanner,
         tell: &mut dyn FnMut(Named<'_>),
     ) -> Result<(), BodyError> {
         if let Self::Blank = self {
-            match begin_of_json(data) {
+            *self = match begin_of_json(data) {
                 [] => return Ok(()),
-                [b'{', ..] if !is_binary || is_text(data) => {
-                    *self = Self::Json(Box::new(scanner()));
-                }
-                _ => *self = Self::Other,
+                [b'{', ..] if is_binary => Self::Begun(Vec::with_capacity(LOOKED_AT)),
+                [b'{', ..] => Self::Json(Box::new(scanner())),
+                _ => Self::Other,
+            };
+        }
+        let mut rest = data;
+        if let Self::Begun(begin) = self {
+            let room = LOOKED_AT.saturating_sub(begin.len());
+            let (front, behind) = data.split_at_checked(room).unwrap_or((data, &[]));
+            begin.extend_from_slice(front);
+            if begin.len() < LOOKED_AT {
+                return Ok(());
             }
+            self.decide(scanner, tell)?;
+            rest = behind;
         }
         match self {
-            Self::Json(scanner) => scanner.feed(data, tell).map(|_| ()),
-            Self::Blank | Self::Other => Ok(()),
+            Self::Json(scanner) => scanner.feed(rest, tell).map(|_| ()),
+            Self::Blank | Self::Begun(_) | Self::Other => Ok(()),
         }
+    }
+
+    /// Decides what a message is of which nothing more has to be seen.
+    fn decide(
+        &mut self,
+        scanner: impl Fn() -> RequestScanner,
+        tell: &mut dyn FnMut(Named<'_>),
+    ) -> Result<(), BodyError> {
+        let Self::Begun(begin) = self else { return Ok(()) };
+        let begin = std::mem::take(begin);
+        if !is_text(&begin) {
+            *self = Self::Other;
+            return Ok(());
+        }
+        let mut scanner = Box::new(scanner());
+        let fed = scanner.feed(&begin, tell).map(|_| ());
+        *self = Self::Json(scanner);
+        fed
     }
 }
 
 /// Returns whether a binary message begins as a JSON object does, in any encoding. Sound may begin with the same byte, but soon has
 /// bytes that no text has.
 fn is_text(data: &[u8]) -> bool {
-    let narrow: Vec<u8> = data.iter().take(LOOKED_AT).copied().filter(|byte| *byte != 0).collect();
+    let narrow: Vec<u8> = data.iter().copied().filter(|byte| *byte != 0).collect();
     let begin = begin_of_json(&narrow);
     let is_odd = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
     let is_cut = |error: std::str::Utf8Error| error.error_len().is_none();
