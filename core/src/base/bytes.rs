@@ -5,6 +5,12 @@ const ONES: u64 = u64::from_le_bytes([1; 8]);
 /// The highest bit of each byte.
 const TOPS: u64 = u64::from_le_bytes([0x80; 8]);
 
+/// Returns whether a text has an end, in letters of either case.
+pub(crate) fn has_end(text: &[u8], end: &[u8]) -> bool {
+    let own = text.len().checked_sub(end.len()).and_then(|at| text.get(at..));
+    own.is_some_and(|own| own.eq_ignore_ascii_case(end))
+}
+
 /// Returns the length of the text in front of the first quotation mark, backslash or control character.
 pub(crate) fn plain_length(slice: &[u8]) -> usize {
     length_before(

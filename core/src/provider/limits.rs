@@ -2,6 +2,8 @@
 //!
 //! A member that an endpoint does not read limits nothing there, whatever it says.
 
+use crate::base::bytes::has_end;
+
 /// A member of a request that limits the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutputLimit {
@@ -55,11 +57,7 @@ impl OutputLimits {
     /// Returns the members that the endpoint at a path reads.
     pub(crate) fn at(path: &[u8]) -> Self {
         let path = path.strip_suffix(b"/").unwrap_or(path);
-        let ends_with = |end: &str| {
-            let own = path.len().checked_sub(end.len()).and_then(|at| path.get(at..));
-            own.is_some_and(|own| own.eq_ignore_ascii_case(end.as_bytes()))
-        };
-        ENDS.iter().find(|(end, _)| ends_with(end)).map_or(Self::ALL, |(_, limits)| *limits)
+        ENDS.iter().find(|(end, _)| has_end(path, end.as_bytes())).map_or(Self::ALL, |(_, limits)| *limits)
     }
 
     /// Returns whether a member is read.

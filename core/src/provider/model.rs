@@ -5,6 +5,7 @@ use percent_encoding::percent_decode;
 use super::class::{Endpoint, stores_model};
 use super::limits::OutputLimits;
 use super::table::{BUILT_IN, EndpointKind, Provider};
+use crate::base::bytes::has_end;
 use crate::identity::Spellings;
 use crate::request::Header;
 use crate::syntax::query;
@@ -188,7 +189,7 @@ impl TargetModels {
             takes_bytes,
             counts_tokens: endpoint.counts_tokens(),
             limits: OutputLimits::at(path),
-            is_chat: path.to_ascii_lowercase().ends_with(b"/completions"),
+            is_chat: has_end(path, b"/completions"),
         }
     }
 }
@@ -196,11 +197,6 @@ impl TargetModels {
 /// Returns whether an endpoint is OpenAI's realtime API, whose model stands in the query.
 fn is_realtime(path: &[u8]) -> bool {
     has_end(path, b"/realtime")
-}
-
-fn has_end(path: &[u8], end: &[u8]) -> bool {
-    let own = path.len().checked_sub(end.len()).and_then(|at| path.get(at..));
-    own.is_some_and(|own| own.eq_ignore_ascii_case(end))
 }
 
 /// Returns whether an endpoint takes the model in a header: those of Vercel's AI SDK do.

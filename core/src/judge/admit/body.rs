@@ -6,6 +6,7 @@ use super::models::ModelRule;
 use super::objects::ObjectRule;
 use super::target::RequestTraits;
 use crate::answer::CheckError;
+use crate::base::bytes::has_end;
 use crate::body::{BodyError, RequestBody, RequestForm, media_type};
 use crate::identity::Class;
 use crate::provider::limits::OutputLimits;
@@ -222,7 +223,5 @@ fn is_binary(media_type: &str) -> bool {
 }
 
 fn is_json(media_type: &str) -> bool {
-    const JSON: &str = "json";
-    let end = media_type.len().checked_sub(JSON.len()).and_then(|at| media_type.get(at..));
-    end.is_some_and(|end| end.eq_ignore_ascii_case(JSON))
+    has_end(media_type.as_bytes(), b"json")
 }
