@@ -85,11 +85,47 @@ fn a_second_run_changes_nothing() {
 }
 
 #[test]
+fn a_label_names_no_token_of_another_owner_or_team() {
+    let bed = Bed::new();
+    let apply = |entry: &str| {
+        bed.apply(
+            &format!("tokens:\n  - {{label: ci-deploy, providers: [anthropic], {entry}}}\n"),
+            &["--dry-run"],
+        )
+    };
+    bed.home.json(&[
+        "token",
+        "create",
+        "--label",
+        "ci-deploy",
+        "--provider",
+        "openai",
+        "--owner",
+        "m@x.example",
+        "--team",
+        "red",
+    ]);
+    for entry in [
+        "",
+        "owner: m@x.example",
+        "owner: ci@x.example, team: red",
+        "team: red",
+        "owner: m@x.example, team: blue",
+    ] {
+        let run = apply(entry);
+        assert_eq!(run.code, 1, "{entry}: {}", run.all());
+        assert!(run.stderr.contains("tokens[0]: ") && run.stderr.contains("`sha256`"), "{}", run.stderr);
+    }
+    let run = apply("owner: m@x.example, team: red");
+    assert!(run.code == 2 && run.stdout.contains("~ ci-deploy"), "{}", run.all());
+}
+
+#[test]
 fn a_dry_run_shows_the_difference_and_makes_none() {
     let bed = Bed::new();
     bed.apply(DOCUMENT, &["--tokens-out", &bed.out("new")]);
     let changed = format!(
-        "tokens:\n  - {{label: ci-build, providers: [openai], team: red}}\n  - {{sha256: {DIGEST}, label: ci-known, providers: [openai]}}\n"
+        "tokens:\n  - {{label: ci-build, owner: ci@acme.example, providers: [openai], team: red}}\n  - {{sha256: {DIGEST}, label: ci-known, providers: [openai]}}\n"
     );
     let before = bed.tokens();
     let run = bed.apply(&changed, &["--dry-run", "--prune", "ci-"]);
@@ -97,7 +133,6 @@ fn a_dry_run_shows_the_difference_and_makes_none() {
     for line in [
         "+ ci-known",
         "~ ci-build  ",
-        "    owner: ci@acme.example -> none",
         "    team: none -> red",
         "    rate_limit: {\"per\":\"60s\",\"requests\":60} -> none",
         "- ci-docs  ",
@@ -160,12 +195,14 @@ fn rows_beyond_the_role_of_a_key_are_named_and_stay_as_they_are() {
     by_password(&["token", "create", "--label", "ci-mine", "--provider", "openai", "--team", "red"]);
     let tokens =
         || by_password(&["token", "list", "--format", "json"]).json()["items"].as_array().unwrap().clone();
+    let mine = tokens().into_iter().find(|token| token["label"] == "ci-mine").unwrap();
+    let mine = mine["sha256"].as_str().unwrap();
     let document = format!(
         "tokens:
   - {{label: ci-new, providers: [openai], team: red}}
   - {{label: ci-foreign, providers: [openai], team: blue}}
   - {{sha256: {DIGEST}, label: ci-known, providers: [openai], team: blue}}
-  - {{label: ci-mine, providers: [openai], team: blue}}
+  - {{sha256: {mine}, label: ci-mine, providers: [openai], team: blue}}
   - {{label: ci-last, providers: [openai], team: red, status: disabled}}
 "
     );

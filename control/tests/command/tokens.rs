@@ -140,6 +140,10 @@ fn a_token_is_named_by_label_digest_or_standard_input() {
         assert!(run.stderr.starts_with("error: ") && run.stderr.contains(words), "{name}: {}", run.stderr);
         assert!(!run.stderr.contains("SENTINEL"), "{}", run.stderr);
     }
+    // A label may be chosen to look like the digits of another token.
+    home.create(&ci[..16]);
+    let run = home.run(&["token", "disable", &ci[..16]]);
+    assert!(run.code == 1 && run.stderr.contains("2 tokens match"), "{}", run.all());
     let run = home.run(&["token", "delete", "c", "--yes"]);
     assert!(run.stderr.contains(&ci[..16]) && run.stderr.contains("ci-nightly"), "{}", run.stderr);
 }

@@ -127,6 +127,10 @@ async fn introspection_tells_nothing_of_what_may_not_be_used(database: &Database
             "iat": record.created_at.0, "label": "a", "providers": ["openai"], "models": ["*"]
         })
     );
+    let bound = NewToken { certificate_sha256: Some("ab".repeat(32)), ..new_token("bound") };
+    let bound = registry.create_token(Source::Mint, bound, &admin()).await.unwrap().token.unwrap();
+    let certificate = "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s";
+    assert_eq!(ask(bound.expose()).await["cnf"], json!({"x5t#S256": certificate}));
     let inactive = json!({"active": false});
     assert_eq!(ask("unknown").await, inactive);
     registry.set_token_expiry(&record.digest, Some("2020-01-01T00:00:00Z"), &admin()).await.unwrap();

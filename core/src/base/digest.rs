@@ -26,7 +26,8 @@ impl Digest {
         Self(bytes)
     }
 
-    pub(crate) fn bytes(&self) -> &[u8; 32] {
+    /// Returns the bytes of the digest.
+    pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 

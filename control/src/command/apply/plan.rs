@@ -113,18 +113,29 @@ impl Plan {
 
 /// Returns the token that an entry names: by its digest, or by its label. A label does not name a token that was rotated,
 /// since its successor has the same.
+///
+/// People with fewer rights choose labels, too. So a label names no token with an owner or a team that the entry does not have.
 fn find<'t>(index: usize, entry: &Entry, tokens: &'t [Token]) -> anyhow::Result<Option<&'t Token>> {
     if let Some(digest) = &entry.digest {
         return Ok(tokens.iter().find(|token| token.digest == *digest));
     }
-    let has_label = |token: &&Token| token.label == entry.record.label && token.successor.is_none();
-    let mut found = tokens.iter().filter(has_label);
-    let token = found.next();
-    ensure!(
-        found.next().is_none(),
-        "tokens[{index}]: several tokens of the registry have its label: name one of them by `sha256`"
-    );
-    Ok(token)
+    let record = &entry.record;
+    let has_label = |token: &&Token| token.label == record.label && token.successor.is_none();
+    let is_other = |present: &Option<String>, wanted: &Option<String>| present.is_some() && present != wanted;
+    let is_foreign =
+        |token: &&Token| is_other(&token.owner, &record.owner) || is_other(&token.team, &record.team);
+    let (foreign, own): (Vec<&Token>, Vec<&Token>) = tokens.iter().filter(has_label).partition(is_foreign);
+    match (own.as_slice(), foreign.as_slice()) {
+        ([], []) => Ok(None),
+        ([token], _) => Ok(Some(token)),
+        ([], _) => bail!(
+            "tokens[{index}]: a token of the registry has its label and another owner or team, so it may be somebody else's: \
+             name it by `sha256`, or choose another label"
+        ),
+        _ => bail!(
+            "tokens[{index}]: several tokens of the registry have its label: name one of them by `sha256`"
+        ),
+    }
 }
 
 /// Returns the record of a token in the form of a new one.

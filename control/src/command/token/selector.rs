@@ -52,9 +52,10 @@ impl Selector {
             return registry.token(&digest);
         }
         let mut candidates = self.candidates(registry)?;
-        // A token whose whole label matches is preferred to longer labels.
-        if candidates.iter().any(|token| token.label == self.token) {
-            candidates.retain(|token| token.label == self.token);
+        // A token whose whole label matches is preferred to longer labels, and not to one with these digits: others choose labels, too.
+        let is_whole = |token: &Token| token.label == self.token;
+        if candidates.iter().any(is_whole) {
+            candidates.retain(|token| is_whole(token) || self.has_digits(token));
         }
         match (candidates.pop(), candidates.len()) {
             (None, _) => Err(RegistryError::UnknownToken.into()),
@@ -73,9 +74,12 @@ impl Selector {
     }
 
     fn matches(&self, token: &Token) -> bool {
+        self.has_digits(token) || token.label.starts_with(&self.token)
+    }
+
+    fn has_digits(&self, token: &Token) -> bool {
         let digits = self.token.to_ascii_lowercase();
-        let is_digest = digits.len() >= MIN_DIGITS && token.digest.to_hex().starts_with(&digits);
-        is_digest || token.label.starts_with(&self.token)
+        digits.len() >= MIN_DIGITS && token.digest.to_hex().starts_with(&digits)
     }
 }
 

@@ -6,6 +6,8 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use keyswap_core::base::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +81,17 @@ struct Introspection {
     /// The models that the token may use; `*` permits all
     #[serde(skip_serializing_if = "Option::is_none")]
     models: Option<Vec<String>>,
+    /// The certificate that the token is bound to (RFC 8705, section 3.2): over other connections it is not valid
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
+}
+
+/// The confirmation of a bound token.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Confirmation {
+    /// The SHA-256 of the client certificate, in base64url without padding
+    #[serde(rename = "x5t#S256")]
+    certificate: String,
 }
 
 impl Introspection {
@@ -93,6 +106,9 @@ impl Introspection {
             label: Some(token.label.clone()),
             providers: Some(token.providers.clone()),
             models: Some(token.models.clone()),
+            cnf: token
+                .certificate
+                .map(|digest| Confirmation { certificate: BASE64_URL_SAFE_NO_PAD.encode(digest.bytes()) }),
         }
     }
 }

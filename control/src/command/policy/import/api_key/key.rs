@@ -9,6 +9,9 @@ use crate::command::policy::import::token::Token;
 /// The length in bytes below which a key is reported as guessable.
 const SHORT: usize = 12;
 
+/// The marks of texts that another program replaces by a key: variables, templates of Helm, decK and others, vaults, SOPS.
+const REFERENCES: [&str; 7] = ["${", "$(", "{{", "{vault://", "<path:", "ENC[", "<%"];
+
 /// The kind of a list. A list of permitted clients is for keys of its own kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::command::policy::import) enum Kind {
@@ -42,7 +45,7 @@ pub(in crate::command::policy::import) fn token(
     if key.is_empty() {
         return Err("the key is empty");
     }
-    if key.starts_with("${") || key.starts_with("{vault://") {
+    if REFERENCES.iter().any(|mark| key.contains(mark)) {
         return Err("the key is a reference, and its value is not here");
     }
     if key.chars().any(char::is_control) {

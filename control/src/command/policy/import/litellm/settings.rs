@@ -29,18 +29,26 @@ const OF_ALL_KEYS: [(&str, &str); 9] = [
     ("litellm_settings", "max_end_user_budget"),
 ];
 
+/// The most files of one configuration.
+const MAX_FILES: usize = 100;
+
 /// Reads a configuration with the files that it includes. As in LiteLLM, lists are extended and other values replaced.
 ///
 /// # Errors
 /// A file that is missing or cannot be read, also one that is included: it may have a setting that restricts a key.
 pub(super) fn read(path: &Path) -> anyhow::Result<Value> {
-    let mut seen = BTreeSet::from([path.to_owned()]);
+    // One file has many spellings.
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut seen = BTreeSet::from([whole(path)]);
     let mut config = read_one(path)?;
     let mut pending: Vec<(PathBuf, PathBuf)> = included(&config, path)?;
     while !pending.is_empty() {
         let (file, declared_in) = pending.remove(0);
-        if !seen.insert(file.clone()) {
+        if !seen.insert(whole(&file)) {
             continue;
+        }
+        if seen.len() > MAX_FILES {
+            bail!("{} and what it includes are more than {MAX_FILES} files", input::name(path));
         }
         let more = read_one(&file).with_context(|| format!("{} includes it", input::name(&declared_in)))?;
         pending.extend(included(&more, &file)?);
