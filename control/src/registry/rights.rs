@@ -169,7 +169,9 @@ impl Write {
 
     /// Checks that a person has a place for another token.
     async fn check_count(&mut self, user: &User) -> Result<()> {
-        let (tokens, now) = (self.tokens_of(&user.email).await?, now());
+        let (mut tokens, now) = (self.tokens_of(&user.email).await?, now());
+        // Those that a source outside declares are none of the person's making.
+        tokens.retain(|token| token.source.is_none());
         let active = tokens.iter().filter(|token| token.is_active(now)).count();
         let has_place = active < MAX_OWN_ACTIVE && tokens.len() < MAX_OWN;
         has_place.then_some(()).ok_or(RegistryError::TooManyTokens)

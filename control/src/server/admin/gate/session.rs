@@ -64,15 +64,17 @@ pub(in crate::server::admin) fn id(headers: &HeaderMap) -> Option<Digest> {
     cookie(headers, COOKIE).map(|secret| Digest::of(secret.as_bytes()))
 }
 
-/// Returns the value of a cookie, `None` if it is absent or empty.
+/// Returns the value of a cookie, `None` if it is absent or empty, or comes twice: another host of the domain may have set the other
+/// one.
 pub(in crate::server::admin) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let mut pairs = headers
+    let pairs = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(';'));
-    let value = pairs.find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))?;
-    (!value.is_empty()).then_some(value)
+    let mut values = pairs.filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
+    let value = values.next().filter(|value| !value.is_empty())?;
+    values.next().is_none().then_some(value)
 }
 
 /// Returns the `Set-Cookie` of a cookie that scripts cannot read, and that goes in the clear only on this machine.
@@ -94,4 +96,31 @@ pub(in crate::server::admin) fn set_cookie(
 
 fn of_session(value: &str, seconds: u32, client: &Client) -> Result<HeaderValue, RegistryError> {
     set_cookie(COOKIE, value, "/admin", seconds, "Strict", client)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::cookie;
+
+    #[test]
+    fn a_cookie_that_comes_twice_is_none() {
+        for (lines, expect) in [
+            (&["a=1; s=x"][..], Some("x")),
+            (&["s=x; a=1"], Some("x")),
+            (&["s="], None),
+            (&["as=x"], None),
+            (&["s=x; s=y"], None),
+            (&["s=x", "s=x"], None),
+            (&["s=; s=x"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::COOKIE, HeaderValue::from_static(line));
+            }
+            assert_eq!(cookie(&headers, "s"), expect, "{lines:?}");
+        }
+    }
 }
