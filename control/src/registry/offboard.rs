@@ -1,10 +1,12 @@
-//! Disabling a leaver: the user, and all tokens that the user owns, in one transaction.
+//! Disabling a leaver: the user, all tokens that the user owns, and all sessions of the user, in one transaction.
 
 use serde_json::json;
 
 use super::handle::{Registry, Result};
 use super::record::actor::Actor;
+use super::record::api_key::ApiKey;
 use super::record::change::Subject;
+use super::record::clock::now;
 use super::record::draft::normal;
 use super::record::error::RegistryError;
 use super::record::model::{Status, Token, User};
@@ -19,17 +21,23 @@ pub struct Offboarded {
     pub user: Option<User>,
     /// The tokens whose owner has this address.
     pub tokens: Vec<Token>,
+    /// The names of the API keys that this address has created and that are valid. They stay so: programs use them, and an
+    /// administrator revokes them.
+    #[serde(default)]
+    pub api_keys: Vec<String>,
 }
 
 impl Registry {
-    /// Returns the user and the tokens of an address, ignoring case.
+    /// Returns the user, the tokens and the API keys of an address, ignoring case.
     pub async fn owned_by(&self, email: &str) -> Result<Offboarded> {
         let email = check(email)?;
         let user = known(self.0.user(&email).await)?;
-        Ok(Offboarded { user, tokens: self.0.tokens_of(&email).await? })
+        let api_keys = made_by(self.0.api_keys().await?, &email);
+        Ok(Offboarded { user, tokens: self.0.tokens_of(&email).await?, api_keys })
     }
 
-    /// Disables the user and all tokens of an address, ignoring case. Returns what was active until now.
+    /// Disables the user and all tokens of an address, ignoring case, and ends its sessions, on devices and in the dashboard. Returns
+    /// what was active until now, and the API keys that still are.
     ///
     /// The things of an address may be of any team, so an actor with a part of the registry is refused.
     pub async fn offboard(&self, email: &str, actor: &Actor) -> Result<Offboarded> {
@@ -39,12 +47,13 @@ impl Registry {
         let email = check(email)?;
         let mut write = self.0.write().await?;
         let mut user = known(write.user(&email).await)?.filter(|user| user.status == Status::Active);
+        // A person with a role may have sessions without a user.
+        let has_ended = write.end_sessions_of(&email, actor).await?;
         if let Some(user) = &mut user {
             let before = user.clone();
             user.status = Status::Disabled;
             user.version = write.change(Subject::User, &user.email).await?;
             write.update_user(user).await?;
-            write.end_sessions_of(&user.email, actor).await?;
             write.audit(actor, "user.update", &user.email, &difference(&before, user)).await?;
         }
         let mut tokens = write.tokens_of(&email).await?;
@@ -58,13 +67,21 @@ impl Registry {
             let detail = json!({"label": token.label, "because": "offboard"});
             write.audit(actor, status_action(Status::Disabled), &token.digest.to_hex(), &detail).await?;
         }
-        if user.is_some() || !tokens.is_empty() {
+        let api_keys = made_by(write.api_keys().await?, &email);
+        if user.is_some() || !tokens.is_empty() || has_ended {
             let detail = json!({"tokens": tokens.len(), "user": user.is_some()});
             write.audit(actor, "user.offboard", &email, &detail).await?;
             write.commit().await?;
         }
-        Ok(Offboarded { user, tokens })
+        Ok(Offboarded { user, tokens, api_keys })
     }
+}
+
+/// Returns the names of the valid API keys that an address in lower case has created.
+fn made_by(keys: Vec<ApiKey>, email: &str) -> Vec<String> {
+    let now = now();
+    let is_valid = |key: &ApiKey| key.expires_at > now && normal(&key.created_by) == email;
+    keys.into_iter().filter(is_valid).map(|key| key.name).collect()
 }
 
 /// Returns an address in lower case. A text that is no address is an error: it could be the beginning of many.

@@ -224,6 +224,15 @@ pub(super) fn check_move(team: Option<&Option<String>>, actor: &Actor) -> Result
     }
 }
 
+/// Checks that an actor may enable, disable or delete a user that is in reach. A team owner must not enable itself after others have
+/// disabled it. To delete its user and add it anew would be the same.
+pub(super) fn check_status(user: &User, actor: &Actor) -> Result<()> {
+    let is_own = matches!(actor.reach(), Reach::Teams(_)) && normal(actor.name()) == user.email;
+    (!is_own)
+        .then_some(())
+        .ok_or(RegistryError::BeyondRole("others enable, disable and delete the user that you are"))
+}
+
 /// Returns the team of a new thing: the one that is named, or the only one of the actor.
 fn team_of(actor: &Actor, named: Option<String>) -> Result<Option<String>> {
     let Reach::Teams(teams) = actor.reach() else { return Ok(named) };

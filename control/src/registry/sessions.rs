@@ -219,14 +219,26 @@ impl Registry {
 }
 
 impl Write {
-    /// Ends all sessions of a user that is disabled or deleted in this transaction.
-    pub(super) async fn end_sessions_of(&mut self, email: &str, actor: &Actor) -> Result<()> {
-        let ended = self.end_sessions(email, now()).await?;
-        if ended > 0 {
-            let detail = json!({"sessions": ended, "because": "user_inactive"});
+    /// Ends all sessions of a user that is disabled or deleted in this transaction: on devices and in the dashboard. Returns true if
+    /// any was open.
+    pub(super) async fn end_sessions_of(&mut self, email: &str, actor: &Actor) -> Result<bool> {
+        let now = now();
+        let on_devices = self.end_sessions(email, now).await?;
+        // The session may be of a role beyond the teams of the actor.
+        let in_dashboard = match actor.reach() {
+            Reach::All => self.delete_person_sessions(email, now).await?,
+            Reach::Teams(_) | Reach::Person(_) => 0,
+        };
+        let has_ended = on_devices > 0 || in_dashboard > 0;
+        if has_ended {
+            let detail = json!({
+                "sessions": on_devices,
+                "dashboard_sessions": in_dashboard,
+                "because": "user_inactive",
+            });
             self.audit(actor, "session.end", email, &detail).await?;
         }
-        Ok(())
+        Ok(has_ended)
     }
 }
 

@@ -9,8 +9,11 @@ use super::handle::{Registry, Result};
 use super::record::actor::Actor;
 use super::record::admin_role::AdminRole;
 use super::record::clock::{now, since_1970};
+use super::record::draft::normal;
 use super::record::error::RegistryError;
+use super::record::model::Status;
 use super::record::secret_text::SecretText;
+use super::store::write::Write;
 
 /// The largest number of a client's sign-in attempts in any period of [`WINDOW_MILLISECONDS`].
 const MAX_TRIES: i64 = 10;
@@ -58,6 +61,8 @@ impl Registry {
     }
 
     /// Starts a session of `seconds` for a person with a role. `settings` is the digest of those under which the role was given.
+    /// Returns false, without a session, if the person is a user that is disabled for this role. The check and the session are one transaction, so no
+    /// session outlives the end of all sessions of a user.
     pub async fn begin_person_session(
         &self,
         id: &Digest,
@@ -65,9 +70,15 @@ impl Registry {
         role: &AdminRole,
         settings: &Digest,
         seconds: u32,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let expires_at = UnixTime(now().0.saturating_add(i64::from(seconds)));
-        self.0.insert_person_session(id, person, role, settings, expires_at).await
+        let mut write = self.0.write().await?;
+        if is_kept_out(&mut write, &normal(person), role).await? {
+            return Ok(false);
+        }
+        write.insert_person_session(id, person, role, settings, expires_at).await?;
+        write.commit().await?;
+        Ok(true)
     }
 
     /// Returns the name and the role of a session's person, `None` if the session does not exist, has expired, or was started
@@ -106,6 +117,21 @@ impl Registry {
     pub async fn forget_tries(&self, client: &str) -> Result<()> {
         self.0.forget_tries(client).await
     }
+}
+
+/// Returns true if a role is not given, since the person is a disabled user. The owners of a team disable its users, so that counts
+/// for no role beyond the team.
+async fn is_kept_out(write: &mut Write, email: &str, role: &AdminRole) -> Result<bool> {
+    let user = match write.user(email).await {
+        Ok(user) if user.status == Status::Disabled => user,
+        Ok(_) | Err(RegistryError::UnknownUser) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    Ok(match (role, &user.team) {
+        (_, None) | (AdminRole::SelfService(_), _) => true,
+        (AdminRole::TeamOwner(teams), Some(team)) => teams.contains(team),
+        (AdminRole::Admin | AdminRole::Auditor, Some(_)) => false,
+    })
 }
 
 fn milliseconds() -> i64 {

@@ -9,7 +9,7 @@ use super::record::clock::now;
 use super::record::draft::{NewUser, UserPatch, normal};
 use super::record::error::RegistryError;
 use super::record::model::{Listing, Page, Status, User};
-use super::rights::check_move;
+use super::rights::{check_move, check_status};
 
 impl Registry {
     /// Adds a user to the registry.
@@ -43,7 +43,8 @@ impl Registry {
         self.0.user_page(listing).await
     }
 
-    /// Applies a patch to a user. A patch without a difference makes no entry in the audit log.
+    /// Applies a patch to a user. A patch without a difference makes no entry in the audit log. A disabled user has no sessions, on
+    /// devices or in the dashboard.
     pub async fn update_user(&self, email: &str, patch: UserPatch, actor: &Actor) -> Result<User> {
         let mut write = self.0.write().await?;
         let before = write.user_of(&normal(email), actor).await?;
@@ -55,6 +56,9 @@ impl Registry {
         if user == before {
             return Ok(user);
         }
+        if user.status != before.status {
+            check_status(&before, actor)?;
+        }
         user.version = write.change(Subject::User, &user.email).await?;
         write.update_user(&user).await?;
         if user.status == Status::Disabled {
@@ -65,10 +69,11 @@ impl Registry {
         Ok(user)
     }
 
-    /// Deletes a user from the registry.
+    /// Deletes a user from the registry, and ends its sessions, on devices and in the dashboard.
     pub async fn delete_user(&self, email: &str, actor: &Actor) -> Result<()> {
         let mut write = self.0.write().await?;
         let user = write.user_of(&normal(email), actor).await?;
+        check_status(&user, actor)?;
         write.delete_user(&user.email).await?;
         write.end_sessions_of(&user.email, actor).await?;
         write.change(Subject::User, &user.email).await?;

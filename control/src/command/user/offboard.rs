@@ -32,7 +32,7 @@ impl Offboard {
         let registry = self.target.open()?;
         let owned = registry.owned_by(&self.email)?;
         ensure!(
-            owned.user.is_some() || !owned.tokens.is_empty(),
+            owned.user.is_some() || !owned.tokens.is_empty() || !owned.api_keys.is_empty(),
             "no user and no token of this registry has this address: check its spelling"
         );
         let lines = lines(&active(owned));
@@ -41,6 +41,9 @@ impl Offboard {
             confirm(&format!("Disable all of this for {}?", visible(&self.email)), self.yes)?;
         }
         let done = registry.offboard(&self.email)?;
+        if !done.api_keys.is_empty() {
+            output::note(&remaining(&done.api_keys));
+        }
         match self.target.format {
             Format::Json => output::print_json(&done)?,
             Format::Human if done.user.is_none() && done.tokens.is_empty() => {
@@ -58,9 +61,18 @@ impl Offboard {
 
 /// Returns what is active.
 fn active(owned: Offboarded) -> Offboarded {
-    let Offboarded { user, mut tokens } = owned;
+    let Offboarded { user, mut tokens, api_keys } = owned;
     tokens.retain(|token| token.status == Status::Active);
-    Offboarded { user: user.filter(|user| user.status == Status::Active), tokens }
+    Offboarded { user: user.filter(|user| user.status == Status::Active), tokens, api_keys }
+}
+
+/// Returns the note about API keys that the leaver has created and that still work.
+fn remaining(api_keys: &[String]) -> String {
+    let names: Vec<_> = api_keys.iter().map(|name| visible(name)).collect();
+    format!(
+        "API keys of the leaver still work, revoke them by `keyswap api-key revoke`: {}",
+        names.join(", ")
+    )
 }
 
 /// Returns a line for the user, and one for each token.

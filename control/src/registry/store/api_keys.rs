@@ -59,6 +59,11 @@ impl Write {
         row.map(ApiKey::try_from).transpose()
     }
 
+    pub(in crate::registry) async fn api_keys(&mut self) -> Result<Vec<ApiKey>, RegistryError> {
+        let rows: Vec<Row> = sqlx::query_as(ALL).fetch_all(self.connection()).await?;
+        rows.into_iter().map(ApiKey::try_from).collect()
+    }
+
     /// Adds a key, in place of an expired one of the same name.
     pub(in crate::registry) async fn insert_api_key(&mut self, key: &ApiKey) -> Result<(), RegistryError> {
         sqlx::query("DELETE FROM api_keys WHERE name = $1 AND expires_at <= $2")

@@ -66,27 +66,6 @@ impl Store {
         Ok(found.is_some())
     }
 
-    pub(in crate::registry) async fn insert_person_session(
-        &self,
-        id: &Digest,
-        person: &str,
-        role: &AdminRole,
-        settings: &Digest,
-        expires_at: UnixTime,
-    ) -> Result<(), RegistryError> {
-        sqlx::query(
-            "INSERT INTO person_sessions (digest, name, role, settings, expires_at) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(id.to_hex())
-        .bind(person)
-        .bind(role.to_json()?)
-        .bind(settings.to_hex())
-        .bind(expires_at.0)
-        .execute(&self.writer)
-        .await?;
-        Ok(())
-    }
-
     pub(in crate::registry) async fn person_of_session(
         &self,
         id: &Digest,
@@ -187,6 +166,42 @@ impl Store {
 }
 
 impl Write {
+    pub(in crate::registry) async fn insert_person_session(
+        &mut self,
+        id: &Digest,
+        person: &str,
+        role: &AdminRole,
+        settings: &Digest,
+        expires_at: UnixTime,
+    ) -> Result<(), RegistryError> {
+        sqlx::query(
+            "INSERT INTO person_sessions (digest, name, role, settings, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(id.to_hex())
+        .bind(person)
+        .bind(role.to_json()?)
+        .bind(settings.to_hex())
+        .bind(expires_at.0)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Deletes the open sessions of a person in the dashboard. Returns their number. A sign-in stores an address in lower case, as users
+    /// have it.
+    pub(in crate::registry) async fn delete_person_sessions(
+        &mut self,
+        email: &str,
+        now: UnixTime,
+    ) -> Result<u64, RegistryError> {
+        let done = sqlx::query::<Any>("DELETE FROM person_sessions WHERE name = $1 AND expires_at > $2")
+            .bind(email)
+            .bind(now.0)
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Stores the hash unless there is one. Returns true if it was stored.
     pub(in crate::registry) async fn insert_password_hash(
         &mut self,

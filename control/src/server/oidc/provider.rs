@@ -109,6 +109,13 @@ impl Oidc {
         Problem::new(StatusCode::BAD_REQUEST, "sign_in_not_begun", detail)
     }
 
+    /// Returns the problem of a person with a role that is a disabled user: a leaver whose account at the provider goes on.
+    pub(in crate::server) fn disabled() -> Problem {
+        let detail =
+            "you are signed in at the provider, but your user is disabled here: ask an administrator";
+        Problem::new(StatusCode::FORBIDDEN, "no_role", detail)
+    }
+
     /// Returns the URL at which a browser signs in.
     pub(in crate::server) async fn authorization(&self, flow: &Flow) -> Result<Url, Problem> {
         let mut url = self.metadata().await?.authorization;

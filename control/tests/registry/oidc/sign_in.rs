@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use keyswap::registry::AuditQuery;
+use keyswap::registry::{AuditQuery, NewUser, Status, UserPatch};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::provider::Issuer;
 use super::setup::{ALICE, CODE, SECRET, Setup, claims, person, session};
 use crate::key_server::Signer;
-use crate::support::{Database, on_both_databases};
+use crate::support::{Database, admin, on_both_databases};
 
 on_both_databases!(
     a_person_signs_in_with_a_role_and_out_again,
     tries_of_the_password_and_of_the_provider_are_counted_apart,
+    a_disabled_user_is_refused_whatever_role_the_provider_gives,
 );
 
 async fn a_person_signs_in_with_a_role_and_out_again(database: &Database) {
@@ -107,6 +108,41 @@ async fn tries_of_the_password_and_of_the_provider_are_counted_apart(database: &
     assert_eq!(by_provider().await, 200);
     assert_eq!((guess().await, guess().await), (401, 429), "no account at a provider gives tries back");
     assert_eq!(by_provider().await, 200, "wrong passwords shut out no person of the provider");
+}
+
+async fn a_disabled_user_is_refused_whatever_role_the_provider_gives(database: &Database) {
+    let signer = Signer::first("k1");
+    let issuer = Issuer::start(&signer).await;
+    let setup = Setup::start(database, &issuer);
+    let registry = database.open().await;
+    let new = NewUser { email: ALICE.to_owned(), providers: vec!["openai".to_owned()], ..NewUser::default() };
+    registry.create_user(new, &admin()).await.unwrap();
+    let sign_in = async |email: &str, group: &str| {
+        let sign = |nonce: &str| signer.sign(claims(&issuer, nonce, person(email, &[group])));
+        setup.sign_in(&issuer, sign).await
+    };
+    let me = async |cookie: &str| {
+        setup.server.admin(cookie, Method::GET, "/api/me").send().await.unwrap().status().as_u16()
+    };
+    let before = session(&sign_in("Alice@acme.example", "admins").await).unwrap();
+    assert_eq!(me(&before).await, 200);
+    for (status, expect) in [(Status::Disabled, 403), (Status::Active, 200)] {
+        let patch = UserPatch { status: Some(status), ..UserPatch::default() };
+        registry.update_user(ALICE, patch, &admin()).await.unwrap();
+        assert_eq!(me(&before).await, 401, "the session of before has ended");
+        for group in ["admins", "red-leads", "staff"] {
+            let answer = sign_in("Alice@acme.example", group).await;
+            let found = (answer.status().as_u16(), session(&answer).is_some());
+            assert_eq!(found, (expect, expect == 200), "{group}");
+            let page = answer.text().await.unwrap();
+            assert_eq!(page.contains("your user is disabled here"), expect == 403, "{group}: {page}");
+            let newest = registry.audit(&AuditQuery::default()).await.unwrap().items.remove(0);
+            let action = if expect == 200 { "admin.sign_in" } else { "admin.sign_in_failed" };
+            assert_eq!((newest.action.as_str(), newest.actor.is_some()), (action, expect == 200));
+        }
+        let other = sign_in("carol@acme.example", "none").await;
+        assert_eq!(other.status(), 200, "a person without a user is not disabled");
+    }
 }
 
 fn ring_sha256(text: &[u8]) -> Vec<u8> {

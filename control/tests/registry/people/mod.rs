@@ -5,6 +5,7 @@ mod setup;
 mod document;
 mod requests;
 
+mod leavers;
 mod matrix;
 mod own_tokens;
 mod pages;

@@ -66,11 +66,16 @@ impl Setup {
 
     /// Returns the cookie of a new session of a person with a role.
     pub(super) async fn session(&self, role: &AdminRole) -> String {
+        let name = format!("{}@people.example", role.name().name());
+        self.session_of(&name, role).await.unwrap()
+    }
+
+    /// Returns the cookie of a new session of this person, `None` if the person is a disabled user.
+    pub(super) async fn session_of(&self, name: &str, role: &AdminRole) -> Option<String> {
         let secret = format!("secret-{}", number());
         let id = Digest::of(secret.as_bytes());
-        let name = format!("{}@people.example", role.name().name());
-        self.registry.begin_person_session(&id, &name, role, &settings(), 3600).await.unwrap();
-        format!("keyswap_session={secret}")
+        let has_begun = self.registry.begin_person_session(&id, name, role, &settings(), 3600).await.unwrap();
+        has_begun.then(|| format!("keyswap_session={secret}"))
     }
 
     pub(super) async fn ask(
@@ -80,7 +85,17 @@ impl Setup {
         path: &str,
         body: &Body,
     ) -> (u16, String) {
-        let cookie = self.session(role).await;
+        self.ask_with(&self.session(role).await, method, path, body).await
+    }
+
+    /// Sends a request with the session of this cookie.
+    pub(super) async fn ask_with(
+        &self,
+        cookie: &str,
+        method: &Method,
+        path: &str,
+        body: &Body,
+    ) -> (u16, String) {
         let request = self.client.request(method.clone(), format!("{}{path}", self.server.url));
         let answer = body
             .add_to(request.header("cookie", cookie).header("x-keyswap-client", "test"))

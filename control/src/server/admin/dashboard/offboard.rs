@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::addresses::{of_owner, of_token, of_user};
+use super::addresses::{API_KEYS, of_owner, of_token, of_user};
 use super::fields::Fields;
 use super::layout::{PageError, Place, alert, badge, may, page};
 use super::list::table;
@@ -80,6 +80,13 @@ fn content(email: &str, owned: &Offboarded) -> Markup {
             }
         }
         @if may(Operation::Offboard) { (disabling(email, tokens, user)) }
+        @if !owned.api_keys.is_empty() {
+            section .card {
+                h2 { "API keys" }
+                p { "This address has created API keys that stay valid: " (owned.api_keys.join(", ")) ". Revoke those that only the \
+                     leaver used on the page " a href=(API_KEYS) { "API keys" } "." }
+            }
+        }
         p { a href=(address_of(&Holder::Person(email.to_lowercase()))) { "What the person holds at providers" } }
         h2 { "Tokens" }
         @if rows.is_empty() { p .empty { "No token has this owner." } }

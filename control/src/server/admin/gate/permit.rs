@@ -146,12 +146,13 @@ impl Reader {
         self.registry.sessions(&user.email).await
     }
 
-    /// Returns what is in the part of the user and the tokens of an address.
+    /// Returns what is in the part of the user and the tokens of an address. API keys are for actors with all in reach.
     pub(in crate::server::admin) async fn owned_by(&self, email: &str) -> Result<Offboarded> {
-        let Offboarded { user, mut tokens } = self.registry.owned_by(email).await?;
+        let Offboarded { user, mut tokens, mut api_keys } = self.registry.owned_by(email).await?;
         tokens.retain(|token| self.reach.has(token.owner.as_deref(), token.team.as_deref()));
         let user = user.filter(|user| self.reach.has(Some(&user.email), user.team.as_deref()));
-        Ok(Offboarded { user, tokens })
+        api_keys.retain(|_| self.reach == Reach::All);
+        Ok(Offboarded { user, tokens, api_keys })
     }
 
     pub(in crate::server::admin) async fn objects(

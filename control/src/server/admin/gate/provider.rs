@@ -31,7 +31,7 @@ pub(in crate::server::admin) fn ended(client: &Client) -> Result<HeaderValue, Pr
     Ok(set_cookie("", 0, client)?)
 }
 
-/// Signs the person in that comes back from the provider. Returns the `Set-Cookie` of the session.
+/// Signs the person in that comes back from the provider, unless it is a disabled user. Returns the `Set-Cookie` of the session.
 pub(in crate::server::admin) async fn finish(
     state: &AdminState,
     client: &Client,
@@ -51,15 +51,22 @@ pub(in crate::server::admin) async fn finish(
     if !registry.end_sign_in(&flow.id(), Flow::LIFETIME_SECONDS).await? {
         return Err(Oidc::not_begun());
     }
-    let SignedIn { name: person, role } = match oidc.sign_in(&flow, &code).await {
-        Ok(person) => person,
+    let signed_in = match oidc.sign_in(&flow, &code).await {
+        Ok(person) => {
+            let SignedIn { name, role } = &person;
+            let begun = session::begin_for(registry, client, name, role, oidc.settings()).await?;
+            begun.map(|cookie| (person, cookie)).ok_or_else(Oidc::disabled)
+        }
+        Err(problem) => Err(problem),
+    };
+    let (SignedIn { name: person, role }, cookie) = match signed_in {
+        Ok(signed_in) => signed_in,
         Err(problem) => {
             registry.note(&Actor::unknown(), "admin.sign_in_failed", &name).await?;
             return Err(problem);
         }
     };
     registry.forget_tries(&tries).await?;
-    let cookie = session::begin_for(registry, client, &person, &role, oidc.settings()).await?;
     registry.note(&Actor::within(&person, role.reach()), "admin.sign_in", &name).await?;
     Ok(cookie)
 }

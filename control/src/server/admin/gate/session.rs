@@ -20,18 +20,21 @@ pub(super) async fn begin(registry: &Registry, client: &Client) -> Result<Header
     of_session(secret.expose(), LIFETIME_SECONDS, client)
 }
 
-/// Starts a session of a person, and returns its `Set-Cookie`. `settings` is the digest of those under which the role was given.
+/// Starts a session of a person, and returns its `Set-Cookie`, `None` if the person is a disabled user. `settings` is the digest of those
+/// under which the role was given.
 pub(super) async fn begin_for(
     registry: &Registry,
     client: &Client,
     person: &str,
     role: &AdminRole,
     settings: &Digest,
-) -> Result<HeaderValue, RegistryError> {
+) -> Result<Option<HeaderValue>, RegistryError> {
     let secret = SecretText::random()?;
     let id = Digest::of(secret.expose().as_bytes());
-    registry.begin_person_session(&id, person, role, settings, LIFETIME_SECONDS).await?;
-    of_session(secret.expose(), LIFETIME_SECONDS, client)
+    if !registry.begin_person_session(&id, person, role, settings, LIFETIME_SECONDS).await? {
+        return Ok(None);
+    }
+    of_session(secret.expose(), LIFETIME_SECONDS, client).map(Some)
 }
 
 /// Ends the session of a request, if any, and returns the `Set-Cookie` that removes the cookie.
