@@ -408,7 +408,7 @@ fn an_imported_policy_can_be_brought_into_a_registry() {
 fn a_configuration_that_includes_itself_in_ever_new_spellings_is_read_once() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("x")).unwrap();
-    let plain = folder.file("plain.yaml", CONFIG.to_owned());
+    let plain = folder.file("plain.yaml", CONFIG);
     let config = folder.file("c.yaml", format!("{CONFIG}\ninclude: [x/../c.yaml, x/../x/../c.yaml]\n"));
     let [plain, config] = [plain, config].map(|path| keyswap(&["policy", "import", "litellm", &path]));
     assert_eq!((config.code, config.stdout), (plain.code, plain.stdout), "{}", config.stderr);

@@ -4,7 +4,7 @@
 //! entry behind `!` takes models away, whatever the order. The case of letters does not count: no provider has two models
 //! that differ by it alone, and some take either spelling.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::syntax::glob;
 
@@ -56,11 +56,16 @@ impl Models {
 
     /// Returns whether two rules have the same entries, in whatever order.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let entries = |models: &Self| -> BTreeSet<BTreeSet<String>> {
-            let lists = models.0.iter().filter(|entries| !are_all(entries));
-            lists.map(|entries| entries.iter().map(|entry| entry.to_lowercase()).collect()).collect()
+        self.is_in(other) && other.is_in(self)
+    }
+
+    /// Returns whether each list that leaves a model out is one of the other rule's, too.
+    fn is_in(&self, other: &Self) -> bool {
+        let has_all = |entries: &[String], some: &[String]| {
+            some.iter().all(|entry| entries.iter().any(|own| own.eq_ignore_ascii_case(entry)))
         };
-        self == other || entries(self) == entries(other)
+        let is_same = |one: &[String], other: &[String]| has_all(one, other) && has_all(other, one);
+        self.0.iter().all(|list| are_all(list) || other.0.iter().any(|other| is_same(list, other)))
     }
 
     /// Returns whether a model is allowed: an entry has one of its spellings, and no entry takes it away. A group that
