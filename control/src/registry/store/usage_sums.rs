@@ -180,16 +180,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url: DatabaseUrl = format!("sqlite://{}", folder.path().join("a.db").display()).parse().unwrap();
         let store = Store::open(&url).await.unwrap();
-        let all = UsageQuery {
-            since: UnixTime(0),
-            until: UnixTime(i64::MAX),
-            token: None,
-            owner: None,
-            team: None,
-            provider: None,
-            model: None,
-            reach: Reach::All,
-        };
+        let all = UsageQuery::between(UnixTime(0), UnixTime(i64::MAX));
         let person = Reach::Person("alice@acme.example".to_owned());
         let teams = Reach::Teams(["red".to_owned(), "blue".to_owned()].into());
         for (query, index) in [

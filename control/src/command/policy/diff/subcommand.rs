@@ -27,8 +27,8 @@ use crate::command::terminal::output::{self, Format};
 /// one that envoy/bootstrap.yaml writes, recorded under the old policy. It holds no credentials: callers are known by
 /// their token's id, and each request is judged in every way in which it can have been sent. Rate limits are not
 /// applied, and upstream credentials count as available. Requests that cannot be judged are counted; a file of another
-/// kind is an error. Where the old policy meters, models are judged by their names in the prices, costs are summed, and the budgets of the new policy are charged
-/// in the order of the times.
+/// kind is an error. Where the old policy meters, models are judged by their names in the prices, costs are summed, and the
+/// budgets of the new policy are charged in the order of the times.
 ///
 /// Exits with 2 if there is a difference; with `--requests`, if a recorded request is decided differently.
 #[derive(Args)]
